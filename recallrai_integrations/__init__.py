@@ -1,0 +1,1 @@
+"""Long-term memory by RecallrAI for LangChain and LlamaIndex."""
