@@ -38,3 +38,10 @@ bench: install
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build site
+
+# Pins every dependency, for all supported Pythons at once; records no download address.
+constraints: install
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --extra all --group dev \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --strip-extras \
+	  pyproject.toml --output-file constraints.txt
