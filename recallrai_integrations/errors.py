@@ -1,0 +1,135 @@
+"""Every error this package raises.
+
+```text
+RecallrAIIntegrationError
+├── ConfigurationError            what you passed or set up is wrong; always raised
+│   ├── CredentialsError              key or project missing, malformed, or refused by the service (401, 403)
+│   └── MissingDependencyError        an extra is not installed (also an ImportError)
+├── InvalidInputError             an id, option or message is wrong; always raised (also a ValueError)
+│   └── MissingIdentityError          no user id was given
+├── RedactionError                your `redact` hook failed; the text has not left the process
+├── ServiceError                  the service answered, or did not; `.status` is the HTTP status or None
+│   ├── RequestRejectedError          400, 409, 422 …: the request itself was refused; always raised
+│   ├── NotFoundError                 404: the user, session, memory or conflict does not exist
+│   └── ServiceUnavailableError       an outage: no connection, timeout, 429, 5xx, unreadable answer;
+│                                     raised with `on_error="raise"`, degraded otherwise
+├── OutboxError                   the outbox file cannot be used; the file stays as it was
+│   └── OutboxFullError               the outbox holds as many messages as it may
+├── ForgetIncompleteError         something that was to be deleted is still there
+└── LocalServiceError             the embedded service cannot start: port in use, not a database …
+```
+
+Errors of the SDK and of httpx never leave this package: they are translated in one place
+(`backend.translate`) and kept as `__cause__`. No message of ours holds the API key.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigurationError",
+    "CredentialsError",
+    "ForgetIncompleteError",
+    "InvalidInputError",
+    "LocalServiceError",
+    "MissingDependencyError",
+    "MissingIdentityError",
+    "NotFoundError",
+    "OutboxError",
+    "OutboxFullError",
+    "RecallrAIIntegrationError",
+    "RedactionError",
+    "RequestRejectedError",
+    "ServiceError",
+    "ServiceUnavailableError",
+]
+
+
+class RecallrAIIntegrationError(Exception):
+    """Root of all errors raised by this package."""
+
+
+class ConfigurationError(RecallrAIIntegrationError):
+    """Something about the set-up is wrong; the message names the remedy."""
+
+
+class CredentialsError(ConfigurationError):
+    """The API key or the project id is missing, malformed or refused (401, 403) by the service."""
+
+
+class MissingDependencyError(ConfigurationError, ImportError):
+    """An optional part of this package is not installed; the message holds the command that installs it."""
+
+    @classmethod
+    def for_extra(cls, extra: str, module: str) -> MissingDependencyError:
+        """The error for an absent `module` that the extra `extra` brings."""
+        return cls(f'{module} is not installed. Run: pip install "recallrai-integrations[{extra}]"')
+
+
+class InvalidInputError(RecallrAIIntegrationError, ValueError):
+    """An id, an option or a message is not what it has to be; nothing was sent."""
+
+
+class MissingIdentityError(InvalidInputError):
+    """No user id was given. There is no shared default: one user's memory never reaches another."""
+
+
+class RedactionError(RecallrAIIntegrationError):
+    """The `redact` hook raised or answered with something unusable; the text was neither sent nor kept."""
+
+
+class ServiceError(RecallrAIIntegrationError):
+    """The service refused a request or could not be reached.
+
+    Attributes:
+        status: the HTTP status, 400 to 599, or None where no answer was seen.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RequestRejectedError(ServiceError):
+    """The service refused the request as it stands (400, 409, 422 …); repeating it cannot help."""
+
+
+class NotFoundError(ServiceError):
+    """The user, session, memory or merge conflict does not exist (404)."""
+
+
+class ServiceUnavailableError(ServiceError):
+    """An outage: connection, timeout, 429, 5xx, a dropped connection, an unreadable answer.
+
+    Attributes:
+        may_have_taken_effect: True when the request may have been carried out although no good answer
+            came back, so that a write must be looked for before it is sent again.
+        retry_after: seconds the service asked to wait (`Retry-After`), or None.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        may_have_taken_effect: bool = True,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, status=status)
+        self.may_have_taken_effect = may_have_taken_effect
+        self.retry_after = retry_after
+
+
+class OutboxError(RecallrAIIntegrationError):
+    """The outbox file is corrupt, read-only, on a full disk or of another version; it was left as it was."""
+
+
+class OutboxFullError(OutboxError):
+    """The outbox holds `outbox_limit` messages already; the new one was not taken."""
+
+
+class ForgetIncompleteError(RecallrAIIntegrationError):
+    """Something that was to be deleted could still be read back afterwards; the message names it."""
+
+
+class LocalServiceError(RecallrAIIntegrationError):
+    """The embedded local service cannot start or run; the message names the file or port and the remedy."""

@@ -1,0 +1,51 @@
+"""What your hooks are given: one object each, so that more can be told later without breaking them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .messages import Role
+
+__all__ = ["Event", "Redaction"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Redaction:
+    """What is about to leave the process; a `redact` hook returns what may leave it instead.
+
+    Args:
+        kind: `"message"` (answer with text) or `"metadata"` (answer with a dict).
+        text: the message text; "" for metadata.
+        metadata: the session's metadata as the application gave it; empty for messages.
+        role: who said it; None for metadata.
+        user_id: the application's id of the user.
+        thread_id: the application's id of the thread, or None.
+    """
+
+    kind: Literal["message", "metadata"]
+    user_id: str
+    thread_id: str | None
+    text: str = field(default="", repr=False)
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    role: Role | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """Something that happened, told to an `on_event` hook. It never holds message text or memories.
+
+    Args:
+        kind: `"stored"`, `"recalled"`, `"session_opened"`, `"session_rolled_over"`, `"processed"`,
+            `"retried"`, `"degraded"`, `"recovered"`, `"rejected"`, `"refused"` (the outbox was full),
+            `"forgotten"`.
+        user_id: the application's id of the user, where one is concerned.
+        thread_id: the application's id of the thread, where one is concerned.
+        detail: figures and names, such as `{"status": 503}` or `{"memories": 3, "elapsed": 0.31}`.
+    """
+
+    kind: str
+    user_id: str | None = None
+    thread_id: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict[str, Any])

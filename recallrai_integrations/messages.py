@@ -1,0 +1,98 @@
+"""`Message`: the only form in which conversation text travels through this package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias, cast
+
+from .errors import InvalidInputError
+
+__all__ = ["Message", "MessageInput", "Role", "as_messages", "clean_text"]
+
+Role: TypeAlias = Literal["user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing that the user or the assistant said.
+
+    Args:
+        role: `"user"` or `"assistant"`; the SDK's `MessageRole` is accepted too.
+        content: plain text, at least one character that is not white space when it is recorded.
+        id: the framework's or application's id of the message, if it has one. Within a conversation a
+            message with the same id is stored once; messages without ids are never taken for repeats.
+        created_at: when it was said, timezone-aware. Filled by `history()` and by the outbox; the service
+            stamps messages itself when they arrive.
+
+    Raises:
+        InvalidInputError: for another role, or content or id of another type.
+
+    Example:
+        ```python
+        from recallrai_integrations import Message
+
+        Message("user", "I moved to Lisbon", id="m-1")
+        ```
+    """
+
+    role: Role
+    content: str
+    id: str | None = None
+    created_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        role = getattr(self.role, "value", self.role)
+        if role not in ("user", "assistant"):
+            raise InvalidInputError(f'A message role must be "user" or "assistant", not {role!r}.')
+        object.__setattr__(self, "role", role)
+        if not isinstance(cast("object", self.content), str):
+            raise InvalidInputError(f"A message's content must be text, not {type(self.content).__name__}.")
+        if not isinstance(cast("object", self.id), str | None):
+            raise InvalidInputError(f"A message's id must be text or None, not {type(self.id).__name__}.")
+
+
+MessageInput: TypeAlias = Message | tuple[str, str]
+
+
+def as_messages(given: MessageInput | Iterable[MessageInput]) -> list[Message]:
+    """One message or several, each a `Message` or a `(role, text)` pair, as a list of storable messages.
+
+    Raises:
+        InvalidInputError: names the first message that cannot be stored, by its place; nothing of the
+            list has been sent then.
+    """
+    if isinstance(given, Message) or _is_pair(given):
+        given = [cast("MessageInput", given)]
+    messages: list[Message] = []
+    for place, item in enumerate(cast("Iterable[object]", given)):
+        if isinstance(item, Message):
+            message = item
+        elif _is_pair(item):
+            role, text = cast("tuple[str, str]", item)
+            message = Message(cast("Role", role), text)
+        else:
+            raise InvalidInputError(
+                f"Message {place} is a {type(item).__name__}; pass Message(role, text) or a (role, text) pair."
+            )
+        if not message.content.strip():
+            raise InvalidInputError(
+                f"Message {place} ({message.role}) is empty; there is nothing to remember."
+            )
+        if message.content != clean_text(message.content):
+            raise InvalidInputError(
+                f"Message {place} ({message.role}) holds half of a surrogate pair, which cannot be sent as "
+                "UTF-8; clean it with text.encode('utf-8', 'replace').decode()."
+            )
+        messages.append(message)
+    return messages
+
+
+def _is_pair(item: object) -> bool:
+    return isinstance(item, tuple) and len(cast("tuple[object, ...]", item)) == 2 and isinstance(item[0], str)  # noqa: PLR2004 - role and text
+
+
+def clean_text(text: str) -> str:
+    """Text as it can be sent: lone surrogates, which have no UTF-8 form, become `?`."""
+    return text.encode("utf-8", "replace").decode("utf-8")
