@@ -74,7 +74,7 @@ def as_messages(given: MessageInput | Iterable[MessageInput]) -> list[Message]:
             message = Message(cast("Role", role), text)
         else:
             raise InvalidInputError(
-                f"Message {place} is a {type(item).__name__}; pass Message(role, text) or a (role, text) pair."
+                f"Message {place} is a {type(item).__name__}; pass Message(role, text) or (role, text)."
             )
         if not message.content.strip():
             raise InvalidInputError(

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 from zoneinfo import ZoneInfo
 
 from .errors import InvalidInputError
-
-if TYPE_CHECKING:
-    from .hooks import Event, Redaction
+from .hooks import Event, Redaction
 
 __all__ = ["ContextOptions", "DeliveryOptions", "ProcessPolicy", "RecallOptions", "Strategy"]
 

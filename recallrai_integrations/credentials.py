@@ -1,0 +1,78 @@
+"""Where the credentials come from, checked before anything is sent."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from .errors import ConfigurationError, CredentialsError
+
+__all__ = ["DEFAULT_BASE_URL", "Credentials"]
+
+DEFAULT_BASE_URL = "https://api.recallrai.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Key, project and address of the service. The key is in no repr.
+
+    Args:
+        api_key: starts with `rai_` (service).
+        project_id: the project's id.
+        base_url: `http(s)://host[:port]`, without the API's path.
+    """
+
+    api_key: str = field(repr=False)
+    project_id: str
+    base_url: str = DEFAULT_BASE_URL
+
+    @classmethod
+    def find(
+        cls, api_key: str | None = None, project_id: str | None = None, base_url: str | None = None
+    ) -> Credentials:
+        """The credentials given, each one that is not from its environment variable.
+
+        Raises:
+            CredentialsError: missing or malformed; says which variable to set. Never shows the key.
+            ConfigurationError: a base URL that is none.
+        """
+        api_key = api_key if api_key is not None else os.environ.get("RECALLRAI_API_KEY")
+        project_id = project_id if project_id is not None else os.environ.get("RECALLRAI_PROJECT_ID")
+        base_url = base_url or os.environ.get("RECALLRAI_BASE_URL") or DEFAULT_BASE_URL
+        if not api_key:
+            raise CredentialsError(
+                "No RecallrAI API key. Set RECALLRAI_API_KEY, pass api_key=…, or use connect(local=…) to "
+                "work without an account."
+            )
+        if not api_key.startswith("rai_") or not _fits_a_header(api_key):
+            raise CredentialsError(
+                "The RecallrAI API key is malformed: it has to start with 'rai_' and hold no spaces or "
+                "line breaks. Check RECALLRAI_API_KEY for quotes and stray white space."
+            )
+        if not project_id:
+            raise CredentialsError("No RecallrAI project id. Set RECALLRAI_PROJECT_ID or pass project_id=….")
+        if not _fits_a_header(project_id):
+            raise CredentialsError(
+                "The RecallrAI project id is malformed: it holds spaces, line breaks or non-ASCII characters."
+            )
+        url = urlsplit(base_url)
+        if url.scheme not in {"http", "https"} or not url.hostname:
+            raise ConfigurationError(
+                f"The base URL must look like {DEFAULT_BASE_URL}, not {base_url!r}: check RECALLRAI_BASE_URL."
+            )
+        return cls(api_key, project_id, base_url.rstrip("/"))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the service runs on this machine, so that proxies must stay out of the way."""
+        host = urlsplit(self.base_url).hostname or ""
+        try:
+            return ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+
+def _fits_a_header(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text

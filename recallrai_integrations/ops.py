@@ -1,0 +1,273 @@
+"""What a flow can ask for: one small frozen value per request to the service or step of the engine.
+
+`result = yield from AddMessage(...)` has the right type for the reader and the type checkers, in both
+colours, because every op names the type of its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from .messages import Message
+from .models import (
+    Answer,
+    ContextAnswer,
+    Memory,
+    MergeConflict,
+    MessagePage,
+    Page,
+    SessionInfo,
+    UserInfo,
+)
+from .options import RecallOptions
+
+__all__ = [
+    "AddMessage",
+    "Beside",
+    "Collect",
+    "CreateSession",
+    "CreateUser",
+    "DeleteMemory",
+    "DeleteSession",
+    "DeleteUser",
+    "Flow",
+    "GetConflict",
+    "GetContext",
+    "GetMemory",
+    "GetSession",
+    "GetUser",
+    "ListConflicts",
+    "ListMemories",
+    "ListSessions",
+    "Local",
+    "Op",
+    "Pending",
+    "Process",
+    "ReadMessages",
+    "ResolveConflict",
+    "ServiceOp",
+    "Sleep",
+    "Together",
+    "UpdateSession",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Op(Generic[T]):
+    """Something a flow asks its driver to do; the answer is a `T`."""
+
+    def __iter__(self) -> Generator[Op[Any], Any, T]:
+        answer: T = yield self
+        return answer
+
+
+Flow: TypeAlias = Generator[Op[Any], Any, R]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOp(Op[T]):
+    """One request to the service on behalf of one user.
+
+    Args:
+        user_id: the application's id; the backend maps it to a safe one.
+    """
+
+    user_id: str
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the request may be sent again when it is not known if it took effect."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class CreateUser(ServiceOp[None]):
+    """Creates the user; one that exists already is fine."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetUser(ServiceOp[UserInfo]):
+    """Reads the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteUser(ServiceOp[None]):
+    """Deletes the user and everything of theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSession(ServiceOp[SessionInfo]):
+    """Opens a session. `created_at` backdates it and must be UTC (service)."""
+
+    metadata: Mapping[str, Any]
+    auto_process_after_seconds: int
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListSessions(ServiceOp[Page]):
+    """Sessions, newest first, `limit` 1 to 100; statuses () for all."""
+
+    metadata_filter: Mapping[str, Any] | None = None
+    statuses: Sequence[str] = ()
+    offset: int = 0
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class GetSession(ServiceOp[SessionInfo]):
+    """Reads one session."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateSession(ServiceOp[None]):
+    """Replaces a session's metadata whole."""
+
+    session_id: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteSession(ServiceOp[None]):
+    """Deletes a session, its messages and the memories made from it."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddMessage(ServiceOp[None]):
+    """Appends one message. The API has no idempotency key: what is not acknowledged is looked for first."""
+
+    session_id: str
+    message: Message
+
+    @property
+    def repeatable(self) -> bool:
+        """Never blindly."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMessages(ServiceOp[MessagePage]):
+    """A page of messages, oldest first, `limit` 1 to 500."""
+
+    session_id: str
+    offset: int = 0
+    limit: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class GetContext(ServiceOp[ContextAnswer]):
+    """Recalls. `on_progress` is told status texts while the service works (a streamed request)."""
+
+    session_id: str
+    options: RecallOptions
+    on_progress: Callable[[str], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Process(ServiceOp[None]):
+    """Starts turning a session into memories; harmless when that has been done."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListMemories(ServiceOp[Page]):
+    """Current memories, newest first, `limit` 1 to 200."""
+
+    offset: int = 0
+    limit: int = 200
+    categories: Sequence[str] = ()
+    session_ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GetMemory(ServiceOp[Memory]):
+    """One memory with its versions and connections."""
+
+    memory_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteMemory(ServiceOp[None]):
+    """Deletes one version of a memory, or it and all older ones."""
+
+    memory_id: str
+    previous_versions: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListConflicts(ServiceOp[Page]):
+    """Merge conflicts, oldest first, `limit` 1 to 100; status None for all."""
+
+    status: str | None = "PENDING"
+    offset: int = 0
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class GetConflict(ServiceOp[MergeConflict]):
+    """One merge conflict."""
+
+    conflict_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveConflict(ServiceOp[None]):
+    """Answers all questions of a merge conflict."""
+
+    conflict: MergeConflict
+    answers: Sequence[Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Local(Op[T]):
+    """Work of this process: `call()`, kept off the event loop where it may touch a disk (`blocking`)."""
+
+    call: Callable[[], T]
+    blocking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep(Op[None]):
+    """Waits."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Together(Op[list[T]]):
+    """Requests sent at the same time, several connections at once; answers in their order.
+
+    The first error is raised after all have ended.
+    """
+
+    ops: Sequence[ServiceOp[T]]
+
+
+class Pending(Generic[T]):
+    """A request under way beside the flow; made by `Beside`, read by `Collect`. Opaque to flows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside(Op[Pending[T]]):
+    """Starts a request and goes on; a late answer goes to `when_late`, errors of late ones are dropped."""
+
+    op: ServiceOp[T]
+    when_late: Callable[[T], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Collect(Op["list[Pending[T]]"]):
+    """Waits until one of the requests has ended, at most `seconds`; answers with those that have."""
+
+    pending: Sequence[Pending[T]]
+    seconds: float
