@@ -1,0 +1,204 @@
+"""The inverted index: which documents of a user hold a term, and how much they are about it.
+
+A document is a chain of memories (`kind` "memory") or a session (`kind` "session"). The impact of a term
+is its saturated, length-normalised frequency (BM25's term part) as a whole number, 100 for a term said
+once in a document of usual length. Lists are read best impact first and newest first, within a budget, so
+that a search takes as long for a hundred thousand memories as for some thousands.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final, Literal, TypeAlias
+
+from .lexicon import RELATED, WEAK
+from .text import stem
+
+Kind: TypeAlias = Literal["memory", "session"]
+
+_EVERY: Final = ""  # stands in the vocabulary for "any document"
+_SATURATION: Final = 1.2  # BM25's k1
+_LENGTH_WEIGHT: Final = 0.3  # BM25's b
+_USUAL_LENGTH: Final = {"memory": 15, "session": 250}
+_BUDGET: Final = 6_000  # postings read for one search
+_SHARE: Final = 300  # postings read for a term even when the budget is used up
+_RELATED_WEIGHT: Final = 0.7
+_PRIOR: Final = 20  # documents imagined beside the real ones, so that rarity means little among a handful
+_RAREST: Final = 3.5  # the most a single term may count
+_UNKNOWN: Final = 2.0  # what a term that the user never said counts against a document
+
+
+def impacts(weights: Mapping[str, float], kind: Kind) -> dict[str, int]:
+    """The impact of each term of a document from its weighted frequencies."""
+    length = 1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * sum(weights.values()) / _USUAL_LENGTH[kind]
+    return {
+        term: round(100 * weight * (_SATURATION + 1) / (weight + _SATURATION * length))
+        for term, weight in weights.items()
+    }
+
+
+def put(db: sqlite3.Connection, user_pk: int, kind: Kind, doc: int, weights: Mapping[str, float]) -> str:
+    """Index a document; returns what `remove` needs to know about it, to be stored with the document."""
+    entries = impacts(weights, kind)
+    db.executemany(
+        "INSERT OR REPLACE INTO postings (user_pk, kind, term, impact, doc) VALUES (?, ?, ?, ?, ?)",
+        [(user_pk, kind, term, impact, doc) for term, impact in entries.items()],
+    )
+    db.executemany(
+        "INSERT INTO vocabulary (user_pk, kind, term, docs) VALUES (?, ?, ?, 1)"
+        " ON CONFLICT DO UPDATE SET docs = docs + 1",
+        [(user_pk, kind, term) for term in (_EVERY, *entries)],
+    )
+    return json.dumps(entries, ensure_ascii=False, separators=(",", ":"))
+
+
+def remove(db: sqlite3.Connection, user_pk: int, kind: Kind, doc: int, stored: str) -> None:
+    """Take a document out of the index; `stored` is what `put` returned for it."""
+    entries: dict[str, int] = json.loads(stored)
+    db.executemany(
+        "DELETE FROM postings WHERE user_pk = ? AND kind = ? AND term = ? AND impact = ? AND doc = ?",
+        [(user_pk, kind, term, impact, doc) for term, impact in entries.items()],
+    )
+    db.executemany(
+        "UPDATE vocabulary SET docs = docs - 1 WHERE user_pk = ? AND kind = ? AND term = ?",
+        [(user_pk, kind, term) for term in (_EVERY, *entries)],
+    )
+    db.executemany(
+        "DELETE FROM vocabulary WHERE user_pk = ? AND kind = ? AND term = ? AND docs <= 0",
+        [(user_pk, kind, term) for term in entries],
+    )
+
+
+@dataclass(slots=True)
+class Facet:
+    """One thing a question asks for: a term and what may stand in for it.
+
+    Args:
+        term: the term as asked.
+        variants: term to weight, 1.0 for the term itself.
+        weight: how much the question is about it, before rarity.
+    """
+
+    term: str
+    variants: dict[str, float]
+    weight: float = 1.0
+
+
+@dataclass(slots=True)
+class Hit:
+    """A document found.
+
+    Args:
+        doc: its key.
+        similarity: 0 to 1: its score as a share of what a memory that says everything asked would score.
+        matched: the facets it answers.
+    """
+
+    doc: int
+    similarity: float
+    matched: set[str] = field(default_factory=set[str])
+
+
+@lru_cache(maxsize=1)
+def _related() -> dict[str, set[str]]:
+    related: dict[str, set[str]] = {}
+    for group in RELATED:
+        stems = {stem(word) for word in group}
+        for term in stems:
+            related.setdefault(term, set()).update(stems - {term})
+    return related
+
+
+@lru_cache(maxsize=1)
+def _weak() -> frozenset[str]:
+    return frozenset(stem(word) for word in WEAK)
+
+
+def facets(query_terms: Iterable[str], weight: float = 1.0) -> list[Facet]:
+    """The facets of a question from its terms, each once."""
+    related, weak = _related(), _weak()
+    return [
+        Facet(
+            term,
+            {other: _RELATED_WEIGHT for other in related.get(term, ())} | {term: 1.0},
+            weight * (0.4 if term in weak else 1.0),
+        )
+        for term in dict.fromkeys(query_terms)
+    ]
+
+
+def search(db: sqlite3.Connection, user_pk: int, kind: Kind, wanted: Sequence[Facet]) -> dict[int, Hit]:
+    """Every document that answers a facet, with its similarity."""
+    if not wanted:
+        return {}
+    counts = _document_counts(db, user_pk, kind, {term for facet in wanted for term in facet.variants})
+    total = documents(db, user_pk, kind)
+    weights = {facet.term: facet.weight * _rarity(facet, counts, total) for facet in wanted}
+    ideal = sum(weights.values())
+    if not ideal:
+        return {}
+    scores: dict[int, float] = {}
+    matched: dict[int, set[str]] = {}
+    budget = _BUDGET
+    for facet in sorted(wanted, key=lambda f: counts.get(f.term, 0)):
+        best: dict[int, float] = {}
+        for term, share in sorted(facet.variants.items(), key=lambda v: -v[1]):
+            if not counts.get(term):
+                continue
+            rows = _postings(db, user_pk, kind, term, max(_SHARE, budget))
+            budget -= len(rows)
+            for doc, impact in rows:
+                value = share * impact
+                if value > best.get(doc, 0.0):
+                    best[doc] = value
+        weight = weights[facet.term] / 100
+        for doc, value in best.items():
+            scores[doc] = scores.get(doc, 0.0) + weight * value
+            matched.setdefault(doc, set()).add(facet.term)
+    return {doc: Hit(doc, min(1.0, score / ideal), matched[doc]) for doc, score in scores.items()}
+
+
+def documents(db: sqlite3.Connection, user_pk: int, kind: Kind) -> int:
+    """How many documents of this kind the user has."""
+    return _document_counts(db, user_pk, kind, {_EVERY}).get(_EVERY, 0)
+
+
+def _postings(
+    db: sqlite3.Connection, user_pk: int, kind: Kind, term: str, limit: int
+) -> list[tuple[int, int]]:
+    return db.execute(
+        "SELECT doc, impact FROM postings WHERE user_pk = ? AND kind = ? AND term = ?"
+        " ORDER BY impact DESC, doc DESC LIMIT ?",
+        (user_pk, kind, term, limit),
+    ).fetchall()
+
+
+def _document_counts(db: sqlite3.Connection, user_pk: int, kind: Kind, wanted: set[str]) -> dict[str, int]:
+    marks = ",".join("?" * len(wanted))
+    rows = db.execute(
+        f"SELECT term, docs FROM vocabulary WHERE user_pk = ? AND kind = ? AND term IN ({marks})",
+        (user_pk, kind, *wanted),
+    )
+    return dict(rows.fetchall())
+
+
+def _rarity(facet: Facet, counts: Mapping[str, int], total: int) -> float:
+    """BM25's idf, kept within bounds so that one odd word does not decide alone."""
+    count = counts.get(facet.term) or max((counts.get(term, 0) for term in facet.variants), default=0)
+    rarity = math.log(1 + (total - count + _PRIOR) / (count + _PRIOR / 4))
+    return min(_RAREST if count else _UNKNOWN, rarity)
+
+
+def weigh(*parts: tuple[Iterable[str], float]) -> dict[str, float]:
+    """Weighted term frequencies of a document from its parts."""
+    weights: Counter[str] = Counter()
+    for found, weight in parts:
+        for term in found:
+            weights[term] += weight  # type: ignore[assignment]  # Counter adds any number
+    return dict(weights)

@@ -1,0 +1,193 @@
+"""The context text, in the structure that the hosted service was recorded to answer with.
+
+Everything that a user said is put on one line of its entry, so that nothing in it can pass for a heading,
+a tag on a line of its own or another speaker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from .schema import moment
+from .store import SHOWN_VERSIONS, Memory
+from .text import one_line
+from .types import Message
+
+MEMORIES: Final = "# Here are the relevant memories that will help you to answer the user's query:"
+SUMMARIES: Final = (
+    "# Here are some summaries of the previous relevant conversations with their respective memories:"
+)
+ONGOING: Final = "# Here are some ongoing conversations with the user:"
+CONFLICTS: Final = "# Here are some pending merge conflicts:"
+RECENT_MESSAGES: Final = "# Here are some recent conversations you had with the user:"
+RECENT_SUMMARIES: Final = "# Here are the summaries of some recent conversations you had with the user:"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A memory in the list: its versions, current first, and what is connected with it."""
+
+    versions: Sequence[Memory]
+    similarity: float | None
+    children: Sequence[Entry] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryEntry:
+    """A session's summary with the memories made from it."""
+
+    content: str
+    created_at: str
+    memories: Sequence[Memory] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A session's messages."""
+
+    started: datetime
+    messages: Sequence[Message]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What the text is made of."""
+
+    memories: Sequence[Entry] = ()
+    summaries: Sequence[SummaryEntry] = ()
+    ongoing: Sequence[Talk] = ()
+    conflicts: Sequence[str] = ()
+    recent_messages: Sequence[Message] | None = None
+    recent_summaries: Sequence[SummaryEntry] | None = None
+    analysis: str = ""
+    heading_without_summaries: bool = True
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+
+
+def render(found: Findings) -> str:
+    """The whole text; it ends with a line feed."""
+    clock = _Clock(found.zone)
+    if found.analysis:
+        parts = [found.analysis.rstrip() + "\n\n"]
+    else:
+        parts = [MEMORIES, "\n\n", _memories(found.memories, clock), _summaries(found, clock)]
+    parts += ["\n\n", ONGOING, "\n\n", *_ongoing(found.ongoing, clock)]
+    if found.conflicts:
+        parts += ["\n", CONFLICTS, "\n\n", *(text + "\n" for text in found.conflicts)]
+    parts += ["\n", RECENT_MESSAGES, "\n"]
+    if found.recent_messages is None:
+        parts.append("No recent user messages requested.\n")
+    else:
+        parts += [_line(message, clock) for message in found.recent_messages] or [
+            "No recent user messages found.\n"
+        ]
+    parts += ["\n\n", RECENT_SUMMARIES, "\n"]
+    if found.recent_summaries is None:
+        parts.append("No recent session summaries requested.\n")
+    else:
+        parts += [_recent(n, s, clock) for n, s in enumerate(found.recent_summaries, 1)] or [
+            "No recent session summaries found.\n"
+        ]
+    return "".join(parts)
+
+
+class _Clock:
+    """Times in the zone that was asked for."""
+
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+
+    def at(self, when: datetime) -> str:
+        local = when.astimezone(self._zone)
+        return f"{local.year:04d}/{local:%m/%d %I:%M %p}"
+
+    def stored(self, text: str) -> str:
+        return self.at(moment(text))
+
+    @staticmethod
+    def days(memory: Memory) -> str:
+        """Event dates are whole days and belong to no zone."""
+        first, last = moment(memory.event_date_start), moment(memory.event_date_end)
+        return f"{first.year:04d}/{first:%m/%d} 12:00 AM to {last.year:04d}/{last:%m/%d} 11:59 PM"
+
+
+def _memories(entries: Sequence[Entry], clock: _Clock) -> str:
+    if not entries:
+        return "No memories found.\n"
+    return "\n\n".join("\n".join(_entry(entry, str(n), clock)) for n, entry in enumerate(entries, 1))
+
+
+def _entry(entry: Entry, number: str, clock: _Clock) -> Iterator[str]:
+    current = entry.versions[0]
+    similarity = "" if entry.similarity is None else f" (Similarity: {entry.similarity:.4f})"
+    history = "\n".join(
+        _version(entry.versions, i, clock) for i in range(min(SHOWN_VERSIONS, len(entry.versions)))
+    )
+    yield (
+        f"{number}. {one_line(current.content)}{similarity} [Event Date: {clock.days(current)}]"
+        f" [Version {len(entry.versions)}]\n<version_history>\n{history}\n</version_history>\n"
+    )
+    for n, child in enumerate(entry.children, 1):
+        yield from _entry(child, f"{number}.{n}", clock)
+
+
+def _version(versions: Sequence[Memory], i: int, clock: _Clock) -> str:
+    memory, number = versions[i], len(versions) - i
+    if len(versions) == 1:
+        reason = "INITIAL_MEMORY"
+    else:
+        reason = memory.expiration_reason or "CURRENT_VERSION"
+    expired = clock.stored(memory.expired_at) if memory.expired_at else "none"
+    return (
+        f"<version_{number}>\nContent: {one_line(memory.content)}\nReason: {reason}\n"
+        f"Event Date: {clock.days(memory)}\nCreated at: {clock.stored(memory.created_at)}\n"
+        f"Expired at: {expired}\n</version_{number}>"
+    )
+
+
+def _summaries(found: Findings, clock: _Clock) -> str:
+    if not found.summaries:
+        heading = f"{SUMMARIES}\n\n" if found.heading_without_summaries else ""
+        return f"\n{heading}No relevant session summaries found.\n"
+    blocks = (_summary(n, entry, clock) for n, entry in enumerate(found.summaries, 1))
+    return f"\n{SUMMARIES}\n\n" + "\n\n".join(blocks)
+
+
+def _summary(number: int, entry: SummaryEntry, clock: _Clock) -> str:
+    lines = [
+        f"## Summary {number} (Created at: {clock.stored(entry.created_at)})",
+        one_line(entry.content),
+        "",
+        "### Memories from this session:",
+    ]
+    for n, memory in enumerate(entry.memories, 1):
+        expired = clock.stored(memory.expired_at) if memory.expired_at else "none"
+        lines.append(
+            f"{n}. {one_line(memory.content)} (Event Date: {clock.days(memory)},"
+            f" Created at: {clock.stored(memory.created_at)}, Expired at: {expired})"
+        )
+    if not entry.memories:
+        lines.append("No memories found from this session.")
+    return "\n".join(lines) + "\n"
+
+
+def _recent(number: int, entry: SummaryEntry, clock: _Clock) -> str:
+    return (
+        f"## Summary {number} (Created at: {clock.stored(entry.created_at)})\n{one_line(entry.content)}\n\n"
+    )
+
+
+def _ongoing(talks: Sequence[Talk], clock: _Clock) -> Iterator[str]:
+    for n, talk in enumerate(talks, 1):
+        yield f"## Ongoing Conversation {n} (Started: {clock.at(talk.started)})\n"
+        for message in talk.messages:
+            yield _line(message, clock)
+        yield "\n"
+
+
+def _line(message: Message, clock: _Clock) -> str:
+    return f"{message.role.upper()} (at {clock.at(message.created_at)}): {one_line(message.content)}\n"

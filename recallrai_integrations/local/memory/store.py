@@ -1,0 +1,200 @@
+"""Memories as they are kept: new chains, new versions, deletion, and what hangs on them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias
+
+from . import index
+from .categories import categorise
+from .dates import Span
+from .schema import stamp
+from .text import terms
+
+Reason: TypeAlias = Literal["ADDITION_TO_EXISTING_MEMORY", "TEMPORAL_CONFLICT", "MERGE_CONFLICT"]
+
+SHOWN_VERSIONS: Final = 5  # of a memory's history, newest first
+_OLD_WEIGHT: Final = 0.6  # of the words of superseded versions
+_AROUND_WEIGHT: Final = 0.4  # of the words of the question before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A memory before it is stored.
+
+    Args:
+        content: one line.
+        categories: at least one.
+        event: the days it is about.
+        session_id: where it was told.
+        position: its place among the facts of that session.
+        created_at: when it was told.
+        around: words of its surroundings by which it may be found too.
+    """
+
+    content: str
+    categories: Sequence[str]
+    event: Span
+    session_id: str
+    position: int
+    created_at: datetime
+    around: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """One stored version of a fact; times in the form of `schema.stamp`."""
+
+    pk: int
+    memory_id: str
+    user_pk: int
+    chain_pk: int
+    version: int
+    session_id: str
+    content: str
+    categories: list[str]
+    event_date_start: str
+    event_date_end: str
+    created_at: str
+    expired_at: str | None
+    expiration_reason: Reason | None
+    merge_conflict_id: str | None
+
+
+COLUMNS: Final = (
+    "pk, memory_id, user_pk, chain_pk, version, session_id, content, categories, event_date_start, event_date_end,"
+    " created_at, expired_at, expiration_reason, merge_conflict_id"
+)
+
+
+def memory(row: Sequence[Any]) -> Memory:
+    """A row of `COLUMNS`."""
+    found = Memory(*row)
+    return replace(found, categories=json.loads(row[7]))
+
+
+def add(db: sqlite3.Connection, user_pk: int, draft: Draft) -> int:
+    """Store a new fact; returns its chain."""
+    chain = db.execute(
+        "INSERT INTO chains (user_pk, session_id, position, terms) VALUES (?, ?, ?, '{}')",
+        (user_pk, draft.session_id, draft.position),
+    ).lastrowid
+    assert chain is not None
+    _insert(db, user_pk, chain, 1, draft)
+    reindex(db, user_pk, chain, draft.around)
+    return chain
+
+
+def supersede(
+    db: sqlite3.Connection,
+    user_pk: int,
+    chain: int,
+    draft: Draft,
+    reason: Reason,
+    conflict_id: str | None = None,
+) -> None:
+    """Make `draft` the current version of a chain; `reason` says why the one before expired."""
+    (version,) = db.execute("SELECT max(version) FROM memories WHERE chain_pk = ?", (chain,)).fetchone()
+    db.execute(
+        "UPDATE memories SET expired_at = ?, expiration_reason = ?, merge_conflict_id = ?"
+        " WHERE chain_pk = ? AND version = ?",
+        (stamp(draft.created_at), reason, conflict_id, chain, version),
+    )
+    _insert(db, user_pk, chain, version + 1, draft)
+    reindex(db, user_pk, chain, draft.around)
+
+
+def _insert(db: sqlite3.Connection, user_pk: int, chain: int, version: int, draft: Draft) -> None:
+    db.execute(
+        "INSERT INTO memories (memory_id, user_pk, chain_pk, version, session_id, content, categories,"
+        " event_date_start, event_date_end, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            str(uuid.uuid4()), user_pk, chain, version, draft.session_id, draft.content,
+            json.dumps(list(draft.categories)), stamp(draft.event.start()), stamp(draft.event.end()),
+            stamp(draft.created_at),
+        ),
+    )  # fmt: skip
+
+
+def reindex(db: sqlite3.Connection, user_pk: int, chain: int, around: str = "") -> None:
+    """Index a chain by all its shown versions, the current one counting most."""
+    (stored,) = db.execute("SELECT terms FROM chains WHERE pk = ?", (chain,)).fetchone()
+    if stored != "{}":
+        index.remove(db, user_pk, "memory", chain, stored)
+    found = versions(db, chain)
+    weights = index.weigh((terms(found[0].content), 1.0), (terms(around), _AROUND_WEIGHT))
+    for older in found[1:SHOWN_VERSIONS]:
+        for term in terms(older.content):
+            weights.setdefault(term, _OLD_WEIGHT)
+    entry = index.put(db, user_pk, "memory", chain, weights)
+    db.execute("UPDATE chains SET terms = ? WHERE pk = ?", (entry, chain))
+
+
+def versions(db: sqlite3.Connection, chain: int) -> list[Memory]:
+    """All versions of a chain, the current one first."""
+    rows = db.execute(f"SELECT {COLUMNS} FROM memories WHERE chain_pk = ? ORDER BY version DESC", (chain,))
+    return [memory(row) for row in rows]
+
+
+def draft(
+    content: str, *, session_id: str, position: int, told: datetime, event: Span, around: str = ""
+) -> Draft:
+    """A draft with the categories that its words suggest."""
+    return Draft(
+        content=content, categories=categorise(terms(content)), event=event, session_id=session_id,
+        position=position, created_at=told, around=around,
+    )  # fmt: skip
+
+
+def connected(db: sqlite3.Connection, chain: int) -> list[Memory]:
+    """The current memories connected with a chain, the closest first."""
+    rows = db.execute(
+        f"SELECT {COLUMNS} FROM (SELECT other_pk AS o, strength FROM connections WHERE chain_pk = ?)"
+        " JOIN memories ON chain_pk = o AND expired_at IS NULL ORDER BY strength DESC, pk",
+        (chain,),
+    )
+    return [memory(row) for row in rows]
+
+
+def connect(db: sqlite3.Connection, chain: int, other: int, strength: float) -> None:
+    """Connect two chains, both ways."""
+    db.executemany(
+        "INSERT OR REPLACE INTO connections (chain_pk, other_pk, strength) VALUES (?, ?, ?)",
+        [(chain, other, strength), (other, chain, strength)],
+    )
+
+
+def restate(db: sqlite3.Connection, chain: int, session_id: str, when: datetime) -> None:
+    """Note that a session told a known fact again."""
+    db.execute("INSERT OR IGNORE INTO restatements VALUES (?, ?, ?)", (chain, session_id, stamp(when)))
+
+
+def rehome(db: sqlite3.Connection, chain: int, session_id: str) -> bool:
+    """Give a chain's current memory of this session to the session that told it again, if there is one."""
+    row = db.execute(
+        "SELECT session_id, created_at FROM restatements WHERE chain_pk = ? AND session_id <> ? ORDER BY created_at",
+        (chain, session_id),
+    ).fetchone()
+    current = versions(db, chain)[0]
+    if row is None or current.session_id != session_id:
+        return False
+    db.execute("UPDATE memories SET session_id = ?, created_at = ? WHERE pk = ?", (*row, current.pk))
+    db.execute("DELETE FROM restatements WHERE chain_pk = ? AND session_id = ?", (chain, row[0]))
+    return True
+
+
+def renew(db: sqlite3.Connection, user_pk: int, chain: int) -> None:
+    """After a version was taken out: number the rest from 1, make the newest current, index afresh."""
+    rest = versions(db, chain)
+    for number, kept in enumerate(reversed(rest), 1):
+        db.execute("UPDATE memories SET version = ? WHERE pk = ?", (number, kept.pk))
+    db.execute(
+        "UPDATE memories SET expired_at = NULL, expiration_reason = NULL, merge_conflict_id = NULL WHERE pk = ?",
+        (rest[0].pk,),
+    )
+    reindex(db, user_pk, chain)

@@ -1,0 +1,80 @@
+"""Words: how a text becomes the terms by which it is found.
+
+A term is a normalised word: folded in case and accents, British and American spelling made one,
+irregular forms reduced (`went` to `go`), then stemmed. Scripts written without spaces are cut into pairs
+of characters; emoji are words of their own, so that whatever was told can be found again.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import unicodedata
+from functools import lru_cache
+
+import snowballstemmer
+
+from .lexicon import IRREGULAR, NUMBERS, STOPWORDS
+
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*|[\u2600-\u27bf\U0001f000-\U0001faff]")
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u0085\u2028\u2029]")
+_BRITISH = re.compile(r"(?<=[a-z]{3})our(?=$|s$|ed$|ing$|ite$|ites$|able$|ful$|hood$|hoods$)")
+_BRITISH_VERB = re.compile(r"(?<=[a-z]{4})is(?=e$|es$|ed$|ing$|ation$|ations$)")
+_CONTRACTION = re.compile(r"(?:n't|'s|'re|'ve|'ll|'d|'m)$")
+
+_local = threading.local()
+
+
+def clean(text: str) -> str:
+    """The text without what SQLite or UTF-8 cannot hold: control characters become spaces, lone surrogates `?`."""
+    return _CONTROL.sub(" ", text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def one_line(text: str) -> str:
+    """The text on a single line, so that nothing in it can pass for a line of the context's structure."""
+    return " ".join(clean(text).split())
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in order, lower case, without accents; contractions lose their ending."""
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
+    if not folded.isascii():
+        folded = "".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c))
+    found: list[str] = []
+    for match in _WORD.finditer(folded):
+        word = match.group()
+        if _UNSPACED.search(word):
+            found += [word[i : i + 2] for i in range(len(word) - 1)] or [word]
+        elif word := _CONTRACTION.sub("", word):
+            found.append(word)
+    return found
+
+
+@lru_cache(maxsize=30_000)
+def stem(word: str) -> str:
+    """The term for one word as `words` gives it."""
+    if word in NUMBERS:
+        return NUMBERS[word]
+    if not word.isascii():
+        return _stemmer("russian").stemWord(word) if "\u0400" <= word[0] <= "\u04ff" else word
+    if not word.isalpha():
+        return word
+    word = IRREGULAR.get(word, word)
+    word = _BRITISH_VERB.sub("iz", _BRITISH.sub("or", word))
+    return _stemmer("english").stemWord(word)
+
+
+def _stemmer(language: str) -> snowballstemmer.stemmer:
+    # A stemmer keeps its word in the object: one per thread.
+    stemmers: dict[str, snowballstemmer.stemmer] = _local.__dict__
+    if language not in stemmers:
+        stemmers[language] = snowballstemmer.stemmer(language)
+    return stemmers[language]
+
+
+def terms(text: str) -> list[str]:
+    """The terms of a text in order, repeats and function words included out."""
+    return [stem(word)[:40] for word in words(text) if word not in STOPWORDS]
