@@ -1,1 +1,77 @@
-"""Long-term memory by RecallrAI for LangChain and LlamaIndex."""
+"""Long-term memory by RecallrAI for LangChain, LangGraph and LlamaIndex, and for Python without a framework.
+
+```python
+from recallrai_integrations import connect
+
+with connect(local=":memory:") as connection:  # connect() for the hosted service
+    conversation = connection.conversation(user_id="ada", thread_id="thread-1")
+    conversation.record(("user", "I moved to Lisbon. What should I visit first?"))
+    print(conversation.recall().text)  # for the system prompt of this request
+    conversation.record(("assistant", "Start with Alfama."))
+    conversation.finish()
+```
+
+The adapters are in `recallrai_integrations.langchain` and `recallrai_integrations.llama_index`, the embedded
+service in `recallrai_integrations.local`. Importing this package imports no framework and does nothing.
+"""
+
+from ._version import __version__
+from .connection import Connection, connect
+from .conversation import Conversation
+from .errors import (
+    ConfigurationError,
+    CredentialsError,
+    ForgetIncompleteError,
+    InvalidInputError,
+    LocalServiceError,
+    MissingDependencyError,
+    MissingIdentityError,
+    NotFoundError,
+    OutboxError,
+    OutboxFullError,
+    RecallrAIIntegrationError,
+    RedactionError,
+    RequestRejectedError,
+    ServiceError,
+    ServiceUnavailableError,
+)
+from .hooks import Event, Redaction
+from .messages import Message
+from .models import Answer, Memory, MergeConflict, SessionInfo
+from .options import ContextOptions, DeliveryOptions, RecallOptions
+from .recall import Recall
+from .user import UserMemory
+
+__all__ = [
+    "Answer",
+    "ConfigurationError",
+    "Connection",
+    "ContextOptions",
+    "Conversation",
+    "CredentialsError",
+    "DeliveryOptions",
+    "Event",
+    "ForgetIncompleteError",
+    "InvalidInputError",
+    "LocalServiceError",
+    "Memory",
+    "MergeConflict",
+    "Message",
+    "MissingDependencyError",
+    "MissingIdentityError",
+    "NotFoundError",
+    "OutboxError",
+    "OutboxFullError",
+    "Recall",
+    "RecallOptions",
+    "RecallrAIIntegrationError",
+    "Redaction",
+    "RedactionError",
+    "RequestRejectedError",
+    "ServiceError",
+    "ServiceUnavailableError",
+    "SessionInfo",
+    "UserMemory",
+    "__version__",
+    "connect",
+]

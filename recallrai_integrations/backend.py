@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -90,6 +90,10 @@ _HTTP_BAD_REQUEST, _HTTP_UNAUTHORIZED, _HTTP_FORBIDDEN, _HTTP_NOT_FOUND = 400, 4
 _HTTP_REQUEST_TIMEOUT, _HTTP_TOO_EARLY, _HTTP_TOO_MANY, _HTTP_SERVER_ERROR = 408, 425, 429, 500
 
 
+def _http(client: Any) -> Any:
+    return client._http  # noqa: SLF001 - see the module's docstring
+
+
 @dataclass(frozen=True, slots=True)
 class _Sdk:
     """The SDK in one colour, with objects made without a request."""
@@ -99,6 +103,10 @@ class _Sdk:
     session_class: Any
     conflict_class: Any
 
+    @property
+    def http(self) -> Any:
+        return _http(self.client)
+
     def user(self, user_id: str) -> Any:
         model = UserModel.model_construct(
             user_id=encode_id(user_id),
@@ -107,13 +115,13 @@ class _Sdk:
             created_at=_NEVER,
             last_active_at=_NEVER,
         )
-        return self.user_class(self.client._http, model)  # noqa: SLF001 - see the module's docstring
+        return self.user_class(self.http, model)
 
     def session(self, user_id: str, session_id: str) -> Any:
         model = SessionModel.model_construct(
             session_id=session_id, status=SessionStatus.PENDING, created_at=_NEVER, metadata={}
         )
-        return self.session_class(self.client._http, encode_id(user_id), model)  # noqa: SLF001 - as above
+        return self.session_class(self.http, encode_id(user_id), model)
 
 
 class Backend:
@@ -136,9 +144,9 @@ class Backend:
         self._owns_client = client is None
         self._given_async = async_client
         self._sync = _Sdk(client or self._new_client(), User, Session, SdkMergeConflict)
-        _watch(self._sync.client._http.client)  # noqa: SLF001 - the SDK has no public hook
+        _watch(self._sync.http.client)
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Sdk] = WeakKeyDictionary()
-        self._lifetimes: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None]] = (
+        self._lifetimes: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = (
             WeakKeyDictionary()
         )
 
@@ -164,7 +172,7 @@ class Backend:
         try:
             sdk = await self._async_sdk()
             if isinstance(op, ops.GetContext) and op.on_progress is not None:
-                events = [event async for event in _aprogress(op, sdk)]
+                events: list[Any] = [event async for event in _aprogress(op, sdk)]
                 return cast("T", _last(op, events))
             return cast("T", _read(op, await cast("Awaitable[Any]", _send(op, sdk))))
         except Exception as error:  # as in `send`
@@ -181,9 +189,7 @@ class Backend:
             ServiceError: see `send`.
         """
         try:
-            answer = self._sync.client._http.get(  # noqa: SLF001 - the SDK has no public call for this endpoint
-                "/api/v1/system-prompt", params={"recall_strategy": strategy}
-            )
+            answer = self._sync.http.get("/api/v1/system-prompt", params={"recall_strategy": strategy})
             return answer.json().get("system_prompt") or ""
         except Exception as error:
             raise translate(error) from error
@@ -191,7 +197,7 @@ class Backend:
     def close(self) -> None:
         """Closes the sync client, if it is ours."""
         if self._owns_client:
-            self._sync.client._http.client.close()  # noqa: SLF001 - the SDK's sync client has no close()
+            self._sync.http.client.close()
 
     async def aclose(self) -> None:
         """Closes the sync client and the async one of the running loop."""
@@ -207,8 +213,8 @@ class Backend:
             given, self._given_async = self._given_async, None
             client = given or self._new_async_client()
             sdk = self._loops[loop] = _Sdk(client, AsyncUser, AsyncSession, AsyncMergeConflict)
-            await client._http._ensure_client()  # noqa: SLF001 - the SDK makes it on first use; the hook needs it
-            _watch(client._http._client)  # noqa: SLF001 - the SDK has no public hook
+            await sdk.http._ensure_client()  # noqa: SLF001 - the SDK makes it on first use; the hook needs it
+            _watch(sdk.http._client)  # noqa: SLF001 - the SDK has no public hook
             if given is None:
                 # A loop closes its async generators before it ends: that is the one moment at which a client
                 # of this loop can be closed for callers who never say aclose().
@@ -219,15 +225,16 @@ class Backend:
     def _new_client(self) -> RecallrAI:
         client = RecallrAI(**self._arguments())
         if self._credentials.is_loopback:
-            client._http.client = httpx.Client(**_past_proxies(client._http.client))  # noqa: SLF001 - see there
+            http = _http(client)
+            http.client = httpx.Client(**_past_proxies(http.client))
         return client
 
     def _new_async_client(self) -> AsyncRecallrAI:
         client = AsyncRecallrAI(**self._arguments())
         if self._credentials.is_loopback:
             # The sync client's headers are the same; the async one does not exist before its first use.
-            client._http._client = httpx.AsyncClient(  # noqa: SLF001 - see _past_proxies
-                **_past_proxies(self._sync.client._http.client)  # noqa: SLF001 - as above
+            _http(client)._client = httpx.AsyncClient(  # noqa: SLF001 - see _past_proxies
+                **_past_proxies(self._sync.http.client)
             )
         return client
 
@@ -243,8 +250,8 @@ class Backend:
 async def _lifetime(
     loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _Sdk],
     loop: asyncio.AbstractEventLoop,
-    client: AsyncRecallrAI,
-) -> AsyncGenerator[None]:
+    client: Any,
+) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
@@ -433,7 +440,7 @@ def _(op: ops.ResolveConflict, sdk: _Sdk) -> Any:
         created_at=_NEVER,
         resolved_at=None,
     )
-    conflict = sdk.conflict_class(sdk.client._http, encode_id(op.user_id), model)  # noqa: SLF001 - see the module's docstring
+    conflict = sdk.conflict_class(sdk.http, encode_id(op.user_id), model)
     return conflict.resolve(
         [
             MergeConflictAnswer(question=given.question, answer=given.answer, message=given.message)
@@ -442,7 +449,7 @@ def _(op: ops.ResolveConflict, sdk: _Sdk) -> Any:
     )
 
 
-def _progress(op: ops.GetContext, sdk: _Sdk) -> Any:
+def _progress(op: ops.GetContext, sdk: _Sdk) -> Iterator[Any]:
     session = sdk.session(op.user_id, op.session_id)
     for event in session.get_context_stream(**_context_arguments(op)):
         if event.status_update_message and op.on_progress is not None:
@@ -451,7 +458,7 @@ def _progress(op: ops.GetContext, sdk: _Sdk) -> Any:
             yield event
 
 
-async def _aprogress(op: ops.GetContext, sdk: _Sdk) -> Any:
+async def _aprogress(op: ops.GetContext, sdk: _Sdk) -> AsyncIterator[Any]:
     session = sdk.session(op.user_id, op.session_id)
     async for event in session.get_context_stream(**_context_arguments(op)):
         if event.status_update_message and op.on_progress is not None:

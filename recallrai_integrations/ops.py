@@ -6,10 +6,14 @@ colours, because every op names the type of its answer.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
+
+from aiologic import Lock
 
 from .messages import Message
 from .models import (
@@ -33,6 +37,7 @@ __all__ = [
     "DeleteMemory",
     "DeleteSession",
     "DeleteUser",
+    "Exclusive",
     "Flow",
     "GetConflict",
     "GetContext",
@@ -52,6 +57,7 @@ __all__ = [
     "Sleep",
     "Together",
     "UpdateSession",
+    "WaitFor",
 ]
 
 T = TypeVar("T")
@@ -244,6 +250,22 @@ class Sleep(Op[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class Exclusive(Op[T]):
+    """Runs a flow while holding a lock that threads and event loops can wait for."""
+
+    lock: Lock
+    flow: Generator[Op[Any], Any, T]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFor(Op["T | None"]):
+    """The result of a future of this process, or None when it is not there within `seconds`."""
+
+    future: Future[T]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Together(Op[list[T]]):
     """Requests sent at the same time, several connections at once; answers in their order.
 
@@ -253,13 +275,25 @@ class Together(Op[list[T]]):
     ops: Sequence[ServiceOp[T]]
 
 
-class Pending(Generic[T]):
-    """A request under way beside the flow; made by `Beside`, read by `Collect`. Opaque to flows."""
+class Pending(ABC, Generic[T]):
+    """A request under way beside the flow: started by `Beside`, waited for by `Collect`."""
+
+    @abstractmethod
+    def result(self) -> T:
+        """The answer, once `Collect` has said that it is there.
+
+        Raises:
+            ServiceError: what went wrong.
+        """
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Nobody waits any more: a late answer goes to `when_late`, a late error nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Beside(Op[Pending[T]]):
-    """Starts a request and goes on; a late answer goes to `when_late`, errors of late ones are dropped."""
+    """Starts a request and goes on."""
 
     op: ServiceOp[T]
     when_late: Callable[[T], object]

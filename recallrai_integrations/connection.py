@@ -1,0 +1,497 @@
+"""`connect` and `Connection`: the way in, for all adapters and for applications without a framework."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from weakref import WeakValueDictionary
+
+from typing_extensions import Self
+
+from .conversation import Conversation
+from .credentials import Credentials
+from .errors import ConfigurationError, InvalidInputError, RecallrAIIntegrationError, RedactionError
+from .hooks import Event, Redaction
+from .identity import thread_id_text, user_id_text
+from .messages import Message, clean_text
+from .options import ContextOptions, DeliveryOptions, ProcessPolicy, RecallOptions
+
+if TYPE_CHECKING:
+    from recallrai import AsyncRecallrAI, RecallrAI
+
+    from .drive import Engine
+    from .flows import Flow, State
+    from .instructions import Instructions
+    from .local import LocalRecallrAI
+    from .outbox import Address
+    from .user import UserMemory
+
+__all__ = ["Connection", "connect"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("recallrai_integrations")
+
+_CONVERSATIONS_IN_MIND = 10_000
+_MIN_AUTO_PROCESS_SECONDS = 600
+
+
+def connect(
+    *,
+    api_key: str | None = None,
+    project_id: str | None = None,
+    base_url: str | None = None,
+    timeout: float = 60.0,
+    client: RecallrAI | None = None,
+    async_client: AsyncRecallrAI | None = None,
+    local: str | PathLike[str] | None = None,
+    recall: RecallOptions | None = None,
+    context: ContextOptions | None = None,
+    delivery: DeliveryOptions | None = None,
+) -> Connection:
+    """Connects to RecallrAI: the hosted service, your own clients of it, or the embedded local service.
+
+    No request is made; wrong credentials show at the first one.
+
+    Args:
+        api_key: default `RECALLRAI_API_KEY`.
+        project_id: default `RECALLRAI_PROJECT_ID`.
+        base_url: default `RECALLRAI_BASE_URL`, else the hosted service.
+        timeout: seconds to wait for each phase of a request, above 0. The service's agentic recall takes up
+            to 20 seconds.
+        client: your own SDK client, in place of credentials; stays yours to close.
+        async_client: your own async SDK client. Either of the two is enough: the other one, and async
+            clients for further event loops, are made with its credentials.
+        local: path of a database file, or `":memory:"`: starts the embedded service in this process.
+        recall: what to ask for when recalling.
+        context: how memories are put into prompts.
+        delivery: how messages are delivered, and what happens in an outage.
+
+    Returns:
+        A connection, also a context manager, to be shared by all threads and event loops of a process.
+
+    Raises:
+        CredentialsError: missing or malformed credentials.
+        ConfigurationError: a wrong base URL or timeout, or forms of connecting that exclude each other.
+        MissingDependencyError: `local` without the extra `local`.
+        LocalServiceError: the local service cannot start: not a database, read-only …
+        OutboxError: the outbox file cannot be used.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+
+        with connect(local=":memory:") as connection:
+            connection.conversation("ada", "thread-1").record(("user", "I am allergic to nuts."))
+        ```
+    """
+    own_clients = client is not None or async_client is not None
+    credentials_given = any(one is not None for one in (api_key, project_id, base_url))
+    if own_clients + credentials_given + (local is not None) > 1:
+        raise ConfigurationError(
+            "Pass either credentials, or your own client and async_client, or local=…, not several of them."
+        )
+    if isinstance(cast("object", timeout), bool) or not timeout > 0:
+        raise ConfigurationError(f"timeout must be a number of seconds above 0, not {timeout!r}.")
+    server: LocalRecallrAI | None = None
+    if local is not None:
+        from .local import LocalRecallrAI  # noqa: PLC0415 - an extra
+
+        server = LocalRecallrAI(local)
+        server.start()
+        credentials = Credentials(server.api_key, server.project_id, server.base_url)
+    elif own_clients:
+        credentials = _credentials_of(client or async_client)
+    else:
+        credentials = Credentials.find(api_key, project_id, base_url)
+    try:
+        return Connection(
+            credentials,
+            timeout=timeout,
+            client=client,
+            async_client=async_client,
+            server=server,
+            recall=recall or RecallOptions(),
+            context=context or ContextOptions(),
+            delivery=delivery or DeliveryOptions(),
+        )
+    except BaseException:
+        if server is not None:
+            server.stop()
+        raise
+
+
+def _credentials_of(client: Any) -> Credentials:
+    http = client._http  # noqa: SLF001 - where the SDK keeps what its client was made with
+    return Credentials(http.api_key, http.project_id, http.base_url)
+
+
+class Connection:
+    """A connection to one project of RecallrAI, made by `connect`.
+
+    Shared by threads, event loops and all users of an application. `close()` (or leaving it as a context
+    manager) delivers what waits; it does not process open threads.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        timeout: float,
+        client: RecallrAI | None,
+        async_client: AsyncRecallrAI | None,
+        server: LocalRecallrAI | None,
+        recall: RecallOptions,
+        context: ContextOptions,
+        delivery: DeliveryOptions,
+    ) -> None:
+        # The SDK, pydantic and httpx take a quarter of a second to import: not before they are needed.
+        from .backend import Backend  # noqa: PLC0415
+        from .drive import Engine  # noqa: PLC0415
+        from .instructions import Instructions  # noqa: PLC0415
+        from .outbox import open_outbox  # noqa: PLC0415
+
+        self.recall_options = recall
+        self.context_options = context
+        self.delivery_options = delivery
+        self._credentials = credentials
+        self._server = server
+        self._outbox = open_outbox(delivery, project=f"{credentials.base_url} {credentials.project_id}")
+        self._backend = Backend(credentials, timeout=timeout, client=client, async_client=async_client)
+        self._engine: Engine = Engine(self._backend, delivery, self._engine_event)
+        self.instructions: Instructions = Instructions(self._backend.system_prompt)
+        self._lock = threading.Lock()
+        self._recent: OrderedDict[Address, State] = OrderedDict()
+        self._states: WeakValueDictionary[Address, State] = WeakValueDictionary()
+        self._woken: set[Address] = set()
+        self._closed = False
+
+    def conversation(
+        self,
+        user_id: str,
+        thread_id: str | None = None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        process: ProcessPolicy | None = None,
+        process_every: int = 10,
+        auto_process_after_seconds: int = 600,
+    ) -> Conversation:
+        """The conversation of a user in a thread; no I/O, cheap enough for every request of a web handler.
+
+        Args:
+            user_id: the application's id of the user; text, or an `int` or `UUID` that is written out. The
+                user is created in the service when the first message arrives.
+            thread_id: the application's id of an ongoing conversation, found again by every process that
+                knows it; None for a conversation by itself.
+            metadata: for the session, when one is opened; JSON. The key `thread_id` is ours.
+            process: when `end_run()`, which adapters call after each run, has the session processed: None
+                for runs without a thread only, `"every_run"`, `"every_n_turns"` or `"manual"`.
+            process_every: n of `"every_n_turns"`, at least 1.
+            auto_process_after_seconds: the service processes after so much inactivity; at least 600.
+
+        Raises:
+            MissingIdentityError: no user id.
+            InvalidInputError: an id that cannot be sent, or an option out of its range.
+        """
+        from .flows import State  # noqa: PLC0415
+        from .outbox import Address  # noqa: PLC0415
+
+        self._check_open()
+        user, thread = user_id_text(user_id), thread_id_text(thread_id)
+        if process is not None and process not in get_args(ProcessPolicy):
+            raise InvalidInputError(
+                f"process must be None or one of {', '.join(get_args(ProcessPolicy))}, not {process!r}."
+            )
+        if isinstance(process_every, bool) or process_every < 1:
+            raise InvalidInputError(f"process_every must be at least 1, not {process_every!r}.")
+        floor = _MIN_AUTO_PROCESS_SECONDS
+        if self._server is not None:
+            floor = self._server.min_auto_process_seconds
+        if isinstance(auto_process_after_seconds, bool) or auto_process_after_seconds < floor:
+            raise InvalidInputError(
+                f"auto_process_after_seconds must be at least {floor} (service), "
+                f"not {auto_process_after_seconds!r}."
+            )
+        key = uuid.uuid4().hex if thread is None else thread
+        address = Address(
+            key,
+            user,
+            thread,
+            self._redacted_metadata(user, thread, dict(metadata or {})),
+            auto_process_after_seconds,
+        )
+        with self._lock:
+            state = self._states.get(address)
+            if state is None:
+                state = State(
+                    address,
+                    self._outbox,
+                    self.delivery_options,
+                    observe=self._observe,
+                    wake=self._wake,
+                )
+                self._states[address] = state
+            elif metadata is not None:
+                state.address = address
+            self._recent[address] = state
+            self._recent.move_to_end(address)
+            if len(self._recent) > _CONVERSATIONS_IN_MIND:
+                oldest, kept = self._recent.popitem(last=False)
+                if self._outbox.waiting(oldest):  # what is known of a message in doubt must not be lost
+                    self._recent[oldest] = kept
+        return Conversation(self, state, process=process, every=process_every)
+
+    def user(self, user_id: str) -> UserMemory:
+        """What is remembered of a user: search, list, delete, answer merge conflicts. No I/O.
+
+        Raises:
+            MissingIdentityError: no user id.
+            InvalidInputError: an id that cannot be sent.
+        """
+        from .user import UserMemory  # noqa: PLC0415 - not needed to import the package
+
+        self._check_open()
+        return UserMemory(self, user_id)
+
+    def flush(self) -> int:
+        """Delivers all that waits, of all conversations, also what an earlier process left in the outbox.
+
+        Returns:
+            How many messages still wait: 0 unless the service is down.
+
+        Raises:
+            RequestRejectedError: the service refused a message for good.
+            ServiceUnavailableError: an outage with `on_error="raise"`.
+        """
+        from . import flows  # noqa: PLC0415
+
+        for address in self._outbox.addresses():
+            self.run(flows.flush(self._state_at(address)), insist=True)
+            if self._engine.is_down:
+                break
+        return self._outbox.count()
+
+    async def aflush(self) -> int:
+        """The async twin of `flush`."""
+        from . import flows  # noqa: PLC0415
+
+        for address in self._outbox.addresses():
+            await self.arun(flows.flush(self._state_at(address)), insist=True)
+            if self._engine.is_down:
+                break
+        return self._outbox.count()
+
+    def close(self) -> None:
+        """Delivers what waits, then ends workers, clients and the local service; an outage is only logged."""
+        if self._closed:
+            return
+        try:
+            self.flush()
+        except RecallrAIIntegrationError as error:
+            logger.error("RecallrAI: %s", error)  # noqa: TRY400 - closing goes on; a trace says no more
+        self._tell_of_loss()
+        self._closed = True
+        self._engine.close()
+        self._backend.close()
+        self._outbox.close()
+        if self._server is not None:
+            self._server.stop()
+
+    async def aclose(self) -> None:
+        """The async twin of `close`."""
+        import asyncio  # noqa: PLC0415
+
+        if self._closed:
+            return
+        try:
+            await self.aflush()
+        except RecallrAIIntegrationError as error:
+            logger.error("RecallrAI: %s", error)  # noqa: TRY400 - as in `close`
+        self._tell_of_loss()
+        self._closed = True
+        await self._backend.aclose()
+        await asyncio.to_thread(self._engine.close)
+        self._outbox.close()
+        if self._server is not None:
+            await asyncio.to_thread(self._server.stop)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"Connection({self._credentials.base_url!r}, project_id={self._credentials.project_id!r})"
+
+    # --- for conversations and adapters of this package
+
+    def run(self, flow: Flow[T], *, insist: bool = False) -> T:
+        """Runs a flow on this thread."""
+        from .drive import drive  # noqa: PLC0415
+
+        self._check_open()
+        return drive(flow, self._engine, insist=insist)
+
+    async def arun(self, flow: Flow[T], *, insist: bool = False) -> T:
+        """Runs a flow on the running event loop."""
+        from .drive import adrive  # noqa: PLC0415
+
+        self._check_open()
+        return await adrive(flow, self._engine, insist=insist)
+
+    def redacted(self, address: Address, messages: Sequence[Message]) -> list[Message]:
+        """The messages as they may leave the process: what the `redact` hook makes of them."""
+        hook = self.delivery_options.redact
+        if hook is None:
+            return list(messages)
+        kept: list[Message] = []
+        for message in messages:
+            given = Redaction(
+                kind="message",
+                user_id=address.user_id,
+                thread_id=address.thread_id,
+                text=message.content,
+                role=message.role,
+            )
+            text = _redacted(hook, given)
+            if text is None:
+                continue
+            if not isinstance(text, str):
+                raise RedactionError(
+                    f"The redact hook answered with a {type(text).__name__} for a message; return the text "
+                    "that may leave the process, or None to keep the message out. Nothing was sent."
+                )
+            if text.strip():
+                kept.append(Message(message.role, clean_text(text), message.id, message.created_at))
+        return kept
+
+    @contextmanager
+    def span(self, name: str, state: State) -> Generator[None]:
+        """Traces an operation where OpenTelemetry is installed."""
+        del name, state
+        yield
+
+    def _redacted_metadata(self, user: str, thread: str | None, metadata: dict[str, Any]) -> dict[str, Any]:
+        hook = self.delivery_options.redact
+        if hook is None or not metadata:
+            return metadata
+        answer = _redacted(
+            hook, Redaction(kind="metadata", user_id=user, thread_id=thread, metadata=metadata)
+        )
+        if not isinstance(answer, Mapping):
+            raise RedactionError(
+                f"The redact hook answered with a {type(answer).__name__} for metadata; return a dict. "
+                "Nothing was sent."
+            )
+        return dict(cast("Mapping[str, Any]", answer))
+
+    def _state_at(self, address: Address) -> State:
+        from .flows import State  # noqa: PLC0415
+
+        with self._lock:
+            state = self._states.get(address)
+            if state is None:
+                state = State(
+                    address, self._outbox, self.delivery_options, observe=self._observe, wake=self._wake
+                )
+                self._states[address] = state
+            return state
+
+    def _wake(self, state: State) -> None:
+        """Has a worker deliver what waits for a conversation; one worker for one conversation at a time."""
+        with self._lock:
+            if state.address in self._woken:
+                return
+            self._woken.add(state.address)
+        self._engine.submit(lambda: self._deliver(state))
+
+    def _deliver(self, state: State) -> None:
+        from . import flows  # noqa: PLC0415
+        from .drive import drive  # noqa: PLC0415
+
+        with self._lock:
+            self._woken.discard(state.address)
+        try:
+            drive(flows.deliver_alone(state), self._engine)
+        except RecallrAIIntegrationError as error:
+            # An outage was told by the engine; what waits goes with the next record, flush or close.
+            logger.debug("RecallrAI: delivery in the background failed: %s", error)
+
+    def _tell_of_loss(self) -> None:
+        left = self._outbox.count()
+        if left and not self._outbox.blocking:
+            logger.error(
+                "RecallrAI: %d messages could not be delivered and are lost with this connection; "
+                "DeliveryOptions(outbox=path) keeps them.",
+                left,
+            )
+
+    def _engine_event(self, kind: str, detail: dict[str, Any]) -> None:
+        if kind == "degraded":
+            logger.warning(
+                "RecallrAI is not available (%s); going on without fresh memories, messages wait.",
+                detail["error"],
+            )
+        elif kind == "recovered":
+            logger.info("RecallrAI is available again.")
+            if self._outbox.count():
+                self._engine.submit(self._drain)
+        self._tell(Event(kind=kind, detail=detail))
+
+    def _drain(self) -> None:
+        """After an outage: delivers what waits for conversations that may never come back by themselves."""
+        for address in self._outbox.addresses():
+            self._deliver(self._state_at(address))
+
+    def _observe(self, state: State, kind: str, detail: dict[str, Any]) -> None:
+        if kind == "refused":
+            logger.error("RecallrAI: %s", detail["error"])
+        elif kind == "rejected":
+            logger.error(
+                "RecallrAI refused a message for good (HTTP %s); later ones go on.", detail["status"]
+            )
+        elif kind == "session_gone":
+            logger.warning("A RecallrAI session was deleted on the server; going on in a new one.")
+        self._tell(
+            Event(kind=kind, user_id=state.address.user_id, thread_id=state.address.thread_id, detail=detail)
+        )
+
+    def _tell(self, event: Event) -> None:
+        hook = self.delivery_options.on_event
+        if hook is None:
+            return
+        try:
+            hook(event)
+        except Exception:
+            logger.exception("An on_event hook failed; it is not asked to handle its own error.")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConfigurationError(f"{self!r} is closed; make another with connect().")
+
+
+def _redacted(hook: Callable[[Redaction], Any], given: Redaction) -> Any:
+    try:
+        return hook(given)
+    except Exception as error:
+        raise RedactionError(
+            f"The redact hook raised {type(error).__name__}; nothing was sent or kept."
+        ) from error

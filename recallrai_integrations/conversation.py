@@ -1,0 +1,320 @@
+"""`Conversation`: what an adapter, or an application without a framework, holds for one thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Self
+
+from . import flows
+from .errors import InvalidInputError, NotFoundError
+from .messages import Message, MessageInput, as_messages
+from .models import SessionInfo
+from .options import ContextOptions, ProcessPolicy, RecallOptions
+from .recall import Recall
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+__all__ = ["Conversation"]
+
+WAIT_SECONDS = 600.0
+"""How long `finish(wait=True)` waits for the service to make memories."""
+
+
+class Conversation:
+    """One conversation with one user. Made by `Connection.conversation`; making it does no I/O.
+
+    All methods come in two colours: `record` for threads, `arecord` for event loops, and so on. One
+    conversation may be used from many threads and loops at once; what is recorded is stored in the order
+    in which it was handed over. Two objects for the same user and thread share what they know.
+
+    Leaving it as a context manager finishes it, unless an error is on its way or `process="manual"`.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+
+        with connect(local=":memory:") as connection:
+            with connection.conversation("ada", "thread-1") as conversation:
+                conversation.record(("user", "I moved to Lisbon last week."))
+                print(conversation.recall().text)
+                conversation.record(("assistant", "How do you like it there?"))
+        ```
+    """
+
+    def __init__(
+        self, connection: Connection, state: flows.State, *, process: ProcessPolicy | None, every: int
+    ) -> None:
+        self._connection = connection
+        self._state = state
+        self._process: ProcessPolicy | None = process
+        self._every = every
+
+    @property
+    def user_id(self) -> str:
+        """The application's id of the user."""
+        return self._state.address.user_id
+
+    @property
+    def thread_id(self) -> str | None:
+        """The application's id of the thread; None for a conversation by itself."""
+        return self._state.address.thread_id
+
+    @property
+    def connection(self) -> Connection:
+        """The connection that made it."""
+        return self._connection
+
+    def record(self, messages: MessageInput | Iterable[MessageInput]) -> None:
+        """Stores what was said, in order.
+
+        Args:
+            messages: a `Message`, a `(role, text)` pair, or several of them. A message whose id this
+                conversation has had already is passed over.
+
+        Raises:
+            InvalidInputError: a message is empty or not one; nothing was sent.
+            RequestRejectedError: the service refused one for good; the others have been sent.
+            ServiceUnavailableError: an outage with `on_error="raise"`; the messages are yours again, and
+                repeating one with the same id stores it once.
+            CredentialsError: the service refused the key or the project.
+            RedactionError: your hook failed; nothing was sent.
+        """
+        with self._connection.span("record", self._state):
+            self._connection.run(flows.record(self._state, self._storable(messages)))
+
+    async def arecord(self, messages: MessageInput | Iterable[MessageInput]) -> None:
+        """The async twin of `record`."""
+        with self._connection.span("record", self._state):
+            await self._connection.arun(flows.record(self._state, self._storable(messages)))
+
+    def recall(
+        self,
+        *,
+        options: RecallOptions | None = None,
+        context: ContextOptions | None = None,
+        on_progress: Callable[[str], object] | None = None,
+    ) -> Recall:
+        """What is remembered that helps with the last recorded message of the user.
+
+        Record the user's message first: the service recalls by what the session holds, there is no query.
+
+        Args:
+            options: in place of the connection's `RecallOptions`.
+            context: in place of the connection's `ContextOptions`.
+            on_progress: told the service's status texts while it works, such as "searching memories"; the
+                recall is then a streamed request.
+
+        Returns:
+            The memories, with `degraded` set when they could not be had, or not in time.
+
+        Raises:
+            ServiceUnavailableError: an outage with `on_error="raise"`.
+            RequestRejectedError: the service refused the request.
+            CredentialsError: the service refused the key or the project.
+        """
+        options, context = self._options(options, context)
+        started = time.monotonic()
+        with self._connection.span("recall", self._state):
+            recalled = self._connection.run(self._recall_flow(options, context, on_progress))
+            return self._recall(recalled, options, context, started)
+
+    async def arecall(
+        self,
+        *,
+        options: RecallOptions | None = None,
+        context: ContextOptions | None = None,
+        on_progress: Callable[[str], object] | None = None,
+    ) -> Recall:
+        """The async twin of `recall`."""
+        options, context = self._options(options, context)
+        started = time.monotonic()
+        with self._connection.span("recall", self._state):
+            recalled = await self._connection.arun(self._recall_flow(options, context, on_progress))
+            return self._recall(recalled, options, context, started)
+
+    def history(self, limit: int | None = None) -> list[Message]:
+        """What was said in this conversation, oldest first, across all sessions of its thread.
+
+        Args:
+            limit: only the last so many messages; only those are read. None for all.
+
+        Returns:
+            The messages with the service's time stamps, and at the end those that still wait to be sent. In
+            an outage, with `on_error="degrade"`, what this process knows.
+
+        Raises:
+            InvalidInputError: a limit below 1.
+            ServiceUnavailableError: an outage with `on_error="raise"`.
+        """
+        return self._connection.run(flows.history(self._state, _checked(limit)))
+
+    async def ahistory(self, limit: int | None = None) -> list[Message]:
+        """The async twin of `history`."""
+        return await self._connection.arun(flows.history(self._state, _checked(limit)))
+
+    def finish(self, wait: bool | float = False) -> SessionInfo | None:
+        """Ends the conversation: what waits is delivered and the session is made into memories.
+
+        The thread may go on later: its next message opens a new session. Finishing twice is harmless.
+
+        Args:
+            wait: True waits until the memories are made, at most ten minutes; a number waits so many seconds.
+
+        Returns:
+            With `wait`, the session as it was read last: `status` says how the processing ended. None
+            without waiting, and when there was nothing to process.
+
+        Raises:
+            ServiceUnavailableError: an outage with `on_error="raise"`; otherwise the wish waits as well.
+        """
+        with self._connection.span("finish", self._state):
+            return self._connection.run(flows.finish(self._state, wait=_seconds(wait)), insist=True)
+
+    async def afinish(self, wait: bool | float = False) -> SessionInfo | None:
+        """The async twin of `finish`."""
+        with self._connection.span("finish", self._state):
+            return await self._connection.arun(flows.finish(self._state, wait=_seconds(wait)), insist=True)
+
+    def end_run(self) -> None:
+        """Says that a run of a chain, engine or agent ended normally; adapters call it after the answer.
+
+        The `process` policy decides whether the session is processed now.
+        """
+        self._connection.run(flows.end_run(self._state, self._process, self._every))
+
+    async def aend_run(self) -> None:
+        """The async twin of `end_run`."""
+        await self._connection.arun(flows.end_run(self._state, self._process, self._every))
+
+    def flush(self) -> int:
+        """Delivers what is waiting for this conversation, even while the circuit breaker is open.
+
+        Returns:
+            How many messages still wait: 0 unless the service is down.
+
+        Raises:
+            RequestRejectedError: the service refused a message for good.
+            ServiceUnavailableError: an outage with `on_error="raise"`.
+        """
+        return self._connection.run(flows.flush(self._state), insist=True)
+
+    async def aflush(self) -> int:
+        """The async twin of `flush`."""
+        return await self._connection.arun(flows.flush(self._state), insist=True)
+
+    def info(self) -> SessionInfo:
+        """The session of this conversation, read afresh: the open one, else the thread's latest.
+
+        Raises:
+            NotFoundError: nothing has been recorded yet.
+        """
+        return self._found(self._connection.run(flows.find_session(self._state)))
+
+    async def ainfo(self) -> SessionInfo:
+        """The async twin of `info`."""
+        return self._found(await self._connection.arun(flows.find_session(self._state)))
+
+    def update(self, metadata: Mapping[str, Any]) -> None:
+        """Replaces the session's metadata; this package's own keys are kept.
+
+        A conversation without a session gets one.
+        """
+        self._connection.run(flows.update(self._state, dict(metadata)))
+
+    async def aupdate(self, metadata: Mapping[str, Any]) -> None:
+        """The async twin of `update`."""
+        await self._connection.arun(flows.update(self._state, dict(metadata)))
+
+    def clear(self) -> None:
+        """Ends the thread's history for every process: finishes and marks its sessions, deletes nothing."""
+        self._connection.run(flows.clear(self._state))
+
+    async def aclear(self) -> None:
+        """The async twin of `clear`."""
+        await self._connection.arun(flows.clear(self._state))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and self._process != "manual":
+            self.finish()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and self._process != "manual":
+            await self.afinish()
+
+    def __repr__(self) -> str:
+        return f"Conversation(user_id={self.user_id!r}, thread_id={self.thread_id!r})"
+
+    def _storable(self, messages: MessageInput | Iterable[MessageInput]) -> list[Message]:
+        return self._connection.redacted(self._state.address, as_messages(messages))
+
+    def _options(
+        self, options: RecallOptions | None, context: ContextOptions | None
+    ) -> tuple[RecallOptions, ContextOptions]:
+        return options or self._connection.recall_options, context or self._connection.context_options
+
+    def _recall_flow(
+        self,
+        options: RecallOptions,
+        context: ContextOptions,
+        on_progress: Callable[[str], object] | None,
+    ) -> flows.Flow[flows.Recalled]:
+        wanted = (
+            options.include_system_prompt and context.instructions is None and context.placement == "system"
+        )
+        return flows.recall(
+            self._state,
+            options,
+            instructions=self._connection.instructions.start if wanted else None,
+            on_progress=on_progress,
+        )
+
+    def _recall(
+        self, recalled: flows.Recalled, options: RecallOptions, context: ContextOptions, started: float
+    ) -> Recall:
+        answer, elapsed = recalled.answer, time.monotonic() - started
+        self._state.note(
+            "recalled",
+            memories=0 if answer is None else len(answer.memory_ids),
+            elapsed=round(elapsed, 4),
+            degraded=recalled.degraded,
+        )
+        return Recall(
+            context="" if answer is None else answer.text,
+            strategy=options.wire_strategy if answer is None else answer.strategy,
+            memory_ids=() if answer is None else answer.memory_ids,
+            session_ids=() if answer is None else answer.session_ids,
+            elapsed=elapsed,
+            degraded=recalled.degraded,
+            instructions=recalled.instructions,
+            options=context,
+        )
+
+    def _found(self, session: SessionInfo | None) -> SessionInfo:
+        if session is None:
+            raise NotFoundError(f"{self!r} has no session yet: record a message first.")
+        return session
+
+
+def _checked(limit: int | None) -> int | None:
+    if limit is not None and (isinstance(limit, bool) or limit < 1):
+        raise InvalidInputError(f"limit must be a whole number of at least 1 or None, not {limit!r}.")
+    return limit
+
+
+def _seconds(wait: bool | float) -> float:
+    return WAIT_SECONDS * wait if isinstance(wait, bool) else float(wait)

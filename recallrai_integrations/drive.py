@@ -1,0 +1,337 @@
+"""Runs flows, on threads or on an event loop: the only code that knows the difference."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import Any, Generic, TypeVar, cast
+
+from purgatory.domain.model import ClosedState, Context, OpenedState
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    Retrying,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_exponential_jitter,
+)
+from typing_extensions import override
+
+from .backend import Backend
+from .errors import ServiceUnavailableError
+from .ops import Beside, Collect, Exclusive, Flow, Local, Op, Pending, ServiceOp, Sleep, Together, WaitFor
+from .options import DeliveryOptions
+
+__all__ = ["Engine", "adrive", "drive"]
+
+T = TypeVar("T")
+
+_BREAKER = "recallrai"
+_PAGES_AT_ONCE = 16
+_backoff = wait_exponential_jitter(initial=0.2, max=5.0, jitter=0.2)
+
+
+def drive(flow: Flow[T], engine: Engine, *, insist: bool = False) -> T:
+    """Runs a flow on this thread.
+
+    Args:
+        flow: what to run.
+        engine: carries out its ops.
+        insist: try although the circuit breaker is open.
+    """
+    answer, error = None, None
+    while True:
+        try:
+            op = flow.send(answer) if error is None else flow.throw(error)
+        except StopIteration as end:
+            return cast("T", end.value)
+        answer = error = None
+        try:
+            answer = engine.execute(op, insist=insist)
+        except BaseException as raised:  # noqa: BLE001 - the flow decides; what it does not handle goes on
+            error = raised
+
+
+async def adrive(flow: Flow[T], engine: Engine, *, insist: bool = False) -> T:
+    """Runs a flow on the running event loop; the twin of `drive`."""
+    answer, error = None, None
+    while True:
+        try:
+            op = flow.send(answer) if error is None else flow.throw(error)
+        except StopIteration as end:
+            return cast("T", end.value)
+        answer = error = None
+        try:
+            answer = await engine.aexecute(op, insist=insist)
+        except BaseException as raised:  # noqa: BLE001 - as in `drive`; cancellation too
+            error = raised
+
+
+class Engine:
+    """Carries out ops: requests with retries and a circuit breaker, and the few steps beside them.
+
+    Args:
+        backend: sends requests.
+        delivery: retries, budget, breaker.
+        observe: told `"retried"`, `"degraded"` (an outage began) and `"recovered"`, with figures.
+    """
+
+    def __init__(
+        self, backend: Backend, delivery: DeliveryOptions, observe: Callable[[str, dict[str, Any]], object]
+    ) -> None:
+        self._backend = backend
+        self._observe = observe
+        self._breaker = Context(_BREAKER, delivery.breaker_threshold, delivery.breaker_reset)
+        policy: dict[str, Any] = {
+            "stop": stop_after_attempt(delivery.retries + 1) | stop_before_delay(delivery.retry_budget),
+            "wait": _pause,
+            "retry": _may_repeat,
+            "before_sleep": self._note_retry,
+            "reraise": True,
+        }
+        self._retrying = Retrying(**policy)
+        self._aretrying = AsyncRetrying(**policy)
+        self._pool = ThreadPoolExecutor(max_workers=_PAGES_AT_ONCE, thread_name_prefix="recallrai")
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._steps: dict[type, Callable[[Any, bool], Any]] = {
+            Beside: self._beside,
+            Collect: self._collect,
+            Exclusive: self._exclusive,
+            Local: self._local,
+            Sleep: self._sleep,
+            Together: self._together,
+            WaitFor: self._wait_for,
+        }
+        self._asteps: dict[type, Callable[[Any, bool], Awaitable[Any]]] = {
+            Beside: self._abeside,
+            Collect: self._acollect,
+            Exclusive: self._aexclusive,
+            Local: self._alocal,
+            Sleep: self._asleep,
+            Together: self._atogether,
+            WaitFor: self._await_for,
+        }
+        self._down = False
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the last request met an outage."""
+        return self._down
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Runs work on an owned worker thread; the interpreter does not exit before it is done."""
+        return self._pool.submit(work)
+
+    def close(self) -> None:
+        """Waits for the workers."""
+        self._pool.shutdown(wait=True)
+
+    def execute(self, op: Op[Any], *, insist: bool = False) -> Any:
+        """Carries out one op on this thread."""
+        if isinstance(op, ServiceOp):
+            return self._retrying.copy()(self._send, op, insist=insist)
+        return self._steps[type(op)](op, insist)
+
+    async def aexecute(self, op: Op[Any], *, insist: bool = False) -> Any:
+        """Carries out one op on the running loop."""
+        if isinstance(op, ServiceOp):
+            return await self._aretrying.copy()(self._asend, op, insist=insist)
+        return await self._asteps[type(op)](op, insist)
+
+    def _exclusive(self, op: Exclusive[T], insist: bool) -> T:
+        with op.lock:
+            return drive(op.flow, self, insist=insist)
+
+    async def _aexclusive(self, op: Exclusive[T], insist: bool) -> T:
+        async with op.lock:
+            return await adrive(op.flow, self, insist=insist)
+
+    def _local(self, op: Local[T], _: bool) -> T:
+        return op.call()
+
+    async def _alocal(self, op: Local[T], _: bool) -> T:
+        return await asyncio.to_thread(op.call) if op.blocking else op.call()
+
+    def _sleep(self, op: Sleep, _: bool) -> None:
+        time.sleep(op.seconds)
+
+    async def _asleep(self, op: Sleep, _: bool) -> None:
+        await asyncio.sleep(op.seconds)
+
+    def _wait_for(self, op: WaitFor[T], _: bool) -> T | None:
+        return op.future.result() if wait((op.future,), timeout=op.seconds).done else None
+
+    async def _await_for(self, op: WaitFor[T], _: bool) -> T | None:
+        if not op.future.done():
+            await asyncio.wait((asyncio.wrap_future(op.future),), timeout=op.seconds)
+        return op.future.result() if op.future.done() else None
+
+    def _beside(self, op: Beside[T], insist: bool) -> Pending[T]:
+        return _PendingCall.start(lambda: cast("T", self.execute(op.op, insist=insist)), op.when_late)
+
+    async def _abeside(self, op: Beside[T], insist: bool) -> Pending[T]:
+        task = cast("asyncio.Task[T]", asyncio.create_task(self.aexecute(op.op, insist=insist)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return _PendingTask(task, op.when_late)
+
+    def _collect(self, op: Collect[T], _: bool) -> list[Pending[T]]:
+        calls = {one.future: one for one in cast("Sequence[_PendingCall[T]]", op.pending)}
+        ended = wait(calls, timeout=op.seconds, return_when="FIRST_COMPLETED").done
+        return [calls[future] for future in ended]
+
+    async def _acollect(self, op: Collect[T], _: bool) -> list[Pending[T]]:
+        tasks = {one.task: one for one in cast("Sequence[_PendingTask[T]]", op.pending)}
+        ended, _rest = await asyncio.wait(tasks, timeout=op.seconds, return_when="FIRST_COMPLETED")
+        return [tasks[task] for task in ended]
+
+    def _together(self, op: Together[T], insist: bool) -> list[T]:
+        if len(op.ops) == 1:
+            return [cast("T", self.execute(op.ops[0], insist=insist))]
+        futures = [self._pool.submit(self.execute, one, insist=insist) for one in op.ops]
+        wait(futures)
+        return [cast("T", future.result()) for future in futures]
+
+    async def _atogether(self, op: Together[T], insist: bool) -> list[T]:
+        limit = asyncio.Semaphore(_PAGES_AT_ONCE)
+
+        async def one_of(request: ServiceOp[T]) -> T:
+            async with limit:
+                return cast("T", await self.aexecute(request, insist=insist))
+
+        answers = await asyncio.gather(*map(one_of, op.ops), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return cast("list[T]", answers)
+
+    def _send(self, op: ServiceOp[T], *, insist: bool) -> T:
+        with self._guard(insist=insist):
+            answer = self._backend.send(op)
+        self._note_success()
+        return answer
+
+    async def _asend(self, op: ServiceOp[T], *, insist: bool) -> T:
+        with self._guard(insist=insist):
+            answer = await self._backend.asend(op)
+        self._note_success()
+        return answer
+
+    def _guard(self, *, insist: bool) -> _Guard:
+        return _Guard(self._breaker, self._note_failure, insist=insist)
+
+    def _note_success(self) -> None:
+        if self._down:
+            self._down = False
+            self._observe("recovered", {})
+
+    def _note_failure(self, error: ServiceUnavailableError) -> None:
+        if not self._down:
+            self._down = True
+            self._observe("degraded", {"status": error.status, "error": str(error)})
+
+    def _note_retry(self, state: RetryCallState) -> None:
+        op = state.args[0]
+        self._observe("retried", {"request": type(op).__name__, "attempt": state.attempt_number})
+
+
+class _BreakerOpenError(ServiceUnavailableError):
+    """Refused without a request; waiting a moment would not help."""
+
+
+class _Guard:
+    """Lets a request through the circuit breaker and tells it the outcome; works in both colours."""
+
+    def __init__(
+        self, breaker: Context, failed: Callable[[ServiceUnavailableError], object], *, insist: bool
+    ) -> None:
+        self._breaker = breaker
+        self._failed = failed
+        self._insist = insist
+
+    def __enter__(self) -> None:
+        try:
+            self._breaker.handle_new_request()
+        except OpenedState:
+            if not self._insist:
+                raise _BreakerOpenError(
+                    "RecallrAI failed several times in a row and is not asked for a while.",
+                    may_have_taken_effect=False,
+                ) from None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, ServiceUnavailableError):
+            self._breaker.handle_exception(error)
+            self._failed(error)
+        elif self._breaker.state == "opened":
+            self._breaker.set_state(ClosedState())  # a request that insisted found the service back
+        else:
+            self._breaker.handle_end_request()
+        self._breaker.messages.clear()
+
+
+class _PendingCall(Pending[T], Generic[T]):
+    """A request on a daemon thread of its own, so that one that hangs keeps no interpreter from exiting."""
+
+    def __init__(self, future: Future[T], when_late: Callable[[T], object]) -> None:
+        self.future = future
+        self._when_late = when_late
+
+    @classmethod
+    def start(cls, call: Callable[[], T], when_late: Callable[[T], object]) -> _PendingCall[T]:
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(call())
+            except BaseException as error:  # noqa: BLE001 - kept for whoever collects it
+                future.set_exception(error)
+
+        threading.Thread(target=run, name="recallrai-beside", daemon=True).start()
+        return cls(future, when_late)
+
+    @override
+    def result(self) -> T:
+        return self.future.result()
+
+    @override
+    def abandon(self) -> None:
+        self.future.add_done_callback(lambda done: _deliver_late(done, self._when_late))
+
+
+class _PendingTask(Pending[T], Generic[T]):
+    def __init__(self, task: asyncio.Task[T], when_late: Callable[[T], object]) -> None:
+        self.task = task
+        self._when_late = when_late
+
+    @override
+    def result(self) -> T:
+        return self.task.result()
+
+    @override
+    def abandon(self) -> None:
+        self.task.add_done_callback(lambda done: _deliver_late(done, self._when_late))
+
+
+def _deliver_late(done: Future[T] | asyncio.Future[T], when_late: Callable[[T], object]) -> None:
+    if not done.cancelled() and done.exception() is None:
+        when_late(done.result())
+
+
+def _may_repeat(state: RetryCallState) -> bool:
+    error = state.outcome.exception() if state.outcome is not None else None
+    if not isinstance(error, ServiceUnavailableError) or isinstance(error, _BreakerOpenError):
+        return False
+    return cast("ServiceOp[Any]", state.args[0]).repeatable or not error.may_have_taken_effect
+
+
+def _pause(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.retry_after if isinstance(error, ServiceUnavailableError) else None
+    return asked if asked is not None else _backoff(state)

@@ -1,0 +1,32 @@
+"""Each protocol once: what is stored and fetched in which order, and what follows which failure.
+
+A flow is a generator that yields ops and is sent their answers; `drive` runs it on threads or on an event
+loop. State advances after each op that succeeded, never at the end, so that an outage in the middle leaves
+a truth behind.
+"""
+
+from recallrai_integrations.ops import Flow
+
+from .delivery import deliver_alone, flush, record
+from .ending import clear, end_run, finish
+from .history import history
+from .recalling import Recalled, recall
+from .sessions import find_session, thread_sessions, update
+from .state import State
+
+__all__ = [
+    "Flow",
+    "Recalled",
+    "State",
+    "clear",
+    "deliver_alone",
+    "end_run",
+    "find_session",
+    "finish",
+    "flush",
+    "history",
+    "recall",
+    "record",
+    "thread_sessions",
+    "update",
+]

@@ -1,0 +1,86 @@
+"""The end of a run and of a conversation."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from recallrai_integrations import plan
+from recallrai_integrations.errors import ServiceUnavailableError
+from recallrai_integrations.models import SessionInfo
+from recallrai_integrations.ops import Exclusive, Flow, GetSession, Sleep, UpdateSession
+from recallrai_integrations.options import ProcessPolicy
+
+from .delivery import deliver, process_open, put
+from .sessions import thread_sessions
+from .state import State, what_waits
+
+__all__ = ["clear", "end_run", "finish"]
+
+_POLLS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
+    """Delivers what waits and has the open session processed.
+
+    In an outage the wish to process waits behind the messages, unless `on_error` is `"raise"`.
+
+    Args:
+        state: the conversation.
+        wait: seconds to wait for the outcome.
+
+    Returns:
+        The session after waiting; None without waiting or when there was nothing to process.
+    """
+    try:
+        processed = yield from Exclusive(state.lock, _finish(state))
+    except ServiceUnavailableError:
+        if state.delivery.on_error == "raise":
+            raise
+        waiting = yield from what_waits(state)
+        if not waiting or waiting[-1].message is not None:
+            yield from put(state, [None])
+        return None
+    if state.rejected:
+        raise state.rejected.pop(0)
+    if not processed or not wait:
+        return None
+    return (yield from _wait_until_processed(state.user_id, processed[-1], wait))
+
+
+def _finish(state: State) -> Flow[list[str]]:
+    yield from deliver(state)
+    return (yield from process_open(state))
+
+
+def end_run(state: State, policy: ProcessPolicy | None, every: int) -> Flow[None]:
+    """A run of the framework has ended normally: the session is processed if the policy says so."""
+    state.turns += 1
+    has_thread = state.address.thread_id is not None
+    if plan.should_process(policy, has_thread=has_thread, turns=state.turns, every=every):
+        yield from finish(state)
+
+
+def _wait_until_processed(user_id: str, session_id: str, seconds: float) -> Flow[SessionInfo]:
+    """Reads the session until it is processed or has failed, for at most `seconds`."""
+    ends = time.monotonic() + seconds
+    polls = deque(_POLLS)
+    while True:
+        session = yield from GetSession(user_id, session_id)
+        if session.status not in {"pending", "processing"} or time.monotonic() >= ends:
+            return session
+        yield from Sleep(min(polls[0], max(0.0, ends - time.monotonic())))
+        if len(polls) > 1:
+            polls.popleft()
+
+
+def clear(state: State) -> Flow[None]:
+    """Ends the thread's history for all processes: finishes and marks its sessions, deletes nothing."""
+    yield from finish(state)
+    if state.address.thread_id is None:
+        state.place.leave()
+    for session in (yield from thread_sessions(state)):
+        if not plan.is_cleared(session):
+            marked = {**session.metadata, plan.OWN_KEY: {"cleared": True}}
+            yield from UpdateSession(state.user_id, session.session_id, marked)
+    state.known.clear()

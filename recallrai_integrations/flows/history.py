@@ -1,0 +1,90 @@
+"""Reading a conversation back, across the sessions of its thread."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from recallrai_integrations import plan
+from recallrai_integrations.errors import ServiceUnavailableError
+from recallrai_integrations.messages import Message
+from recallrai_integrations.models import MessagePage
+from recallrai_integrations.ops import Flow, ReadMessages, Together
+
+from .sessions import thread_sessions
+from .state import State, what_waits
+
+__all__ = ["history"]
+
+
+def history(state: State, limit: int | None) -> Flow[list[Message]]:
+    """The conversation across its sessions, oldest first; with a limit only its tail is read.
+
+    Raises:
+        ServiceUnavailableError: with `on_error="raise"`; otherwise an outage answers with what is known.
+    """
+    try:
+        stored = yield from _read_history(state, limit)
+    except ServiceUnavailableError:
+        if state.delivery.on_error == "raise":
+            raise
+        known = list(state.known)
+        return known if limit is None else known[-limit:]
+    waiting = yield from what_waits(state)
+    messages = [*stored, *(one.message for one in waiting if one.message is not None)]
+    if limit is None:
+        state.known = deque(messages, maxlen=state.known.maxlen)
+        return messages
+    return messages[-limit:]
+
+
+def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:
+    if state.address.thread_id is None:
+        ids = [] if state.place.session_id is None else [state.place.session_id]
+    else:
+        sessions = yield from thread_sessions(state)
+        ids = [one.session_id for one in sessions if not plan.is_cleared(one)]
+    if limit is None:
+        return (yield from _read_all(state, ids))
+    tail: list[Message] = []
+    for session_id in reversed(ids):
+        if len(tail) >= limit:
+            break
+        tail[:0] = yield from _read_tail(state, session_id, limit - len(tail))
+    return tail
+
+
+def _read_all(state: State, session_ids: Sequence[str]) -> Flow[list[Message]]:
+    first: list[MessagePage] = yield from Together(
+        [ReadMessages(state.user_id, session_id) for session_id in session_ids]
+    )
+    rest = [
+        ReadMessages(state.user_id, session_id, offset=offset)
+        for session_id, page in zip(session_ids, first, strict=True)
+        for offset in plan.page_offsets(page.total, have=len(page.messages))
+        if page.messages
+    ]
+    pages: list[MessagePage] = (yield from Together(rest)) if rest else []
+    following: dict[str, list[Message]] = {}
+    for op, page in zip(rest, pages, strict=True):
+        following.setdefault(op.session_id, []).extend(page.messages)
+    return [
+        message
+        for session_id, page in zip(session_ids, first, strict=True)
+        for message in [*page.messages, *following.get(session_id, [])]
+    ]
+
+
+def _read_tail(state: State, session_id: str, count: int) -> Flow[list[Message]]:
+    first = yield from ReadMessages(
+        state.user_id, session_id, limit=max(1, min(count, plan.MESSAGES_PER_PAGE))
+    )
+    if first.total <= len(first.messages):
+        return list(first.messages)[-count:]
+    start = max(0, first.total - count)
+    have = list(first.messages[start:])
+    offsets = plan.page_offsets(first.total, have=max(start, len(first.messages)))
+    pages: list[MessagePage] = yield from Together(
+        [ReadMessages(state.user_id, session_id, offset=offset) for offset in offsets]
+    )
+    return [*have, *(message for page in pages for message in page.messages)][-count:]

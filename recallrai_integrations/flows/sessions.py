@@ -1,0 +1,138 @@
+"""Finding, opening and settling on the session of a thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recallrai_integrations import plan
+from recallrai_integrations.errors import NotFoundError
+from recallrai_integrations.models import Page, SessionInfo
+from recallrai_integrations.ops import (
+    AddMessage,
+    CreateSession,
+    CreateUser,
+    DeleteSession,
+    Flow,
+    GetSession,
+    ListSessions,
+    ReadMessages,
+    UpdateSession,
+)
+
+from .state import State, now
+
+__all__ = ["find_session", "open_session", "sessions_to_process", "settle", "thread_sessions", "update"]
+
+
+def open_session(state: State) -> Flow[str]:
+    """The session that takes the next message: known, found by its thread, or new."""
+    place, address = state.place, state.address
+    if place.session_id is not None:
+        return place.session_id
+    user_exists = True
+    if address.thread_id is not None:
+        try:
+            page = yield from ListSessions(
+                state.user_id, metadata_filter=state.thread_filter, statuses=("pending",)
+            )
+        except NotFoundError:
+            user_exists = False
+        else:
+            found = plan.oldest_open(page.items)
+            if found is not None:
+                doubt = place.doubt
+                place.enter(found.session_id, stored=None, now=now())
+                place.doubt = doubt
+                return found.session_id
+    created = yield from _create_session(state, user_exists=user_exists)
+    place.enter(created.session_id, stored=0, now=now(), unsettled=address.thread_id is not None)
+    state.note("session_opened")
+    return created.session_id
+
+
+def _create_session(state: State, *, user_exists: bool) -> Flow[SessionInfo]:
+    address = state.address
+    create = CreateSession(
+        state.user_id,
+        plan.session_metadata(address.metadata, address.thread_id),
+        address.auto_process_after_seconds,
+    )
+    if user_exists:
+        try:
+            return (yield from create)
+        except NotFoundError:
+            pass
+    yield from CreateUser(state.user_id)
+    return (yield from create)
+
+
+def settle(state: State) -> Flow[None]:
+    """Two workers may have opened a session for one thread at the same time; both go on in the oldest.
+
+    What this process put into a younger one moves to the oldest, and the younger one is deleted once all of
+    it has arrived.
+    """
+    place = state.place
+    page = yield from ListSessions(state.user_id, metadata_filter=state.thread_filter, statuses=("pending",))
+    ours, oldest = place.session_id, plan.oldest_open(page.items)
+    if ours is None or oldest is None or oldest.session_id == ours:
+        place.unsettled = False
+        return
+    if not place.moving:
+        mine = yield from ReadMessages(state.user_id, ours)
+        place.moving = list(mine.messages)
+    while place.moving:
+        yield from AddMessage(state.user_id, oldest.session_id, place.moving[0])
+        del place.moving[0]
+    yield from DeleteSession(state.user_id, ours)
+    place.enter(oldest.session_id, stored=None, now=now())
+
+
+def find_session(state: State) -> Flow[SessionInfo | None]:
+    """The session of this conversation, read afresh: the open one, else the latest, else None."""
+    if state.place.session_id is not None:
+        try:
+            return (yield from GetSession(state.user_id, state.place.session_id))
+        except NotFoundError:
+            state.place.leave()
+    sessions = yield from thread_sessions(state)
+    return plan.oldest_open(sessions) or (sessions[-1] if sessions else None)
+
+
+def thread_sessions(state: State) -> Flow[list[SessionInfo]]:
+    """All sessions of this thread, oldest first; none without a thread or without the user."""
+    if state.address.thread_id is None:
+        return []
+    found: list[SessionInfo] = []
+    while True:
+        try:
+            page: Page = yield from ListSessions(
+                state.user_id, metadata_filter=state.thread_filter, offset=len(found)
+            )
+        except NotFoundError:
+            return []
+        found.extend(page.items)
+        if not page.has_more or not page.items:
+            return sorted(found, key=lambda one: (one.created_at, one.session_id))
+
+
+def update(state: State, metadata: dict[str, Any]) -> Flow[None]:
+    """Replaces the session's metadata, our own keys kept; opens a session when there is none."""
+    session = yield from find_session(state)
+    if session is None:
+        session_id, marks = (yield from open_session(state)), None
+    else:
+        session_id, marks = session.session_id, session.metadata.get(plan.OWN_KEY)
+    merged = plan.session_metadata(metadata, state.address.thread_id, marks=marks)
+    yield from UpdateSession(state.user_id, session_id, merged)
+
+
+def sessions_to_process(state: State) -> Flow[list[str]]:
+    """The pending sessions of a thread that this process has not talked to yet."""
+    try:
+        page = yield from ListSessions(
+            state.user_id, metadata_filter=state.thread_filter, statuses=("pending",)
+        )
+    except NotFoundError:
+        return []
+    return [one.session_id for one in page.items]

@@ -1,0 +1,85 @@
+"""What a process knows of one conversation."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, TypeVar
+
+from aiologic import Lock
+
+from recallrai_integrations import plan
+from recallrai_integrations.errors import RequestRejectedError
+from recallrai_integrations.messages import Message
+from recallrai_integrations.models import ContextAnswer
+from recallrai_integrations.ops import Local
+from recallrai_integrations.options import DeliveryOptions
+from recallrai_integrations.outbox import Address, Outbox, Place, Waiting
+
+__all__ = ["State", "local", "now", "what_waits"]
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class State:
+    """What this process knows of one conversation. Guarded by the conversation's lock.
+
+    Args:
+        address: which conversation it is.
+        outbox: where its messages wait.
+        delivery: how they are delivered.
+        place: where the conversation stands in the service.
+        known: the latest messages seen, for `history()` in an outage.
+        turns: runs that ended, for `process="every_n_turns"`.
+        failed_at: when the service last failed, by the monotonic clock.
+        last_answer: the last memories recalled, for `on_deadline="stale"`.
+        rejected: refusals by the service that have not been told to the caller yet.
+        observe: told what happened, with figures and no text.
+        wake: with `mode="background"`, has a worker deliver.
+    """
+
+    address: Address
+    outbox: Outbox
+    delivery: DeliveryOptions
+    lock: Lock = field(default_factory=Lock)
+    place: Place = field(default_factory=Place)
+    known: deque[Message] = field(default_factory=lambda: deque[Message](maxlen=1000))
+    turns: int = 0
+    failed_at: float | None = None
+    last_answer: ContextAnswer | None = None
+    rejected: list[RequestRejectedError] = field(default_factory=list[RequestRejectedError])
+    observe: Callable[[State, str, dict[str, Any]], None] | None = None
+    wake: Callable[[State], object] | None = None
+
+    @property
+    def user_id(self) -> str:
+        """The application's id of the user."""
+        return self.address.user_id
+
+    @property
+    def thread_filter(self) -> dict[str, Any]:
+        """The metadata by which the sessions of this thread are found."""
+        return {plan.THREAD_KEY: self.address.thread_id}
+
+    def note(self, kind: str, **detail: Any) -> None:
+        """Tells the connection what happened."""
+        if self.observe is not None:
+            self.observe(self, kind, detail)
+
+
+def local(state: State, call: Callable[[], T]) -> Local[T]:
+    """A step in the outbox, kept off the event loop when it may touch a disk."""
+    return Local(call, blocking=state.outbox.blocking)
+
+
+def what_waits(state: State) -> Local[list[Waiting]]:
+    """All that waits for this conversation, in order."""
+    return local(state, lambda: state.outbox.waiting(state.address))
+
+
+def now() -> datetime:
+    """The time, timezone-aware."""
+    return datetime.now(timezone.utc)

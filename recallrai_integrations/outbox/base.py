@@ -1,0 +1,167 @@
+"""The contract of an outbox, and the values it keeps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from recallrai_integrations.messages import Message
+
+__all__ = ["Address", "Outbox", "Place", "Waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Which conversation a message belongs to, and how its session is opened.
+
+    Args:
+        key: unique for the conversation within a project: the same for all processes that know the thread,
+            random for a conversation without one.
+        user_id: the application's id of the user.
+        thread_id: the application's id of the thread, or None.
+        metadata: for the session, as the application gave it (after redaction).
+        auto_process_after_seconds: for the session.
+    """
+
+    key: str
+    user_id: str
+    thread_id: str | None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False, compare=False)
+    auto_process_after_seconds: int = field(default=600, hash=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something to deliver: a message, or (`message` None) the wish to process the session.
+
+    Args:
+        seq: grows within a conversation; deliveries follow it.
+        message: with the time it was recorded in `created_at`.
+        recorded_at: timezone-aware.
+    """
+
+    seq: int
+    message: Message | None
+    recorded_at: datetime
+
+
+@dataclass(slots=True)
+class Place:
+    """Where in the service a conversation stands, as far as is known.
+
+    Args:
+        session_id: the session that takes the next message; None before it is found or opened.
+        stored: how many messages it is known to hold at least; None for a session that was found.
+        since: since when this process writes to a session that was found.
+        sent: how often this process stored each (role, text) in a session that was found.
+        doubt: the message that was sent last and of which no answer was seen.
+        unsettled: this process opened the session, and another may have opened one at the same time.
+        moving: messages still to be moved to the session that all settled on.
+    """
+
+    session_id: str | None = None
+    stored: int | None = None
+    since: datetime | None = None
+    sent: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    doubt: Waiting | None = None
+    unsettled: bool = False
+    moving: list[Message] = field(default_factory=list[Message])
+
+    def enter(self, session_id: str, *, stored: int | None, now: datetime, unsettled: bool = False) -> None:
+        """Takes a session that was opened (`stored=0`) or found (`stored=None`)."""
+        self.session_id, self.stored, self.since, self.unsettled = session_id, stored, now, unsettled
+        self.sent = Counter()
+        self.doubt = None
+
+    def leave(self) -> None:
+        """The session takes no more messages; the next one opens another."""
+        self.session_id, self.stored, self.doubt, self.unsettled = None, None, None, False
+
+    def note(self, message: Message) -> None:
+        """A message is known to be stored."""
+        self.doubt = None
+        if self.stored is None:
+            self.sent[message.role, message.content] += 1
+        else:
+            self.stored += 1
+
+
+class Outbox(ABC):
+    """Keeps messages from the moment they are recorded until the service has acknowledged them.
+
+    Methods may be called from any thread. They never talk to the service. Whoever delivers a conversation
+    holds its claim; within one process the conversation's lock is held as well.
+    """
+
+    blocking: bool
+    """Whether calls may touch a disk, so that they are kept off an event loop."""
+
+    @abstractmethod
+    def put(self, address: Address, messages: Sequence[Message | None]) -> list[Waiting]:
+        """Takes messages (None: the wish to process), in order, all or none.
+
+        Messages whose id the conversation has had already are passed over.
+
+        Returns:
+            What was taken.
+
+        Raises:
+            OutboxFullError: more would wait than the limit allows; nothing was taken.
+            OutboxError: the file cannot be written.
+        """
+
+    @abstractmethod
+    def claim(self, address: Address, place: Place) -> Place | None:
+        """The right to deliver this conversation; None while another process has it.
+
+        Args:
+            address: the conversation.
+            place: what this process last knew.
+
+        Returns:
+            Where the conversation stands, as the last one who delivered it left it.
+        """
+
+    @abstractmethod
+    def next(self, address: Address) -> Waiting | None:
+        """The next to deliver."""
+
+    @abstractmethod
+    def done(self, address: Address, waiting: Waiting, place: Place) -> None:
+        """It is delivered: forget it, keep its id."""
+
+    @abstractmethod
+    def reject(self, address: Address, waiting: Waiting, reason: str) -> None:
+        """The service will never take it: out of the queue, so that later ones still go."""
+
+    @abstractmethod
+    def withdraw(self, address: Address, taken: Iterable[Waiting]) -> None:
+        """Gives messages back to the caller: neither they nor their ids are known any more."""
+
+    @abstractmethod
+    def release(self, address: Address, place: Place) -> None:
+        """Ends a claim."""
+
+    @abstractmethod
+    def waiting(self, address: Address) -> list[Waiting]:
+        """All that waits for this conversation, in order."""
+
+    @abstractmethod
+    def addresses(self) -> list[Address]:
+        """The conversations for which something waits."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """How many wait in all."""
+
+    @abstractmethod
+    def purge(self, *, user_id: str, thread_id: str | None = None) -> int:
+        """Drops what waits for a user, or for one thread of theirs; says how many that were."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends the use of the outbox; what waits in a file stays there."""

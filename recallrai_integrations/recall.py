@@ -1,0 +1,73 @@
+"""`Recall`: what a turn gets to know about its user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .context import Prompt, render
+from .messages import Message
+from .options import ContextOptions
+
+__all__ = ["Recall"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Memories recalled for one turn, ready for a prompt.
+
+    Args:
+        context: the service's text as it came, without instructions; "" when there is none.
+        strategy: the strategy that made it (with `"auto"`, the one the service chose).
+        memory_ids: ids of the memories in it.
+        session_ids: ids of the conversations in it.
+        elapsed: seconds that the turn waited for it.
+        degraded: True when the service could not be asked, or not in time; `context` is then "" or, with
+            `on_deadline="stale"`, what was recalled last.
+        instructions: the service's text on how to read the memories; "" when left out.
+        options: how it is rendered.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+
+        with connect(local=":memory:") as connection:
+            conversation = connection.conversation("ada", "thread-1")
+            conversation.record(("user", "What should I cook tonight?"))
+            recall = conversation.recall()
+            system_prompt = "You are a cook." + recall.text  # goes into this request only
+        ```
+    """
+
+    context: str = field(repr=False)
+    strategy: str
+    memory_ids: tuple[str, ...] = field(default=(), repr=False)
+    session_ids: tuple[str, ...] = field(default=(), repr=False)
+    elapsed: float = 0.0
+    degraded: bool = False
+    instructions: str = field(default="", repr=False)
+    options: ContextOptions = field(default_factory=ContextOptions, repr=False)
+
+    @property
+    def text(self) -> str:
+        """Instructions and memories as one text for a system prompt; "" when nothing is remembered."""
+        return self.prompt().text
+
+    @property
+    def omitted(self) -> int:
+        """Entries left out of `text` to keep `max_chars` or `max_tokens`."""
+        return self.prompt().omitted
+
+    def prompt(self, sent: Sequence[Message] = ()) -> Prompt:
+        """The parts of the text, for a request that also sends these messages of the conversation.
+
+        Args:
+            sent: conversation messages in the same request; the context does not repeat them.
+        """
+        return render(
+            self.context,
+            strategy=self.strategy,
+            instructions=self.instructions,
+            options=self.options,
+            sent=sent,
+        )
