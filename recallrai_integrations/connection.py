@@ -171,6 +171,7 @@ class Connection:
         self._recent: OrderedDict[Address, State] = OrderedDict()
         self._states: WeakValueDictionary[Address, State] = WeakValueDictionary()
         self._woken: set[Address] = set()
+        self._warned = False
         self._closed = False
 
     def conversation(
@@ -445,15 +446,13 @@ class Connection:
             )
 
     def _engine_event(self, kind: str, detail: dict[str, Any]) -> None:
-        if kind == "degraded":
-            logger.warning(
-                "RecallrAI is not available (%s); going on without fresh memories, messages wait.",
-                detail["error"],
-            )
-        elif kind == "recovered":
+        if kind == "recovered" and self._warned:
+            self._warned = False
             logger.info("RecallrAI is available again.")
             if self._outbox.count():
                 self._engine.submit(self._drain)
+        elif kind == "recovered":
+            return
         self._tell(Event(kind=kind, detail=detail))
 
     def _drain(self) -> None:
@@ -462,7 +461,14 @@ class Connection:
             self._deliver(self._state_at(address))
 
     def _observe(self, state: State, kind: str, detail: dict[str, Any]) -> None:
-        if kind == "refused":
+        if kind == "degraded":
+            if not self._warned:
+                self._warned = True
+                logger.warning(
+                    "RecallrAI is not available (%s) Going on without fresh memories; messages wait.",
+                    detail["error"],
+                )
+        elif kind == "refused":
             logger.error("RecallrAI: %s", detail["error"])
         elif kind == "rejected":
             logger.error(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from purgatory.domain.model import ClosedState, Context, OpenedState
 from tenacity import (
@@ -77,7 +77,7 @@ class Engine:
     Args:
         backend: sends requests.
         delivery: retries, budget, breaker.
-        observe: told `"retried"`, `"degraded"` (an outage began) and `"recovered"`, with figures.
+        observe: told `"retried"` and `"recovered"`, with figures.
     """
 
     def __init__(
@@ -115,12 +115,12 @@ class Engine:
             Together: self._atogether,
             WaitFor: self._await_for,
         }
-        self._down = False
+        self._failing: set[str] = set()
 
     @property
     def is_down(self) -> bool:
-        """Whether the last request met an outage."""
-        return self._down
+        """Whether some kind of request failed when it was last tried."""
+        return bool(self._failing)
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Runs work on an owned worker thread; the interpreter does not exit before it is done."""
@@ -210,33 +210,29 @@ class Engine:
         return cast("list[T]", answers)
 
     def _send(self, op: ServiceOp[T], *, insist: bool) -> T:
-        with self._guard(insist=insist):
-            answer = self._backend.send(op)
-        self._note_success()
-        return answer
+        with _Guard(self._breaker, self._note_outcome, type(op).__name__, insist=insist):
+            return self._backend.send(op)
 
     async def _asend(self, op: ServiceOp[T], *, insist: bool) -> T:
-        with self._guard(insist=insist):
-            answer = await self._backend.asend(op)
-        self._note_success()
-        return answer
+        with _Guard(self._breaker, self._note_outcome, type(op).__name__, insist=insist):
+            return await self._backend.asend(op)
 
-    def _guard(self, *, insist: bool) -> _Guard:
-        return _Guard(self._breaker, self._note_failure, insist=insist)
-
-    def _note_success(self) -> None:
-        if self._down:
-            self._down = False
-            self._observe("recovered", {})
-
-    def _note_failure(self, error: ServiceUnavailableError) -> None:
-        if not self._down:
-            self._down = True
-            self._observe("degraded", {"status": error.status, "error": str(error)})
+    def _note_outcome(self, request: str, *, failed: bool) -> None:
+        if failed:
+            self._failing.add(request)
+        elif request in self._failing:
+            # Reads may work while writes fail: the outage is over when what failed works again.
+            self._failing.discard(request)
+            if not self._failing:
+                self._observe("recovered", {})
 
     def _note_retry(self, state: RetryCallState) -> None:
         op = state.args[0]
         self._observe("retried", {"request": type(op).__name__, "attempt": state.attempt_number})
+
+
+class _NoteOutcome(Protocol):
+    def __call__(self, request: str, *, failed: bool) -> None: ...
 
 
 class _BreakerOpenError(ServiceUnavailableError):
@@ -246,11 +242,10 @@ class _BreakerOpenError(ServiceUnavailableError):
 class _Guard:
     """Lets a request through the circuit breaker and tells it the outcome; works in both colours."""
 
-    def __init__(
-        self, breaker: Context, failed: Callable[[ServiceUnavailableError], object], *, insist: bool
-    ) -> None:
+    def __init__(self, breaker: Context, note_outcome: _NoteOutcome, request: str, *, insist: bool) -> None:
         self._breaker = breaker
-        self._failed = failed
+        self._note_outcome = note_outcome
+        self._request = request
         self._insist = insist
 
     def __enter__(self) -> None:
@@ -268,11 +263,13 @@ class _Guard:
     ) -> None:
         if isinstance(error, ServiceUnavailableError):
             self._breaker.handle_exception(error)
-            self._failed(error)
-        elif self._breaker.state == "opened":
-            self._breaker.set_state(ClosedState())  # a request that insisted found the service back
-        else:
-            self._breaker.handle_end_request()
+            self._note_outcome(self._request, failed=True)
+        elif error is None or isinstance(error, Exception):
+            if self._breaker.state == "opened":
+                self._breaker.set_state(ClosedState())  # a request that insisted found the service back
+            else:
+                self._breaker.handle_end_request()
+            self._note_outcome(self._request, failed=False)
         self._breaker.messages.clear()
 
 

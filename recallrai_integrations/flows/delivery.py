@@ -57,6 +57,7 @@ def _record_inline(state: State, messages: Sequence[Message]) -> Flow[None]:
             raise
         if isinstance(error, CredentialsError):
             raise
+        state.note_outage(error)
     if state.rejected:
         raise state.rejected.pop(0)
 
@@ -249,9 +250,10 @@ def flush(state: State) -> Flow[int]:
     """
     try:
         yield from Exclusive(state.lock, deliver(state))
-    except ServiceUnavailableError:
+    except ServiceUnavailableError as error:
         if state.delivery.on_error == "raise":
             raise
+        state.note_outage(error)
     if state.rejected:
         raise state.rejected.pop(0)
     return len((yield from what_waits(state)))

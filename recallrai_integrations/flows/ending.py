@@ -34,9 +34,10 @@ def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
     """
     try:
         processed = yield from Exclusive(state.lock, _finish(state))
-    except ServiceUnavailableError:
+    except ServiceUnavailableError as error:
         if state.delivery.on_error == "raise":
             raise
+        state.note_outage(error)
         waiting = yield from what_waits(state)
         if not waiting or waiting[-1].message is not None:
             yield from put(state, [None])

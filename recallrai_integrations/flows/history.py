@@ -25,9 +25,10 @@ def history(state: State, limit: int | None) -> Flow[list[Message]]:
     """
     try:
         stored = yield from _read_history(state, limit)
-    except ServiceUnavailableError:
+    except ServiceUnavailableError as error:
         if state.delivery.on_error == "raise":
             raise
+        state.note_outage(error)
         known = list(state.known)
         return known if limit is None else known[-limit:]
     waiting = yield from what_waits(state)

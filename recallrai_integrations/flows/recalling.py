@@ -54,9 +54,10 @@ def recall(
     try:
         session_id = yield from Exclusive(state.lock, _session_to_ask(state))
         recalled = yield from _ask(state, GetContext(state.user_id, session_id, options, on_progress))
-    except ServiceUnavailableError:
+    except ServiceUnavailableError as error:
         if state.delivery.on_error == "raise":
             raise
+        state.note_outage(error)
         recalled = _late(state)
     except NotFoundError:  # deleted while it was asked; the next message opens another session
         state.place.leave()

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from aiologic import Lock
 
 from recallrai_integrations import plan
-from recallrai_integrations.errors import RequestRejectedError
+from recallrai_integrations.errors import RequestRejectedError, ServiceUnavailableError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import ContextAnswer
 from recallrai_integrations.ops import Local
@@ -23,7 +23,7 @@ __all__ = ["State", "local", "now", "what_waits"]
 T = TypeVar("T")
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False)
 class State:
     """What this process knows of one conversation. Guarded by the conversation's lock.
 
@@ -68,6 +68,10 @@ class State:
         """Tells the connection what happened."""
         if self.observe is not None:
             self.observe(self, kind, detail)
+
+    def note_outage(self, error: ServiceUnavailableError) -> None:
+        """Tells that an operation goes on without the service."""
+        self.note("degraded", status=error.status, error=str(error))
 
 
 def local(state: State, call: Callable[[], T]) -> Local[T]:
