@@ -12,14 +12,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from . import store
 from .dates import Span
+from .render import Clock
 from .schema import moment, stamp
 from .store import Draft, Memory
+from .text import one_line
 from .types import ConflictError, Json, Page
 
 _OPEN: Final = ("PENDING", "IN_QUEUE", "RESOLVING")
+_MOST_SHOWN: Final = 10
 _SELECT: Final = "SELECT conflict_id, session_id, status, body, created_at, resolved_at FROM merge_conflicts"
 
 
@@ -155,6 +159,35 @@ def resolve_conflict(
         (json.dumps(body), stamp(now), conflict_id),
     )
     return get_conflict(db, user_pk, conflict_id)
+
+
+def pending_texts(db: sqlite3.Connection, user_pk: int, zone: ZoneInfo) -> list[str]:
+    """The user's open conflicts as blocks of the context text, oldest first."""
+    clock = Clock(zone)
+    rows = db.execute(
+        f"{_SELECT} WHERE user_pk = ? AND status = 'PENDING' ORDER BY pk LIMIT ?", (user_pk, _MOST_SHOWN)
+    )
+    return [_text(number, _wire(row), clock) for number, row in enumerate(rows.fetchall(), 1)]
+
+
+def _text(number: int, conflict: Json, clock: Clock) -> str:
+    lines = [
+        f"## Merge Conflict {number} (Created at: {clock.stored(conflict['created_at'])})",
+        f"Conflict ID: {conflict['id']}",
+        f"Proposed memory: {one_line(conflict['proposed_memory_content'])}",
+        "Conflicting memories:",
+        *(
+            f"- {one_line(known['content'])} (Reason: {one_line(known['reason'])},"
+            f" Created at: {clock.stored(known['created_at'])})"
+            for known in conflict["conflicting_memories"]
+        ),
+        "Questions:",
+        *(
+            f"- {one_line(question['question'])} Options: {' | '.join(map(one_line, question['options']))}"
+            for question in conflict["clarifying_questions"]
+        ),
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _check(questions: Sequence[Json], answers: Sequence[Mapping[str, Any]]) -> None:

@@ -48,10 +48,12 @@ def delete_session(db: sqlite3.Connection, user_pk: int, session_id: str) -> Non
     A fact that was told again in another session stays, as that session's.
     """
     conflicts.delete_of_session(db, user_pk, session_id)
-    for doc, stored in db.execute(
-        "SELECT pk, terms FROM summaries WHERE user_pk = ? AND session_id = ?", (user_pk, session_id)
+    for doc, told, summary in db.execute(
+        "SELECT pk, session_terms, summary_terms FROM summaries WHERE user_pk = ? AND session_id = ?",
+        (user_pk, session_id),
     ).fetchall():
-        index.remove(db, user_pk, "session", doc, stored)
+        index.remove(db, user_pk, "session", doc, told)
+        index.remove(db, user_pk, "summary", doc, summary)
         db.execute("DELETE FROM summaries WHERE pk = ?", (doc,))
     chains = db.execute(
         "SELECT DISTINCT chain_pk FROM memories WHERE user_pk = ? AND session_id = ?", (user_pk, session_id)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .person import third_person
-from .text import clean, one_line, words
+from .text import clean, one_line, split_speaker, words
 from .types import Message
 
 _USUAL: Final = 280  # characters of one memory before the next sentence begins another
@@ -22,12 +22,6 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?\u2026])[\"')\u201d\u2019]*\s+|(?<=[
 _ABBREVIATION: Final = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|approx|no|dept|inc|ltd|co|e\.g|i\.e|a\.m|p\.m|u\.s)|\b[A-Z])\.$",
     re.IGNORECASE,
-)
-_SPEAKER: Final = re.compile(
-    r"^(?P<name>[^\W\d_][\w.'\u2019-]{0,30}(?: [^\W\d_][\w.'\u2019-]{0,30}){0,2}): (?=\S)"
-)
-_NOT_A_SPEAKER: Final = frozenset(
-    "note notes ps update edit reminder fyi warning todo question answer http https re subject example e.g".split()
 )
 _QUESTION: Final = re.compile(r"[?\uff1f\u061f]\W*$")
 _ASKS: Final = re.compile(
@@ -142,11 +136,11 @@ def _speeches(text: str) -> Iterator[tuple[str, str]]:
     """The text by speakers where its lines begin with names, otherwise whole."""
     speaker, lines = "", list[str]()
     for line in text.splitlines() or [""]:
-        match = _SPEAKER.match(line)
-        if match and match["name"].lower() not in _NOT_A_SPEAKER and match["name"][:1].isupper():
+        name, said = split_speaker(line)
+        if name:
             if lines:
                 yield speaker, "\n".join(lines)
-            speaker, lines = match["name"], [line[match.end() :]]
+            speaker, lines = name, [said]
         else:
             lines.append(line)
     if lines:
@@ -172,22 +166,19 @@ def sentences(text: str) -> list[str]:
 
 def _split(text: str, speaker: str) -> Iterator[str]:
     """The memories of one speech."""
-    kept = [fact for sentence in sentences(text) for fact in _kept(sentence, whole=bool(speaker))]
     if speaker:
-        if any(not is_chitchat(sentence) for sentence in kept):
-            for part in _grouped(kept, limit=3 * _USUAL, merge_all=True):
+        said = sentences(text)
+        if any(not is_chitchat(sentence) and not _QUESTION.search(sentence) for sentence in said):
+            for part in _grouped(said, limit=_LONGEST, merge_all=True):
                 yield f"{speaker}: {part}"
         return
+    kept = (fact for sentence in sentences(text) for fact in _kept(sentence))
     for group in _grouped(kept, limit=_USUAL, merge_all=False):
         yield _polish(group)
 
 
-def _kept(sentence: str, *, whole: bool) -> Iterator[str]:
+def _kept(sentence: str) -> Iterator[str]:
     """A sentence without what is not told in it."""
-    if whole:
-        if not _QUESTION.search(sentence):
-            yield sentence
-        return
     told = _TOLD.match(sentence)
     if told and told.end() < len(sentence):
         rest = sentence[told.end() :]

@@ -1,6 +1,7 @@
 """The inverted index: which documents of a user hold a term, and how much they are about it.
 
-A document is a chain of memories (`kind` "memory") or a session (`kind` "session"). The impact of a term
+A document is a chain of memories (`kind` "memory"), all that was told in a session ("session"), or a
+session's summary ("summary"). The impact of a term
 is its saturated, length-normalised frequency (BM25's term part) as a whole number, 100 for a term said
 once in a document of usual length. Lists are read best impact first and newest first, within a budget, so
 that a search takes as long for a hundred thousand memories as for some thousands.
@@ -18,17 +19,26 @@ from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from .lexicon import RELATED, WEAK
-from .text import stem
+from .text import speaker_term, stem
 
-Kind: TypeAlias = Literal["memory", "session"]
+Kind: TypeAlias = Literal["memory", "session", "summary"]
 
 _EVERY: Final = ""  # stands in the vocabulary for "any document"
 _SATURATION: Final = 1.2  # BM25's k1
 _LENGTH_WEIGHT: Final = 0.3  # BM25's b
-_USUAL_LENGTH: Final = {"memory": 15, "session": 250}
+_USUAL_LENGTH: Final = {"memory": 15, "session": 250, "summary": 40}
+_STORED: Final = {
+    "memory": "SELECT pk, terms FROM chains WHERE pk IN (SELECT value FROM json_each(?))",
+    "session": "SELECT pk, session_terms FROM summaries WHERE pk IN (SELECT value FROM json_each(?))",
+    "summary": "SELECT pk, summary_terms FROM summaries WHERE pk IN (SELECT value FROM json_each(?))",
+}
 _BUDGET: Final = 6_000  # postings read for one search
 _SHARE: Final = 300  # postings read for a term even when the budget is used up
-_RELATED_WEIGHT: Final = 0.7
+_RELATED_WEIGHT: Final = 0.5
+_MENTION: Final = 0.3  # what is said about a person, where that person speaks too
+_SPEAKER_WEIGHT: Final = 1.5
+_RESCORED: Final = 300  # documents scored exactly when lists were cut short
+_FEEDBACK_TERMS: Final = 10
 _PRIOR: Final = 20  # documents imagined beside the real ones, so that rarity means little among a handful
 _RAREST: Final = 3.5  # the most a single term may count
 _UNKNOWN: Final = 2.0  # what a term that the user never said counts against a document
@@ -137,15 +147,20 @@ def search(db: sqlite3.Connection, user_pk: int, kind: Kind, wanted: Sequence[Fa
     """Every document that answers a facet, with its similarity."""
     if not wanted:
         return {}
-    counts = _document_counts(db, user_pk, kind, {term for facet in wanted for term in facet.variants})
-    total = documents(db, user_pk, kind)
+    asked = {term for facet in wanted for term in facet.variants}
+    counts = document_counts(
+        db, user_pk, kind, asked | {speaker_term(facet.term) for facet in wanted} | {_EVERY}
+    )
+    total = counts.get(_EVERY, 0)
+    wanted = [_about_speaker(facet) if speaker_term(facet.term) in counts else facet for facet in wanted]
     weights = {facet.term: facet.weight * _rarity(facet, counts, total) for facet in wanted}
     ideal = sum(weights.values())
-    if not ideal:
+    if not total or not ideal:
         return {}
     scores: dict[int, float] = {}
     matched: dict[int, set[str]] = {}
     budget = _BUDGET
+    cut_short = False
     for facet in sorted(wanted, key=lambda f: counts.get(f.term, 0)):
         best: dict[int, float] = {}
         for term, share in sorted(facet.variants.items(), key=lambda v: -v[1]):
@@ -153,6 +168,7 @@ def search(db: sqlite3.Connection, user_pk: int, kind: Kind, wanted: Sequence[Fa
                 continue
             rows = _postings(db, user_pk, kind, term, max(_SHARE, budget))
             budget -= len(rows)
+            cut_short = cut_short or len(rows) < counts[term]
             for doc, impact in rows:
                 value = share * impact
                 if value > best.get(doc, 0.0):
@@ -161,12 +177,42 @@ def search(db: sqlite3.Connection, user_pk: int, kind: Kind, wanted: Sequence[Fa
         for doc, value in best.items():
             scores[doc] = scores.get(doc, 0.0) + weight * value
             matched.setdefault(doc, set()).add(facet.term)
+    if cut_short:
+        scores = _exact(db, kind, scores, wanted, weights)
     return {doc: Hit(doc, min(1.0, score / ideal), matched[doc]) for doc, score in scores.items()}
 
 
-def documents(db: sqlite3.Connection, user_pk: int, kind: Kind) -> int:
-    """How many documents of this kind the user has."""
-    return _document_counts(db, user_pk, kind, {_EVERY}).get(_EVERY, 0)
+def _exact(
+    db: sqlite3.Connection,
+    kind: Kind,
+    scores: Mapping[int, float],
+    wanted: Sequence[Facet],
+    weights: Mapping[str, float],
+) -> dict[int, float]:
+    """The best documents scored by all their terms, where some lists were not read to the end."""
+    best = sorted(scores, key=lambda doc: (-scores[doc], -doc))[:_RESCORED]
+    exact: dict[int, float] = {}
+    for doc, entries in stored_terms(db, kind, best).items():
+        exact[doc] = sum(
+            weights[facet.term]
+            / 100
+            * max(share * entries.get(term, 0) for term, share in facet.variants.items())
+            for facet in wanted
+        )
+    return exact
+
+
+def stored_terms(db: sqlite3.Connection, kind: Kind, docs: Sequence[int]) -> dict[int, dict[str, int]]:
+    """The indexed terms of documents with their impacts."""
+    rows = db.execute(_STORED[kind], (json.dumps(docs),))
+    return {pk: json.loads(terms) for pk, terms in rows}
+
+
+def _about_speaker(facet: Facet) -> Facet:
+    """A question about somebody who speaks in the memories is answered first by what that person said."""
+    return Facet(
+        facet.term, {speaker_term(facet.term): 1.0, facet.term: _MENTION}, facet.weight * _SPEAKER_WEIGHT
+    )
 
 
 def _postings(
@@ -179,13 +225,35 @@ def _postings(
     ).fetchall()
 
 
-def _document_counts(db: sqlite3.Connection, user_pk: int, kind: Kind, wanted: set[str]) -> dict[str, int]:
-    marks = ",".join("?" * len(wanted))
+def document_counts(
+    db: sqlite3.Connection, user_pk: int, kind: Kind, wanted: Iterable[str]
+) -> dict[str, int]:
+    """How many of the user's documents hold each term."""
     rows = db.execute(
-        f"SELECT term, docs FROM vocabulary WHERE user_pk = ? AND kind = ? AND term IN ({marks})",
-        (user_pk, kind, *wanted),
+        "SELECT term, docs FROM vocabulary WHERE user_pk = ? AND kind = ? AND term IN (SELECT value FROM json_each(?))",
+        (user_pk, kind, json.dumps(list(wanted))),
     )
     return dict(rows.fetchall())
+
+
+def feedback(db: sqlite3.Connection, user_pk: int, hits: Sequence[Hit], asked: Iterable[str]) -> list[Facet]:
+    """Words that the best hits share and the question lacks (pseudo-relevance feedback).
+
+    Args:
+        hits: the best hits, best first.
+        asked: the terms that the question has already.
+    """
+    known = set(asked)
+    similarity = {hit.doc: hit.similarity for hit in hits}
+    totals: Counter[str] = Counter()
+    for doc, entries in stored_terms(db, "memory", list(similarity)).items():
+        for term, impact in entries.items():
+            if term not in known and not term.startswith("@"):
+                totals[term] += round(impact * similarity[doc])
+    counts = document_counts(db, user_pk, "memory", {*totals, _EVERY})
+    every = counts.get(_EVERY, 1)
+    best = sorted(totals, key=lambda term: (-totals[term] * math.log(1 + every / counts.get(term, 1)), term))
+    return [Facet(term, {term: 1.0}) for term in best[:_FEEDBACK_TERMS]]
 
 
 def _rarity(facet: Facet, counts: Mapping[str, int], total: int) -> float:

@@ -11,7 +11,7 @@ from .dates import event_span
 from .engine import Engine
 from .extraction import facts
 from .schema import stamp
-from .text import one_line, terms
+from .text import document_terms, one_line, terms
 from .types import Message
 
 
@@ -45,14 +45,32 @@ def process_session(
             ),
         )  # fmt: skip
         contents.append(fact.content)
+    _summarise(db, user_pk, session_id, session_created_at, contents)
+
+
+def _summarise(
+    db: sqlite3.Connection,
+    user_pk: int,
+    session_id: str,
+    session_created_at: datetime,
+    contents: Sequence[str],
+) -> None:
     summary = _summary(contents)
     doc = db.execute(
-        "INSERT INTO summaries (user_pk, session_id, content, terms, created_at) VALUES (?, ?, ?, '{}', ?)",
+        "INSERT INTO summaries (user_pk, session_id, content, session_terms, summary_terms, created_at)"
+        " VALUES (?, ?, ?, '{}', '{}', ?)",
         (user_pk, session_id, summary, stamp(session_created_at)),
     ).lastrowid
     assert doc is not None
-    entry = index.put(db, user_pk, "session", doc, index.weigh((terms(" ".join(contents)), 1.0)))
-    db.execute("UPDATE summaries SET terms = ? WHERE pk = ?", (entry, doc))
+    told = index.weigh(*((document_terms(content), 1.0) for content in contents))
+    db.execute(
+        "UPDATE summaries SET session_terms = ?, summary_terms = ? WHERE pk = ?",
+        (
+            index.put(db, user_pk, "session", doc, told),
+            index.put(db, user_pk, "summary", doc, index.weigh((terms(summary), 1.0))),
+            doc,
+        ),
+    )
 
 
 def _told_at(session_created_at: datetime, messages: Sequence[Message], position: int) -> datetime:
@@ -67,4 +85,4 @@ def _before(messages: Sequence[Message], position: int) -> str:
 
 
 def _summary(contents: Sequence[str]) -> str:
-    return " ".join(content if content.endswith((".", "!")) else content + "." for content in contents)[:1200]
+    return " ".join(content if content.endswith((".", "!")) else content + "." for content in contents)[:600]

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from . import conversations, index, render, store
+from . import conflicts, conversations, question, ranking, render, store
+from .dates import Span
 from .engine import Engine
-from .text import terms
-from .types import ContextAnswer, ContextQuery, SessionView
+from .question import Question
+from .ranking import Ranked
+from .render import Entry, Findings, SummaryEntry
+from .schema import stamp
+from .store import COLUMNS, Memory
+from .types import ContextAnswer, ContextQuery, Json, SessionView
+
+_CHILD_DISTANCE: Final = 2  # told this close together, memories belong together
+_MOST_CHILDREN: Final = 3  # of one memory
+_MOST_SUMMARIES: Final = 4
 
 
 def recall(
@@ -22,11 +34,16 @@ def recall(
     engine: Engine,
     now: datetime,
 ) -> ContextAnswer:
-    """The context for a session's last user message."""
+    """The context for a session's last user message.
+
+    Raises:
+        ModelError: a configured model failed.
+    """
+    answer = None
     for step in recall_steps(db, user_pk=user_pk, session=session, query=query, engine=engine, now=now):
-        if isinstance(step, ContextAnswer):
-            return step
-    raise AssertionError("recall_steps always ends with an answer")
+        answer = step
+    assert isinstance(answer, ContextAnswer)
+    return answer
 
 
 def recall_steps(
@@ -38,23 +55,207 @@ def recall_steps(
     engine: Engine,
     now: datetime,
 ) -> Iterator[str | ContextAnswer]:
-    """Status texts, then the answer."""
-    yield "Searching memories"
-    question = next((m.content for m in reversed(session.messages) if m.role == "user"), "")
-    hits = index.search(db, user_pk, "memory", index.facets(terms(question)))
-    best = sorted(hits.values(), key=lambda h: (-h.similarity, -h.doc))[: query.max_top_k]
-    entries = [
-        render.Entry(store.versions(db, hit.doc), hit.similarity)
-        for hit in best
-        if hit.similarity >= query.memories_threshold
-    ]
-    used = "balanced" if query.recall_strategy == "auto" else query.recall_strategy
+    """What `recall` does, step by step: status texts, then the answer.
+
+    Raises:
+        ModelError: a configured model failed.
+    """
+    zone = ZoneInfo(query.timezone)
+    asked = question.read(session.messages, now.astimezone(zone).date())
+    strategy = _choose(query, asked)
+    yield "Searching the user's memories"
+    found = _find(db, user_pk, asked, query, strategy)
+    yield "Reading past conversations"
+    summaries = _summaries(db, user_pk, asked, query)
+    yield "Writing the context"
     text = render.render(
-        render.Findings(
-            memories=entries, ongoing=conversations.ongoing(db, user_pk), zone=ZoneInfo(query.timezone),
-            heading_without_summaries=used != "balanced",
+        Findings(
+            memories=found.entries,
+            summaries=summaries,
+            ongoing=conversations.ongoing(db, user_pk),
+            conflicts=conflicts.pending_texts(db, user_pk, zone),
+            recent_messages=(
+                None
+                if query.last_n_messages is None
+                else conversations.latest_messages(db, user_pk, query.last_n_messages)
+            ),
+            recent_summaries=(
+                None
+                if query.last_n_summaries is None
+                else _latest_summaries(db, user_pk, query.last_n_summaries)
+            ),
+            heading_without_summaries=strategy != "balanced",
+            zone=zone,
         )
-    )  # fmt: skip
-    yield ContextAnswer(
-        context=text, strategy_used=used, memory_ids=[e.versions[0].memory_id for e in entries]
     )
+    yield ContextAnswer(
+        context=text,
+        strategy_used=strategy,
+        memory_ids=[entry.versions[0].memory_id for entry in found.entries],
+        session_ids=[summary.session_id for summary in summaries],
+        vector_search_queries=[],
+        keywords=[facet.term for facet in asked.facets()],
+        session_summaries_search_queries=[asked.text] if asked.text else [],
+        date_range_filters=found.filters,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    entries: list[Entry] = field(default_factory=list[Entry])
+    filters: list[Json] = field(default_factory=list[Json])
+
+
+def _choose(query: ContextQuery, asked: Question) -> Literal["low_latency", "balanced", "agentic"]:
+    if query.recall_strategy != "auto":
+        return query.recall_strategy
+    return "low_latency" if not asked.spans and len(asked.facets()) <= 1 else "balanced"
+
+
+def _find(
+    db: sqlite3.Connection, user_pk: int, asked: Question, query: ContextQuery, strategy: str
+) -> _Found:
+    if asked.about_everything or (asked.spans and not asked.parts):
+        ranked = _newest(db, user_pk, query.max_top_k, asked.spans)
+    elif strategy == "low_latency":
+        ranked = ranking.by_words(db, user_pk, asked)
+    else:
+        ranked = ranking.in_context(db, user_pk, asked)
+    good = [r for r in ranked if r.similarity >= query.memories_threshold]
+    filters: list[Json] = []
+    if asked.spans and strategy != "low_latency":
+        good, filters = _narrowed(db, good, asked.spans)
+    roots = good[: query.max_top_k]
+    children = _children(db, roots, ranked) if strategy != "low_latency" else {}
+    return _Found([_entry(db, root, children) for root in roots], filters)
+
+
+def _entry(db: sqlite3.Connection, root: Ranked, children: dict[int, list[int]]) -> Entry:
+    return Entry(
+        store.versions(db, root.chain),
+        root.similarity,
+        [Entry(store.versions(db, child), None) for child in children.get(root.chain, ())],
+    )
+
+
+def _children(
+    db: sqlite3.Connection, roots: Sequence[Ranked], ranked: Sequence[Ranked]
+) -> dict[int, list[int]]:
+    """The best memories that are no roots themselves, each under the root with which it was told or is connected.
+
+    There are at most half as many as roots.
+    """
+    chosen = {root.chain for root in roots}
+    children: dict[int, list[int]] = {root.chain: [] for root in roots}
+    connected = _connections(db, list(chosen))
+    left = (len(roots) + 1) // 2
+    for candidate in ranked:
+        if not left:
+            break
+        if candidate.chain in chosen:
+            continue
+        parent = next(
+            (
+                root.chain
+                for root in roots
+                if len(children[root.chain]) < _MOST_CHILDREN
+                and (
+                    (
+                        root.session_id == candidate.session_id
+                        and abs(root.position - candidate.position) <= _CHILD_DISTANCE
+                    )
+                    or candidate.chain in connected.get(root.chain, ())
+                )
+            ),
+            None,
+        )
+        if parent is not None:
+            children[parent].append(candidate.chain)
+            chosen.add(candidate.chain)
+            left -= 1
+    return children
+
+
+def _connections(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, set[int]]:
+    rows = db.execute(
+        "SELECT chain_pk, other_pk FROM connections WHERE chain_pk IN (SELECT value FROM json_each(?))",
+        (json.dumps(chains),),
+    )
+    found: dict[int, set[int]] = {}
+    for chain, other in rows:
+        found.setdefault(chain, set()).add(other)
+    return found
+
+
+def _narrowed(
+    db: sqlite3.Connection, ranked: Sequence[Ranked], spans: Sequence[Span]
+) -> tuple[list[Ranked], list[Json]]:
+    """Only what happened, or else was told, in one of the spans; everything where that leaves nothing."""
+    rows = db.execute(
+        "SELECT chain_pk, event_date_start, event_date_end, created_at FROM memories"
+        " WHERE expired_at IS NULL AND chain_pk IN (SELECT value FROM json_each(?))",
+        (json.dumps([r.chain for r in ranked]),),
+    )
+    times = {chain: (first, last, created) for chain, first, last, created in rows}
+    bounds = [(stamp(span.start()), stamp(span.end())) for span in spans]
+    for kind in ("event_date", "created_at"):
+        inside = [
+            r
+            for r in ranked
+            if any(
+                (times[r.chain][0] <= end and start <= times[r.chain][1])
+                if kind == "event_date"
+                else start <= times[r.chain][2] <= end
+                for start, end in bounds
+            )
+        ]
+        if inside:
+            return inside, [{"filter_type": kind, "start_date": s, "end_date": e} for s, e in bounds]
+    return list(ranked), []
+
+
+def _newest(db: sqlite3.Connection, user_pk: int, limit: int, spans: Sequence[Span]) -> list[Ranked]:
+    """The latest memories, of the named days only where there are any."""
+    where, values = "", list[str]()
+    for span in spans:
+        where += (" OR " if where else "") + "(m.event_date_start <= ? AND ? <= m.event_date_end)"
+        values += [stamp(span.end()), stamp(span.start())]
+    rows = db.execute(
+        "SELECT c.pk, c.session_id, c.position FROM memories m JOIN chains c ON c.pk = m.chain_pk"
+        f" WHERE m.user_pk = ? AND m.expired_at IS NULL {f'AND ({where})' if where else ''}"
+        " ORDER BY m.created_at DESC, m.pk DESC LIMIT ?",
+        (user_pk, *values, limit),
+    )
+    return [Ranked(*row, 1.0) for row in rows]
+
+
+def _summaries(
+    db: sqlite3.Connection, user_pk: int, asked: Question, query: ContextQuery
+) -> list[SummaryEntry]:
+    similar = ranking.session_similarities(db, user_pk, asked.facets(), "summary")
+    best = [s for s in sorted(similar, key=lambda s: -similar[s]) if similar[s] >= query.summaries_threshold]
+    return [_summary(db, user_pk, session_id) for session_id in best[:_MOST_SUMMARIES]]
+
+
+def _summary(db: sqlite3.Connection, user_pk: int, session_id: str) -> SummaryEntry:
+    content, created_at = db.execute(
+        "SELECT content, created_at FROM summaries WHERE user_pk = ? AND session_id = ?",
+        (user_pk, session_id),
+    ).fetchone()
+    return SummaryEntry(session_id, content, created_at, _memories_of(db, user_pk, session_id))
+
+
+def _memories_of(db: sqlite3.Connection, user_pk: int, session_id: str) -> list[Memory]:
+    rows = db.execute(
+        f"SELECT {COLUMNS} FROM memories WHERE user_pk = ? AND session_id = ? ORDER BY pk",
+        (user_pk, session_id),
+    )
+    return [store.memory(row) for row in rows]
+
+
+def _latest_summaries(db: sqlite3.Connection, user_pk: int, limit: int) -> list[SummaryEntry]:
+    rows = db.execute(
+        "SELECT session_id, content, created_at FROM summaries WHERE user_pk = ? ORDER BY created_at DESC, pk DESC LIMIT ?",
+        (user_pk, limit),
+    )
+    return [SummaryEntry(*row) for row in rows]

@@ -40,6 +40,7 @@ class Entry:
 class SummaryEntry:
     """A session's summary with the memories made from it."""
 
+    session_id: str
     content: str
     created_at: str
     memories: Sequence[Memory] = ()
@@ -70,7 +71,7 @@ class Findings:
 
 def render(found: Findings) -> str:
     """The whole text; it ends with a line feed."""
-    clock = _Clock(found.zone)
+    clock = Clock(found.zone)
     if found.analysis:
         parts = [found.analysis.rstrip() + "\n\n"]
     else:
@@ -95,7 +96,7 @@ def render(found: Findings) -> str:
     return "".join(parts)
 
 
-class _Clock:
+class Clock:
     """Times in the zone that was asked for."""
 
     def __init__(self, zone: ZoneInfo) -> None:
@@ -115,13 +116,13 @@ class _Clock:
         return f"{first.year:04d}/{first:%m/%d} 12:00 AM to {last.year:04d}/{last:%m/%d} 11:59 PM"
 
 
-def _memories(entries: Sequence[Entry], clock: _Clock) -> str:
+def _memories(entries: Sequence[Entry], clock: Clock) -> str:
     if not entries:
         return "No memories found.\n"
     return "\n\n".join("\n".join(_entry(entry, str(n), clock)) for n, entry in enumerate(entries, 1))
 
 
-def _entry(entry: Entry, number: str, clock: _Clock) -> Iterator[str]:
+def _entry(entry: Entry, number: str, clock: Clock) -> Iterator[str]:
     current = entry.versions[0]
     similarity = "" if entry.similarity is None else f" (Similarity: {entry.similarity:.4f})"
     history = "\n".join(
@@ -135,7 +136,7 @@ def _entry(entry: Entry, number: str, clock: _Clock) -> Iterator[str]:
         yield from _entry(child, f"{number}.{n}", clock)
 
 
-def _version(versions: Sequence[Memory], i: int, clock: _Clock) -> str:
+def _version(versions: Sequence[Memory], i: int, clock: Clock) -> str:
     memory, number = versions[i], len(versions) - i
     if len(versions) == 1:
         reason = "INITIAL_MEMORY"
@@ -149,7 +150,7 @@ def _version(versions: Sequence[Memory], i: int, clock: _Clock) -> str:
     )
 
 
-def _summaries(found: Findings, clock: _Clock) -> str:
+def _summaries(found: Findings, clock: Clock) -> str:
     if not found.summaries:
         heading = f"{SUMMARIES}\n\n" if found.heading_without_summaries else ""
         return f"\n{heading}No relevant session summaries found.\n"
@@ -157,7 +158,7 @@ def _summaries(found: Findings, clock: _Clock) -> str:
     return f"\n{SUMMARIES}\n\n" + "\n\n".join(blocks)
 
 
-def _summary(number: int, entry: SummaryEntry, clock: _Clock) -> str:
+def _summary(number: int, entry: SummaryEntry, clock: Clock) -> str:
     lines = [
         f"## Summary {number} (Created at: {clock.stored(entry.created_at)})",
         one_line(entry.content),
@@ -175,13 +176,13 @@ def _summary(number: int, entry: SummaryEntry, clock: _Clock) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _recent(number: int, entry: SummaryEntry, clock: _Clock) -> str:
+def _recent(number: int, entry: SummaryEntry, clock: Clock) -> str:
     return (
         f"## Summary {number} (Created at: {clock.stored(entry.created_at)})\n{one_line(entry.content)}\n\n"
     )
 
 
-def _ongoing(talks: Sequence[Talk], clock: _Clock) -> Iterator[str]:
+def _ongoing(talks: Sequence[Talk], clock: Clock) -> Iterator[str]:
     for n, talk in enumerate(talks, 1):
         yield f"## Ongoing Conversation {n} (Started: {clock.at(talk.started)})\n"
         for message in talk.messages:
@@ -189,5 +190,5 @@ def _ongoing(talks: Sequence[Talk], clock: _Clock) -> Iterator[str]:
         yield "\n"
 
 
-def _line(message: Message, clock: _Clock) -> str:
+def _line(message: Message, clock: Clock) -> str:
     return f"{message.role.upper()} (at {clock.at(message.created_at)}): {one_line(message.content)}\n"

@@ -58,7 +58,8 @@ CREATE TABLE IF NOT EXISTS summaries (
     user_pk INTEGER NOT NULL,
     session_id TEXT NOT NULL,
     content TEXT NOT NULL,
-    terms TEXT NOT NULL,
+    session_terms TEXT NOT NULL,
+    summary_terms TEXT NOT NULL,
     created_at TEXT NOT NULL,
     UNIQUE (user_pk, session_id)
 );

@@ -14,7 +14,7 @@ from . import index
 from .categories import categorise
 from .dates import Span
 from .schema import stamp
-from .text import terms
+from .text import document_terms, terms
 
 Reason: TypeAlias = Literal["ADDITION_TO_EXISTING_MEMORY", "TEMPORAL_CONFLICT", "MERGE_CONFLICT"]
 
@@ -127,9 +127,9 @@ def reindex(db: sqlite3.Connection, user_pk: int, chain: int, around: str = "") 
     if stored != "{}":
         index.remove(db, user_pk, "memory", chain, stored)
     found = versions(db, chain)
-    weights = index.weigh((terms(found[0].content), 1.0), (terms(around), _AROUND_WEIGHT))
+    weights = index.weigh((document_terms(found[0].content), 1.0), (terms(around), _AROUND_WEIGHT))
     for older in found[1:SHOWN_VERSIONS]:
-        for term in terms(older.content):
+        for term in document_terms(older.content):
             weights.setdefault(term, _OLD_WEIGHT)
     entry = index.put(db, user_pk, "memory", chain, weights)
     db.execute("UPDATE chains SET terms = ? WHERE pk = ?", (entry, chain))

@@ -25,6 +25,11 @@ _BRITISH = re.compile(r"(?<=[a-z]{3})our(?=$|s$|ed$|ing$|ite$|ites$|able$|ful$|h
 _BRITISH_VERB = re.compile(r"(?<=[a-z]{4})is(?=e$|es$|ed$|ing$|ation$|ations$)")
 _CONTRACTION = re.compile(r"(?:n't|'s|'re|'ve|'ll|'d|'m)$")
 
+_SPEAKER = re.compile(r"^(?P<name>[^\W\d_][\w.'\u2019-]{0,30}(?: [^\W\d_][\w.'\u2019-]{0,30}){0,2}): (?=\S)")
+_NO_SPEAKERS = frozenset(
+    "note notes ps update edit reminder fyi warning todo question answer re subject example".split()
+)
+
 _local = threading.local()
 
 
@@ -78,3 +83,22 @@ def _stemmer(language: str) -> snowballstemmer.stemmer:
 def terms(text: str) -> list[str]:
     """The terms of a text in order, repeats and function words included out."""
     return [stem(word)[:40] for word in words(text) if word not in STOPWORDS]
+
+
+def split_speaker(line: str) -> tuple[str, str]:
+    """The name before a line of a transcript ("Ana: text"), or nothing, and what was said."""
+    match = _SPEAKER.match(line)
+    if match and match["name"][:1].isupper() and match["name"].lower() not in _NO_SPEAKERS:
+        return match["name"], line[match.end() :]
+    return "", line
+
+
+def speaker_term(term: str) -> str:
+    """The term under which what a person said is found, apart from what was said about that person."""
+    return f"@{term}"
+
+
+def document_terms(content: str) -> list[str]:
+    """The terms by which a memory is found; a transcript's speaker counts as its speaker."""
+    name, said = split_speaker(content)
+    return [*(speaker_term(term) for term in terms(name)), *terms(said)]

@@ -1,0 +1,94 @@
+"""What a session's last message asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from . import dates, index
+from .dates import Span
+from .extraction import is_chitchat, sentences
+from .index import Facet
+from .text import clean, terms, words
+from .types import Message
+
+_MOST_PARTS: Final = 3
+_MOST_FACETS: Final = 16
+_MOST_CHARACTERS: Final = 4_000  # of a message, its end: that is where people ask
+_FOLLOW_UP: Final = 3  # with fewer facets the messages before are hints
+_PROFILE: Final = re.compile(
+    r"\b(?:what (?:do|did|can) you (?:know|remember|recall|tell me)(?: all| everything)? (?:about|of) me\b"
+    r"|(?:tell me|know|remember|recall|say) (?:\w+ )?(?:about|of) (?:me|myself)\b|who am i\b|describe me\b|what have i told you)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question, ready to be searched for.
+
+    Args:
+        text: the last user message.
+        parts: the facets of each thing it asks; a memory has to answer one of them.
+        hints: facets of the messages before it, for follow-ups.
+        spans: the days it names.
+        about_everything: whether it asks for all that is known about the user.
+    """
+
+    text: str
+    parts: Sequence[Sequence[Facet]]
+    hints: Sequence[Facet]
+    spans: Sequence[Span]
+    about_everything: bool
+
+    def facets(self) -> list[Facet]:
+        """All facets, each once."""
+        return list({facet.term: facet for part in self.parts for facet in part}.values())
+
+
+def read(messages: Sequence[Message], today: date) -> Question:
+    """The question that a conversation has come to.
+
+    Args:
+        messages: the session so far; the last message of the user is the question.
+        today: the day that relative dates in it refer to.
+    """
+    last = next((i for i in range(len(messages) - 1, -1, -1) if messages[i].role == "user"), None)
+    if last is None:
+        return Question(text="", parts=(), hints=(), spans=(), about_everything=False)
+    text = clean(messages[last].content)[-_MOST_CHARACTERS:]
+    spans = dates.find(text, today)
+    before = " ".join(clean(m.content)[-500:] for m in messages[max(0, last - 2) : last])
+    hints = index.facets(terms(before))[:_MOST_FACETS]
+    parts = [
+        facets
+        for part in _parts(text)
+        if (facets := index.facets(terms(_without(part, spans)))[:_MOST_FACETS])
+    ]
+    asked = " ".join(words(text))
+    return Question(
+        text=text,
+        parts=parts,
+        hints=hints if sum(map(len, parts)) < _FOLLOW_UP else (),
+        spans=spans,
+        about_everything=bool(_PROFILE.search(asked)),
+    )
+
+
+def _parts(text: str) -> list[str]:
+    """What to search for: the questions of a message, otherwise its sentences, the last ones; a short one whole."""
+    said = [sentence for sentence in sentences(text) if not is_chitchat(sentence)]
+    asked = [sentence for sentence in said if sentence.rstrip("\"')").endswith(("?", "\uff1f", "\u061f"))]
+    if len(said) <= 1:
+        return [text]
+    return list(dict.fromkeys([*(asked or said)[-_MOST_PARTS:], text]))
+
+
+def _without(text: str, spans: Sequence[Span]) -> str:
+    """The text without its date phrases: those narrow the search and are not words to look for."""
+    flat = " ".join(text.lower().split())
+    for span in spans:
+        flat = flat.replace(span.phrase, " ")
+    return flat
