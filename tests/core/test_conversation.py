@@ -1,0 +1,315 @@
+"""The life of a conversation, through the official SDK against the local service, in both colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from recallrai_integrations import (
+    Connection,
+    InvalidInputError,
+    Message,
+    NotFoundError,
+    RecallOptions,
+    SessionInfo,
+)
+from recallrai_integrations.local import LocalRecallrAI
+from tests.conftest import Call
+
+QUESTION = ("user", "What is my dog called?")
+
+
+def requests(server: LocalRecallrAI) -> list[str]:
+    """Method and last part of the path of each request, instructions left out."""
+    return [
+        f"{one.method} {one.path.rsplit('/', 1)[-1]}"
+        for one in server.requests
+        if not one.path.endswith("system-prompt")
+    ]
+
+
+def texts(messages: list[Message]) -> list[tuple[str, str]]:
+    return [(one.role, one.content) for one in messages]
+
+
+async def remember(connection: Connection, call: Call, user: str, *facts: str) -> None:
+    """A finished conversation in which the user told something."""
+    earlier = connection.conversation(user)
+    await call(earlier.record, [("user", fact) for fact in facts])
+    session = await call(earlier.finish, wait=30)
+    assert session.status == "processed"
+
+
+async def test_a_fact_told_in_one_conversation_is_recalled_in_the_next(connection: Connection, call: Call) -> None:
+    await remember(connection, call, "ada", "My dog is called Biscuit.")
+    conversation = connection.conversation("ada", "thread-2")
+    await call(conversation.record, QUESTION)
+    recall = await call(conversation.recall)
+    assert "Biscuit" in recall.text
+    assert recall.memory_ids
+    assert not recall.degraded
+
+
+async def test_one_users_memory_never_reaches_another(connection: Connection, call: Call) -> None:
+    await remember(connection, call, "ada", "My dog is called Biscuit.")
+    for other in ("bob", "../ada", "ada/../ada", "enc-ada", "ADA"):
+        conversation = connection.conversation(other, "thread-2")
+        await call(conversation.record, QUESTION)
+        assert "Biscuit" not in (await call(conversation.recall)).text
+
+
+async def test_a_warm_turn_makes_two_requests_before_the_model_and_one_after(
+    connection: Connection, server: LocalRecallrAI, call: Call
+) -> None:
+    conversation = connection.conversation("ada", "thread-1")
+    for _ in range(2):
+        server.requests.clear()
+        await call(conversation.record, QUESTION)
+        await call(conversation.recall)
+        before = requests(server)
+        server.requests.clear()
+        await call(conversation.record, ("assistant", "I do not know."))
+    assert before == ["POST add-message", "GET context"]
+    assert requests(server) == ["POST add-message"]
+
+
+async def test_requests_of_a_cold_turn(connection: Connection, server: LocalRecallrAI, call: Call) -> None:
+    expected = {
+        ("new user", "t"): ["GET sessions", "POST users", "POST sessions", "POST add-message", "GET context"],
+        ("new user", "t2"): ["GET sessions", "POST sessions", "POST add-message", "GET context"],
+        ("new user", None): ["POST sessions", "POST add-message", "GET context"],
+    }
+    for (user, thread), wanted in expected.items():
+        server.requests.clear()
+        conversation = connection.conversation(user, thread)
+        await call(conversation.record, QUESTION)
+        await call(conversation.recall)
+        assert requests(server) == wanted
+
+
+async def test_another_process_goes_on_in_the_same_session(
+    make_connection: Callable[..., Connection], call: Call
+) -> None:
+    first, second = (make_connection().conversation("ada", "thread-1") for _ in range(2))
+    await call(first.record, ("user", "one"))
+    await call(second.record, ("assistant", "two"))
+    assert (await call(first.info)).session_id == (await call(second.info)).session_id
+    assert texts(await call(second.history)) == [("user", "one"), ("assistant", "two")]
+
+
+async def test_two_workers_that_open_a_thread_at_once_settle_on_the_oldest_session(
+    make_connection: Callable[..., Connection], server: LocalRecallrAI, call: Call
+) -> None:
+    first, second = (make_connection().conversation("ada", "thread-1") for _ in range(2))
+    await call(first.record, ("user", "hello"))
+    older = await call(first.info)
+    # The second has looked for a session before the first one opened its own: it opens one too.
+    younger = make_connection().conversation("ada")
+    await call(younger.record, ("user", "from the second"))
+    second._state.place.enter((await call(younger.info)).session_id, stored=1, now=older.created_at, unsettled=True)
+    await call(younger.update, {"thread_id": "thread-1"})
+    await call(second.record, ("assistant", "answer"))
+    assert (await call(second.info)).session_id == older.session_id
+    assert texts(await call(first.history)) == [
+        ("user", "hello"),
+        ("user", "from the second"),
+        ("assistant", "answer"),
+    ]
+
+
+async def test_the_same_message_id_is_stored_once_and_the_same_text_twice(connection: Connection, call: Call) -> None:
+    conversation = connection.conversation("ada", "thread-1")
+    await call(conversation.record, Message("user", "hi", id="m1"))
+    await call(conversation.record, [Message("user", "hi", id="m1"), Message("user", "ok"), Message("user", "ok")])
+    await call(conversation.finish)
+    await call(conversation.record, Message("user", "hi", id="m1"))
+    assert [text for _, text in texts(await call(conversation.history))] == ["hi", "ok", "ok"]
+
+
+async def test_a_session_processed_between_turns_is_rolled_over(connection: Connection, call: Call) -> None:
+    conversation = connection.conversation("ada", "thread-1")
+    await call(conversation.record, ("user", "one"))
+    before: SessionInfo = await call(conversation.info)
+    elsewhere = connection.conversation("ada", "thread-1")
+    elsewhere._state.place.session_id = None  # a process that does not know of the first
+    await call(elsewhere.finish, wait=30)
+    conversation._state.place.session_id = before.session_id
+    await call(conversation.record, ("assistant", "two"))
+    after = await call(conversation.info)
+    assert after.session_id != before.session_id
+    assert after.metadata["thread_id"] == "thread-1"
+    assert texts(await call(conversation.history)) == [("user", "one"), ("assistant", "two")]
+
+
+async def test_a_session_deleted_on_the_server_is_followed_by_another(
+    connection: Connection, server: LocalRecallrAI, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    from recallrai import RecallrAI
+
+    conversation = connection.conversation("ada", "thread-1")
+    await call(conversation.record, ("user", "one"))
+    sdk = RecallrAI(api_key=server.api_key, project_id=server.project_id, base_url=server.base_url)
+    sdk.get_user("ada").get_session((await call(conversation.info)).session_id).delete()
+    sdk._http.client.close()
+    await call(conversation.record, ("user", "two"))
+    assert texts(await call(conversation.history)) == [("user", "two")]
+    assert "deleted on the server" in caplog.text
+
+
+async def test_finishing_twice_and_finishing_nothing_are_harmless(
+    connection: Connection, server: LocalRecallrAI, call: Call
+) -> None:
+    conversation = connection.conversation("ada", "thread-1")
+    assert await call(conversation.finish) is None
+    await call(conversation.record, ("user", "one"))
+    assert (await call(conversation.finish, wait=30)).status == "processed"
+    assert await call(conversation.finish, wait=30) is None
+    assert [one.status for one in server.requests if one.path.endswith("/process")] == [200]
+
+
+async def test_history_spans_the_sessions_of_a_thread_and_its_tail_is_read_alone(
+    connection: Connection, server: LocalRecallrAI, call: Call
+) -> None:
+    conversation = connection.conversation("ada", "thread-1")
+    said = [("user", f"message {n}") for n in range(23)]
+    for part in (said[:9], said[9:18], said[18:]):
+        await call(conversation.record, part)
+        await call(conversation.finish)
+    assert texts(await call(conversation.history)) == said
+    server.requests.clear()
+    assert texts(await call(conversation.history, 4)) == said[-4:]
+    assert sum(one.path.endswith("/messages") for one in server.requests) <= 2
+    assert texts(await call(conversation.history, 7)) == said[-7:]
+    for wrong in (0, -1, True):
+        with pytest.raises(InvalidInputError):
+            await call(conversation.history, wrong)
+
+
+async def test_a_long_history_is_read_in_pages_of_500_at_the_same_time(
+    connection: Connection, server: LocalRecallrAI, call: Call
+) -> None:
+    conversation = connection.conversation("ada", "thread-1")
+    said = [("user", f"message {n}") for n in range(1203)]
+    await call(conversation.record, said)
+    server.requests.clear()
+    assert texts(await call(conversation.history)) == said
+    assert sum(one.path.endswith("/messages") for one in server.requests) == 3
+
+
+async def test_a_cleared_history_is_empty_for_everybody_and_nothing_is_deleted(
+    make_connection: Callable[..., Connection], call: Call
+) -> None:
+    first, second = (make_connection().conversation("ada", "thread-1") for _ in range(2))
+    await call(first.record, ("user", "one"))
+    session_id = (await call(first.info)).session_id
+    await call(first.clear)
+    assert await call(first.history) == []
+    assert await call(second.history) == []
+    await call(second.record, ("user", "two"))
+    assert texts(await call(first.history)) == [("user", "two")]
+    info = await call(second.info)
+    assert info.session_id != session_id
+
+
+async def test_metadata_is_replaced_and_our_keys_are_kept(connection: Connection, call: Call) -> None:
+    conversation = connection.conversation("ada", "thread-1", metadata={"topic": "food", "lang": "en"})
+    with pytest.raises(NotFoundError, match="record a message first"):
+        await call(conversation.info)
+    await call(conversation.record, ("user", "one"))
+    assert (await call(conversation.info)).metadata == {"topic": "food", "lang": "en", "thread_id": "thread-1"}
+    await call(conversation.update, {"topic": "travel", "thread_id": "stolen"})
+    info = await call(conversation.info)
+    assert info.metadata == {"topic": "travel", "thread_id": "thread-1"}
+    assert (info.user_id, info.status) == ("ada", "pending")
+
+
+@pytest.mark.parametrize("policy", [None, "every_run", "every_n_turns", "manual"])
+@pytest.mark.parametrize("thread", ["thread-1", None])
+async def test_when_a_run_is_processed(
+    connection: Connection, server: LocalRecallrAI, call: Call, policy: str | None, thread: str | None
+) -> None:
+    conversation = connection.conversation("ada", thread, process=policy, process_every=2)  # type: ignore[arg-type]
+    processed = []
+    for n in range(4):
+        await call(conversation.record, ("user", f"turn {n}"))
+        server.requests.clear()
+        await call(conversation.end_run)
+        processed.append("POST process" in requests(server))
+    always = policy == "every_run" or (policy is None and thread is None)
+    assert processed == ([False, True, False, True] if policy == "every_n_turns" else [always] * 4)
+
+
+async def test_a_block_that_ends_well_is_finished_and_one_that_fails_is_not(
+    connection: Connection, server: LocalRecallrAI
+) -> None:
+    async with connection.conversation("ada", "t1") as conversation:
+        await conversation.arecord(("user", "one"))
+    with connection.conversation("ada", "t2") as conversation:
+        conversation.record(("user", "one"))
+    assert requests(server).count("POST process") == 2
+    with pytest.raises(ZeroDivisionError), connection.conversation("ada", "t3") as conversation:
+        conversation.record(("user", "one"))
+        raise ZeroDivisionError
+    with connection.conversation("ada", "t4", process="manual") as conversation:
+        conversation.record(("user", "one"))
+    assert requests(server).count("POST process") == 2
+
+
+async def test_instructions_are_fetched_once_and_can_be_left_out(
+    connection: Connection, server: LocalRecallrAI, call: Call
+) -> None:
+    await remember(connection, call, "ada", "My dog is called Biscuit.")
+    conversation = connection.conversation("ada", "thread-2")
+    await call(conversation.record, QUESTION)
+    first, second = await call(conversation.recall), await call(conversation.recall)
+    assert first.instructions
+    assert first.text.startswith(first.instructions) == second.text.startswith(first.instructions) == True  # noqa: E712
+    assert sum(one.path.endswith("system-prompt") for one in server.requests) == 1
+    bare = await call(conversation.recall, options=RecallOptions(include_system_prompt=False))
+    assert bare.instructions == ""
+    assert "Biscuit" in bare.text
+
+
+async def test_progress_is_told_while_the_service_recalls(connection: Connection, call: Call) -> None:
+    await remember(connection, call, "ada", "My dog is called Biscuit.")
+    conversation = connection.conversation("ada", "thread-2")
+    await call(conversation.record, QUESTION)
+    told: list[str] = []
+    recall = await call(conversation.recall, on_progress=told.append)
+    assert told
+    assert "Biscuit" in recall.text
+
+
+async def test_a_second_strategy_is_asked_when_the_first_recalls_nothing(
+    connection: Connection, server: LocalRecallrAI, call: Call
+) -> None:
+    conversation = connection.conversation("ada", "thread-2")
+    await call(conversation.record, QUESTION)
+    server.requests.clear()
+    await call(conversation.recall, options=RecallOptions(fallback_strategy="low_latency"))
+    strategies = [one.query for one in server.requests if one.path.endswith("/context")]
+    assert ["balanced" in one for one in strategies] == [True, False]
+
+
+async def test_search_list_and_forget_memories(connection: Connection, server: LocalRecallrAI, call: Call) -> None:
+    user = connection.user("ada")
+    assert await call(user.search, "What is my dog called?") == []
+    assert await call(user.memories) == await call(user.conflicts) == []
+    await remember(connection, call, "ada", "My dog is called Biscuit.", "I live in Lisbon.")
+    found = await call(user.search, "What is my dog called?", k=1)
+    assert len(found) == 1
+    assert "Biscuit" in found[0].content
+    assert found[0].similarity is not None
+    assert 0.6 <= found[0].similarity <= 1
+    memories = await call(user.memories)
+    assert {one.memory_id for one in memories} > {found[0].memory_id}
+    await call(user.forget_memory, found[0].memory_id)
+    assert found[0].memory_id not in {one.memory_id for one in await call(user.memories)}
+    with pytest.raises(NotFoundError):
+        await call(user.memory, found[0].memory_id)
+    with pytest.raises(InvalidInputError):
+        await call(user.search, "  ")
+    ongoing = connection.conversation("ada", "t9")
+    await call(ongoing.record, ("user", "hello"))
+    assert "What is my dog called?" not in (await call(ongoing.recall)).text
