@@ -1,0 +1,102 @@
+"""The budget: which entries are left out when a context is larger than its user wants to pay for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from recallrai_integrations.options import ContextOptions
+
+from .fence import fence
+from .structure import Entry, Kind, Section, show
+
+__all__ = ["fit"]
+
+_GIVEN_UP_IN_ORDER: Final = (
+    Kind.ONGOING,
+    Kind.RECENT_MESSAGES,
+    Kind.RECENT_SUMMARIES,
+    Kind.SUMMARIES,
+    Kind.FREE,
+    Kind.MEMORIES,
+    Kind.CONFLICTS,
+)
+"""After the version histories. Conflicts come last: they ask the user something."""
+_OLDEST_FIRST: Final = (Kind.RECENT_MESSAGES,)
+"""Sections whose least valuable entry is the first one; elsewhere the best comes first."""
+_NAMES: Final = {
+    Kind.ONGOING: ("message of an ongoing conversation", "messages of ongoing conversations"),
+    Kind.RECENT_MESSAGES: ("recent message", "recent messages"),
+    Kind.RECENT_SUMMARIES: ("recent summary", "recent summaries"),
+    Kind.SUMMARIES: ("summary with its memories", "summaries with their memories"),
+    Kind.FREE: ("paragraph", "paragraphs"),
+    Kind.MEMORIES: ("memory", "memories"),
+    Kind.CONFLICTS: ("merge conflict", "merge conflicts"),
+}
+_HISTORY: Final = ("version history", "version histories")
+
+
+def fit(sections: Sequence[Section], options: ContextOptions) -> tuple[str, int]:
+    """The delimited block within the budget, and how many entries and version histories it leaves out.
+
+    Entries are left out whole. When not even the delimiters fit, the block is the one line that says what
+    was left out.
+    """
+    block = fence(show(sections))
+    if not block or _fits(block, options):
+        return block, 0
+    pieces = list(_least_valuable_first(sections))
+    # Leaving out one piece more makes the block shorter, so the fewest that will do are found by halving.
+    low, high = 1, len(pieces)
+    while low < high:
+        middle = (low + high) // 2
+        if _fits(fence(*_without(sections, pieces[:middle])), options):
+            high = middle
+        else:
+            low = middle + 1
+    text, notice = _without(sections, pieces[:high])
+    block = fence(text, notice)
+    omitted = len({entry for _, entry in pieces[:high]})
+    return (block if _fits(block, options) else notice), omitted
+
+
+def _least_valuable_first(sections: Sequence[Section]) -> Iterator[tuple[tuple[str, str], Entry]]:
+    by_kind = {section.kind: section for section in sections}
+    if Kind.MEMORIES in by_kind:
+        for entry in reversed(list(by_kind[Kind.MEMORIES].entries)):
+            if entry.history:
+                yield _HISTORY, entry
+    for kind in _GIVEN_UP_IN_ORDER:
+        if kind in by_kind:
+            for entry in _entries_least_valuable_first(by_kind[kind]):
+                yield _NAMES[kind], entry
+
+
+def _entries_least_valuable_first(section: Section) -> list[Entry]:
+    if section.kind is Kind.ONGOING:  # the latest conversation first, each in the order of speaking
+        return [entry for group in reversed(section.groups) for entry in group.entries]
+    entries = list(section.entries)
+    return entries if section.kind in _OLDEST_FIRST else entries[::-1]
+
+
+def _without(sections: Sequence[Section], pieces: Sequence[tuple[tuple[str, str], Entry]]) -> tuple[str, str]:
+    """The text without these pieces, and the line that says so."""
+    without = {entry for name, entry in pieces if name != _HISTORY}
+    bare = {entry for name, entry in pieces if name == _HISTORY}
+    counts = Counter(name for name, entry in pieces if name != _HISTORY or entry not in without)
+    told = ", ".join(f"{count} {one if count == 1 else many}" for (one, many), count in counts.items())
+    notice = f"[{counts.total()} left out to save space: {told}.]"
+    return show(sections, without, bare), notice
+
+
+def _fits(block: str, options: ContextOptions) -> bool:
+    if options.max_chars is not None and len(block) > options.max_chars:
+        return False
+    if options.max_tokens is None or options.count_tokens is None:
+        return True
+    try:
+        tokens = options.count_tokens(block)
+    except Exception:  # noqa: BLE001 - tokenizers refuse texts that a user can say ("<|endoftext|>"): no reason to lose the turn
+        tokens = len(block)  # more than any tokenizer would say
+    return tokens <= options.max_tokens
