@@ -10,14 +10,17 @@ from recallrai_integrations.ops import Flow
 from .delivery import deliver_alone, flush, record
 from .ending import clear, end_run, finish
 from .history import history
+from .importing import Imported, Transcript, import_transcript
 from .recalling import Recalled, recall
 from .sessions import find_session, thread_sessions, update
 from .state import State
 
 __all__ = [
     "Flow",
+    "Imported",
     "Recalled",
     "State",
+    "Transcript",
     "clear",
     "deliver_alone",
     "end_run",
@@ -25,6 +28,7 @@ __all__ = [
     "finish",
     "flush",
     "history",
+    "import_transcript",
     "recall",
     "record",
     "thread_sessions",
