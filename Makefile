@@ -1,33 +1,33 @@
 # Two commands do everything: `make demo` and `make test`.
 PYTHON ?= python3
 VENV ?= .venv
+LOWEST ?= .venv-lowest
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install demo test check format unit bench clean
+.PHONY: install demo test check unit lowest format bench chaos docs package constraints clean
 
-install: $(STAMP)
-
-$(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[all]" --group dev
-	touch $@
+install: $(VENV)/.installed
 
 demo: install
 	$(BIN)/recallrai-integrations demo
 
-test: check unit
+# All checks, then the tests at the lowest and at the latest supported versions.
+test: check lowest unit
 
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 
 unit: install
 	$(BIN)/pytest -n 2
+
+# The adapters and the core with the oldest versions that pyproject.toml allows.
+lowest: $(LOWEST)/.installed
+	$(LOWEST)/bin/pytest -n 2 tests/core tests/langchain tests/llama_index
 
 format: install
 	$(BIN)/ruff check --fix .
@@ -36,12 +36,29 @@ format: install
 bench: install
 	$(BIN)/python -m bench
 
-clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build site
+# Outages, lost answers and killed processes, for a few minutes on this machine.
+chaos: install
+	$(BIN)/python -m bench.chaos
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python $(PIP_INSTALL) --upgrade "pip>=25.1"
+	$(VENV)/bin/python $(PIP_INSTALL) --constraint constraints.txt --editable ".[all]" --group dev
+	touch $@
+
+$(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python $(PIP_INSTALL) --upgrade "pip>=25.1"
+	$(LOWEST)/bin/python $(PIP_INSTALL) --constraint constraints-lowest.txt --editable ".[all]" --group test
+	touch $@
 
 # Pins every dependency, for all supported Pythons at once; records no download address.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-header --no-annotate \
+  --no-emit-index-url --no-emit-find-links --strip-extras --extra all pyproject.toml
 constraints: install
-	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --extra all --group dev \
-	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --strip-extras \
-	  pyproject.toml --output-file constraints.txt
+	$(VENV)/bin/python $(PIP_INSTALL) uv
+	$(COMPILE) --group dev --output-file constraints.txt
+	$(COMPILE) --resolution lowest-direct --output-file constraints-lowest.txt
+
+clean:
+	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build site
