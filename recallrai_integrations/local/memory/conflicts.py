@@ -18,20 +18,26 @@ from . import store
 from .dates import Span
 from .render import Clock
 from .schema import moment, stamp
-from .store import Draft, Memory
+from .store import Draft
 from .text import one_line
 from .types import ConflictError, Json, Page
 
 _OPEN: Final = ("PENDING", "IN_QUEUE", "RESOLVING")
+_BODIES: Final = (
+    "SELECT body FROM merge_conflicts WHERE chain_pk = ? AND status IN ('PENDING', 'IN_QUEUE', 'RESOLVING')"
+)
 _MOST_SHOWN: Final = 10
 _SELECT: Final = "SELECT conflict_id, session_id, status, body, created_at, resolved_at FROM merge_conflicts"
 
 
 def propose(
     db: sqlite3.Connection, user_pk: int, chain: int, draft: Draft, question: str, options: Sequence[str]
-) -> str:
-    """Keep a fact that contradicts a chain's current memory, with the question that settles it; returns its id."""
+) -> None:
+    """Keep a fact that contradicts a chain's current memory, with the question that settles it, once."""
     known = store.versions(db, chain)[0]
+    for (body,) in db.execute(_BODIES, (chain,)).fetchall():
+        if json.loads(body)["proposed_memory_content"] == draft.content:
+            return
     conflict_id = str(uuid.uuid4())
     body = {
         "proposed_memory_content": draft.content,
@@ -58,7 +64,6 @@ def propose(
         " VALUES (?, ?, ?, ?, 'PENDING', ?, ?)",
         (conflict_id, user_pk, draft.session_id, chain, json.dumps(body), stamp(draft.created_at)),
     )
-    return conflict_id
 
 
 def list_conflicts(
@@ -126,19 +131,10 @@ def resolve_conflict(
     _check(body["clarifying_questions"], answers)
     chosen = answers[0]["answer"]
     proposed = _draft(body, session_id, moment(created_at))
-    known = store.versions(db, chain)[0]
-    options: list[str] = body["clarifying_questions"][0]["options"]
-    if len(options) > 2 and chosen == options[2]:  # noqa: PLR2004  (the third option: both hold)
-        store.add(db, user_pk, proposed)
-        kept = [chain, None]
+    if chosen == body["clarifying_questions"][0]["options"][0]:
+        store.demote(db, user_pk, chain, proposed, conflict_id, now)
     else:
-        keeps_known = chosen == options[0]
-        winner = _again(known) if keeps_known else proposed
-        if keeps_known:
-            store.supersede(db, user_pk, chain, proposed, "MERGE_CONFLICT", conflict_id)
-        store.supersede(db, user_pk, chain, winner, "MERGE_CONFLICT", conflict_id)
-        kept = [chain]
-    del kept
+        store.supersede(db, user_pk, chain, proposed, "MERGE_CONFLICT", now, conflict_id)
     current = store.versions(db, chain)[0]
     body["new_memories"] = [
         {
@@ -212,15 +208,6 @@ def _draft(body: Json, session_id: str, created_at: datetime) -> Draft:
         content=body["proposed_memory_content"], categories=kept["categories"],
         event=Span(date.fromisoformat(kept["first"]), date.fromisoformat(kept["last"])), session_id=session_id,
         position=kept["position"], created_at=created_at,
-    )  # fmt: skip
-
-
-def _again(known: Memory) -> Draft:
-    """The known memory as a new version, when the user confirms it."""
-    return Draft(
-        content=known.content, categories=known.categories,
-        event=Span(moment(known.event_date_start).date(), moment(known.event_date_end).date()),
-        session_id=known.session_id, position=0, created_at=moment(known.created_at),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .person import third_person
+from .statements import is_change
 from .text import clean, one_line, split_speaker, words
 from .types import Message
 
@@ -61,10 +62,17 @@ _LEANS: Final = re.compile(
     re.IGNORECASE,
 )
 _OPENER: Final = re.compile(
-    r"^(?:(?:hi|hello|hey|thanks|thank you|ok|okay|well|oh|yes|yeah|yep|sure|great|wow|cool|btw|by the way|also|anyway|and|so|fyi|actually)\b"
+    r"^(?:(?:hi|hello|hey|thanks|thank you|ok|okay|well|oh|yes|yeah|yep|sure|great|wow|cool|btw|by the way|also|anyway|and|so|fyi|actually|no(?=[,.!]))\b"
     r"(?: there| so much| a lot| again| everyone| all)?[,.! \u2014-]+)+(?=\S)",
     re.IGNORECASE,
 )
+_JOINED: Final = re.compile(
+    r",? (?:and|but) (?=(?:I|I'm|I've)\s|my (?:[\w'-]+ ){1,4}?(?:is|are|was|has|lives|works|called|named)\b)"
+)
+_JOINED_VERB: Final = re.compile(
+    r"^(I(?:'m)?(?: [^\s,]+){2,8}?) and ((?:work (?:as|at|for|in)|live in|study|play the|speak|drive an?|have an?)\s.+)$"
+)
+_WISH: Final = re.compile(r"\b(?:to|want|hope|plan|can|could|will|would|should|used|might|may|if|when)\b")
 _CHITCHAT: Final = frozenset(
     "hi hello hey hiya howdy greetings thanks thank thx ty you u ok okay k sure great cool nice awesome good perfect "
     "excellent wonderful fantastic amazing lovely brilliant super morning afternoon evening night day bye goodbye see "
@@ -85,13 +93,13 @@ class Fact:
         content: the memory's text, one line.
         position: index of its message in the session.
         question: the assistant's question that it answers, otherwise empty.
-        speaker: the name before it in a transcript, otherwise empty.
+        change: whether the user said that something changed or was told wrongly before.
     """
 
     content: str
     position: int
     question: str = ""
-    speaker: str = ""
+    change: bool = False
 
 
 def facts(messages: Sequence[Message]) -> Iterator[Fact]:
@@ -110,8 +118,8 @@ def facts(messages: Sequence[Message]) -> Iterator[Fact]:
             yield Fact(f'User was asked "{asked}" and answered: {one_line(text)}', position, asked)
             continue
         for speaker, part in _speeches(text):
-            for content in _split(part, speaker):
-                yield Fact(content, position, "", speaker)
+            for content, change in _split(part, speaker):
+                yield Fact(content, position, change=change)
 
 
 _SHORT_ANSWER: Final = 12
@@ -164,17 +172,17 @@ def sentences(text: str) -> list[str]:
     return found
 
 
-def _split(text: str, speaker: str) -> Iterator[str]:
-    """The memories of one speech."""
+def _split(text: str, speaker: str) -> Iterator[tuple[str, bool]]:
+    """The memories of one speech, and whether each is told as a change."""
     if speaker:
         said = sentences(text)
         if any(not is_chitchat(sentence) and not _QUESTION.search(sentence) for sentence in said):
             for part in _grouped(said, limit=_LONGEST, merge_all=True):
-                yield f"{speaker}: {part}"
+                yield f"{speaker}: {part}", is_change(part)
         return
-    kept = (fact for sentence in sentences(text) for fact in _kept(sentence))
+    kept = (fact for sentence in sentences(text) for part in _kept(sentence) for fact in _separate(part))
     for group in _grouped(kept, limit=_USUAL, merge_all=False):
-        yield _polish(group)
+        yield _polish(group), is_change(group)
 
 
 def _kept(sentence: str) -> Iterator[str]:
@@ -197,6 +205,17 @@ def _kept(sentence: str) -> Iterator[str]:
         yield from _clauses(sentence)
     elif not is_chitchat(sentence):
         yield sentence
+
+
+def _separate(sentence: str) -> Iterator[str]:
+    """The facts of a sentence that joins several: "I live in Oslo and I work as a nurse"."""
+    for part in _JOINED.split(sentence):
+        match = _JOINED_VERB.match(part)
+        if match and not _WISH.search(match[1]):
+            yield match[1]
+            yield f"I {match[2]}"
+        else:
+            yield part[:1].upper() + part[1:]
 
 
 def _clauses(question: str) -> Iterator[str]:

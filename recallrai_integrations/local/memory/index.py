@@ -9,6 +9,7 @@ that a search takes as long for a hundred thousand memories as for some thousand
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import sqlite3
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
-from .lexicon import RELATED, WEAK
+from .lexicon import KINDS, SAME, WEAK
 from .text import speaker_term, stem
 
 Kind: TypeAlias = Literal["memory", "session", "summary"]
@@ -34,11 +35,17 @@ _STORED: Final = {
 }
 _BUDGET: Final = 6_000  # postings read for one search
 _SHARE: Final = 300  # postings read for a term even when the budget is used up
-_RELATED_WEIGHT: Final = 0.5
+_SAME: Final = 0.8  # what a word of the same meaning counts
+_MEMBER: Final = 0.65  # what "dog" counts when "pet" is asked for
+_GENERAL: Final = 0.5  # what "pet" counts when "dog" is asked for
 _MENTION: Final = 0.3  # what is said about a person, where that person speaks too
 _SPEAKER_WEIGHT: Final = 1.5
 _RESCORED: Final = 300  # documents scored exactly when lists were cut short
 _FEEDBACK_TERMS: Final = 10
+_ALIKE_LENGTH: Final = 4  # shorter words are not compared
+_ALIKE_PREFIX: Final = 2  # letters that have to agree
+_ALIKE_COMPARED: Final = 2_000
+_ALIKE_RATIO: Final = 0.8
 _PRIOR: Final = 20  # documents imagined beside the real ones, so that rarity means little among a handful
 _RAREST: Final = 3.5  # the most a single term may count
 _UNKNOWN: Final = 2.0  # what a term that the user never said counts against a document
@@ -116,12 +123,18 @@ class Hit:
 
 
 @lru_cache(maxsize=1)
-def _related() -> dict[str, set[str]]:
-    related: dict[str, set[str]] = {}
-    for group in RELATED:
+def _related() -> dict[str, dict[str, float]]:
+    """For each term, what may stand in for it in an answer, and how well."""
+    related: dict[str, dict[str, float]] = {}
+    for head, members in KINDS:
+        general = related.setdefault(stem(head), {})
+        for term in map(stem, members):
+            general[term] = _MEMBER
+            related.setdefault(term, {}).setdefault(stem(head), _GENERAL)
+    for group in SAME:
         stems = {stem(word) for word in group}
         for term in stems:
-            related.setdefault(term, set()).update(stems - {term})
+            related.setdefault(term, {}).update(dict.fromkeys(stems - {term}, _SAME))
     return related
 
 
@@ -136,7 +149,7 @@ def facets(query_terms: Iterable[str], weight: float = 1.0) -> list[Facet]:
     return [
         Facet(
             term,
-            {other: _RELATED_WEIGHT for other in related.get(term, ())} | {term: 1.0},
+            related.get(term, {}) | {term: 1.0},
             weight * (0.4 if term in weak else 1.0),
         )
         for term in dict.fromkeys(query_terms)
@@ -153,6 +166,11 @@ def search(db: sqlite3.Connection, user_pk: int, kind: Kind, wanted: Sequence[Fa
     )
     total = counts.get(_EVERY, 0)
     wanted = [_about_speaker(facet) if speaker_term(facet.term) in counts else facet for facet in wanted]
+    for facet in wanted:
+        if kind == "memory" and not any(term in counts for term in facet.variants):
+            similar = _alike(db, user_pk, facet.term)
+            facet.variants |= similar
+            counts |= document_counts(db, user_pk, kind, similar)
     weights = {facet.term: facet.weight * _rarity(facet, counts, total) for facet in wanted}
     ideal = sum(weights.values())
     if not total or not ideal:
@@ -206,6 +224,19 @@ def stored_terms(db: sqlite3.Connection, kind: Kind, docs: Sequence[int]) -> dic
     """The indexed terms of documents with their impacts."""
     rows = db.execute(_STORED[kind], (json.dumps(docs),))
     return {pk: json.loads(terms) for pk, terms in rows}
+
+
+def _alike(db: sqlite3.Connection, user_pk: int, term: str) -> dict[str, float]:
+    """Terms of the user that look like one the user never said: typing errors and forms the stemmer does not know."""
+    if len(term) < _ALIKE_LENGTH or not term.isalpha():
+        return {}
+    prefix = term[:_ALIKE_PREFIX]
+    rows = db.execute(
+        "SELECT term FROM vocabulary WHERE user_pk = ? AND kind = 'memory' AND term >= ? AND term < ? LIMIT ?",
+        (user_pk, prefix, prefix + "\U0010ffff", _ALIKE_COMPARED),
+    )
+    close = difflib.get_close_matches(term, [row[0] for row in rows], n=3, cutoff=_ALIKE_RATIO)
+    return dict.fromkeys(close, _SAME)
 
 
 def _about_speaker(facet: Facet) -> Facet:

@@ -19,11 +19,11 @@ STOPWORDS: Final = frozenset(
     "of in on at by for with about against between into through during to from up down out off over under "
     "within without upon toward towards "
     "not no very too just also only own same there here again once ever yet still even really quite "
-    "let please tell know remember say said tell told ask asked mention mentioned "
+    "let please tell know remember remind recall say said tell told ask asked mention mentioned "
     "get got getting lot lots kind sort type thing things something anything "
     # Romance and Germanic function words
-    "le la les un une des du de et est ce que qui quoi ou je tu il elle nous vous ils elles mon ma mes ton ta tes "
-    "sa ses dans sur par pas ne au aux avec suis es sont comment quel quelle "
+    "le la les un une des du de et est ce que qui quoi ou je qual tu il elle nous vous ils elles mon ma mes ton ta tes "
+    "sa ses dans sur par pas au aux avec suis es sont comment quel quelle "
     "el los las una unos unas y que es soy eres yo mi mis su sus en con por para como cual donde cuando del lo se "
     "der das ein eine einen einem einer und ist ich du er sie wir ihr mein meine meinen dein sein auf mit zu von "
     "den dem nicht wie wo wer wann bin bist sind im am "
@@ -45,7 +45,7 @@ bite bit bitten; bleed bled; blow blew blown; break broke broken; breed bred; br
 burn burnt; buy bought; catch caught; choose chose chosen; come came; creep crept; deal dealt; dig dug;
 draw drew drawn; dream dreamt; drink drank drunk; drive drove driven; eat ate eaten; fall fell fallen; feed fed;
 feel felt; fight fought; find found; flee fled; fly flew flown; forget forgot forgotten; forgive forgave forgiven;
-freeze froze frozen; give gave given; go went gone; grind ground; grow grew grown; hang hung; hear heard;
+freeze froze frozen; get got gotten; give gave given; go went gone; grind ground; grow grew grown; hang hung; hear heard;
 hide hid hidden; hold held; keep kept; kneel knelt; lay laid; lead led; lean leant; learn learnt; leave left;
 lend lent; lie lain; light lit; lose lost; make made; mean meant; meet met; pay paid; ride rode ridden;
 ring rang rung; rise rose risen; run ran; see saw seen; seek sought; sell sold; send sent; sew sewn; shake shook shaken;
@@ -58,7 +58,7 @@ weave wove woven; weep wept; win won; wind wound; write wrote written; drive dro
 
 _IRREGULAR_NOUNS: Final = """
 child children; man men; woman women; person people; foot feet; tooth teeth; mouse mice; goose geese; wife wives;
-life lives; knife knives; leaf leaves; shelf shelves; wolf wolves; half halves; mother mom mum mommy mummy mama;
+knife knives; shelf shelves; wolf wolves; half halves; mother mom mum mommy mummy mama;
 father dad daddy papa; grandmother grandma granny nana; grandfather grandpa grandad granddad; child kid kids;
 photo photograph photos pic pics picture pictures; television tv telly; bicycle bike bikes; gray grey; center centre;
 theater theatre; pajamas pyjamas; tire tyre; fridge refrigerator; movie film films movies; vacation holiday holidays;
@@ -77,76 +77,127 @@ def _forms(table: str) -> dict[str, str]:
 IRREGULAR_PAST: Final = frozenset(_forms(_IRREGULAR_VERBS))
 IRREGULAR: Final = _forms(_IRREGULAR_VERBS) | _forms(_IRREGULAR_NOUNS)
 
-# Each line: words that answer for each other. A question with one of them looks for the others too.
-_RELATED_WORDS: Final = """
-live reside residence relocate move home house apartment address city town country based stay settle
-work job employ employer employed profession occupation career position role company living
+# Each line: words that say the same in a question and in its answer.
+_SAME: Final = """
+live reside residence relocate move home address hometown
+work job employ employer employed profession occupation career
 name call named nickname
-pet dog cat puppy kitten hamster rabbit parrot horse fish turtle animal
-dog puppy pup
-cat kitten kitty
-spouse husband wife partner married marry marriage wedding
-relationship single married dating engaged divorced boyfriend girlfriend breakup partner
-child son daughter baby toddler
-parent mother father
-sibling brother sister twin
-relative aunt uncle cousin nephew niece grandmother grandfather
+nome chama chamo
+nombre llama llamo
+nom appelle
+heisst heisse name
+spouse husband wife married marry marriage
+husband partner
+wife partner
+boyfriend partner
+girlfriend partner
 birthday born birth birthdate
-age old year
-like love enjoy favorite prefer fan adore passion fond
+age old
+allergy allergic
+like love enjoy prefer fan
 dislike hate detest loathe avoid
-allergy allergic intolerant intolerance
-eat food meal dinner lunch breakfast diet cook dish cuisine recipe restaurant snack vegetarian vegan allergic
-drink coffee tea beer wine juice
-car drive vehicle truck van
-buy purchase shop order
-hobby pastime interest activity leisure enjoy fun
-relax destress unwind stress calm
-music song band concert album singer instrument musician
-instrument guitar piano violin drum flute clarinet saxophone cello
-book read novel author reading story
-movie show series watch cinema
-sport football soccer tennis basketball running swimming gym yoga cycling
-exercise workout gym run fitness train
-study school university degree college course major graduate student education class learn
-travel trip visit vacation journey tour abroad roadtrip fly
-art paint draw sketch sculpture pottery artist
-ill illness sick disease condition diagnosis diagnosed disorder health medical
-doctor physician dentist therapist hospital clinic medication medicine
-money salary budget income earn pay cost price save
-language speak fluent
-goal plan want hope dream aim intend aspire
-friend buddy mate pal
-colleague coworker boss manager team
-religion church faith believe
-accident injury injured hurt crash
-start begin launch open found
-end finish stop quit complete
-help support assist volunteer
-kind gentle caring
-happy joy glad excited thrilled
-sad upset depressed grief
-scared afraid fear phobia
-big large huge
-computer laptop pc macbook
-gift present
-hike trail mountain outdoors
-camp tent campfire outdoors
+puppy pup dog
+kitten kitty cat
+car vehicle drive
+buy purchase
+hobby pastime interest
+movie cinema
+song music
+university college
+study major degree
+trip travel journey visit
+paint painting
+ill illness sick disease condition
+doctor physician
+friend buddy pal
+colleague coworker
+boss manager
+begin start
+finish complete
+scared afraid fear
+happy glad joy
+sad upset
+present gift
 picture painting
-research look investigate explore
-identity transgender gender woman man
-email mail address
-phone number mobile
-colour color hue
-weight weigh kilo pound
+email mail
+mobile phone number
+nationality citizen
+weight weigh
 height tall
-nationality citizen country origin
-event festival conference parade meeting workshop
-award prize medal trophy win
+roadtrip trip
+destress relax
 """
 
-RELATED: Final[tuple[tuple[str, ...], ...]] = tuple(
-    tuple(line.split()) for line in _RELATED_WORDS.strip().splitlines()
+# A general word, and what it may be asked for. Members do not stand for each other.
+_KINDS: Final = """
+favorite: like love enjoy prefer fan adore
+old: age birthday born birth
+city: live move reside hometown town base
+country: live move reside city born
+town: live move reside hometown city
+pet: dog cat puppy kitten hamster rabbit parrot horse fish turtle guinea
+animal: dog cat puppy kitten hamster rabbit parrot horse fish turtle
+child: son daughter baby toddler twin
+parent: mother father
+sibling: brother sister twin
+family: mother father brother sister son daughter child husband wife parent cousin aunt uncle grandmother grandfather
+relative: aunt uncle cousin nephew niece grandmother grandfather
+relationship: single married dating engaged divorced boyfriend girlfriend breakup partner husband wife
+married: husband wife wedding engaged divorced spouse
+age: birthday born birth year
+eat: food meal dinner lunch breakfast diet cook dish recipe restaurant snack vegetarian vegan allergic intolerant meat
+cook: eat food meal dinner lunch dish recipe kitchen vegetarian vegan allergic intolerant meat diet
+food: eat meal dinner lunch breakfast diet cook dish cuisine recipe restaurant vegetarian vegan allergic intolerant pizza sushi pasta
+dinner: eat food cook restaurant vegetarian vegan allergic intolerant diet meal
+lunch: eat food cook restaurant vegetarian vegan allergic intolerant diet meal
+recipe: eat food cook vegetarian vegan allergic intolerant diet meal
+restaurant: eat food cuisine vegetarian vegan allergic intolerant diet
+diet: vegetarian vegan pescatarian allergic intolerant eat
+drink: coffee tea beer wine juice alcohol
+hobby: play guitar piano paint read hike climb swim run garden knit chess game photography dance sing draw cycle yoga fish collect
+activity: play swim run hike camp paint dance pottery yoga class visit trip event workshop museum
+sport: football soccer tennis basketball run swim gym yoga cycle climb ski surf hike
+exercise: run swim gym yoga cycle hike workout
+instrument: guitar piano violin drum flute clarinet saxophone cello bass
+music: band concert album singer instrument guitar piano
+book: read novel author library
+read: book novel author
+movie: watch film series show
+live: house apartment city town country based stay settle
+from: born hometown country city
+house: home apartment live
+study: school course student class learn exam university
+school: study student teacher class graduate
+education: study school university degree college student graduate counseling certification
+work: company office position role business nurse engineer teacher developer
+job: position role company business nurse engineer teacher developer
+career: job work business goal
+travel: fly tour abroad vacation roadtrip hotel
+vacation: trip travel beach hotel
+art: paint draw sketch sculpture pottery artist drawing
+medical: ill sick allergic diagnosed medication asthma diabetes doctor
+health: ill sick allergic diagnosed medication asthma diabetes doctor medical therapy
+money: salary budget income earn pay cost save price
+language: speak fluent english french german spanish portuguese italian
+goal: plan want hope dream aim aspire
+plan: goal want hope dream aim intend
+help: support assist volunteer
+religion: church faith believe christian muslim jewish hindu buddhist
+accident: injury injured hurt crash
+outdoors: hike camp trail mountain
+camp: tent campfire hike
+computer: laptop pc macbook
+event: festival conference parade meeting workshop party concert wedding
+award: prize medal trophy win
+relax: unwind stress calm yoga run
+research: look investigate explore
+identity: transgender gender woman man nationality
+"""
+
+SAME: Final[tuple[tuple[str, ...], ...]] = tuple(tuple(line.split()) for line in _SAME.strip().splitlines())
+KINDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = tuple(
+    (head, tuple(members.split()))
+    for head, members in (line.split(":") for line in _KINDS.strip().splitlines())
 )
 
 # Words that carry little of a question's meaning although they are not function words.

@@ -5,14 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
-from . import index, store
+from . import index, statements
+from .categories import categorise
 from .dates import event_span
 from .engine import Engine
 from .extraction import facts
+from .reconciling import remember
 from .schema import stamp
-from .text import document_terms, one_line, terms
+from .store import Draft
+from .text import document_terms, one_line, split_speaker, terms
 from .types import Message
+
+_BACKDATED: Final = timedelta(days=1)  # a session that began longer before its first message was backdated
 
 
 def process_session(
@@ -33,17 +39,20 @@ def process_session(
     """
     contents: list[str] = []
     for position, fact in enumerate(facts(messages)):
-        told = _told_at(session_created_at, messages, fact.position)
-        event = event_span(fact.content, told.date())
-        around = fact.question or _before(messages, fact.position)
-        store.add(
-            db,
-            user_pk,
-            store.draft(
-                fact.content, session_id=session_id, position=position, told=session_created_at, event=event,
-                around=around,
-            ),
-        )  # fmt: skip
+        told, created_at = _times(session_created_at, messages, fact.position)
+        stated = statements.read(fact.content, change=fact.change)
+        draft = Draft(
+            content=fact.content,
+            categories=categorise(terms(fact.content)),
+            event=event_span(fact.content, told.date()),
+            session_id=session_id,
+            position=position,
+            created_at=created_at,
+            around=fact.question or _asked_before(messages, fact.position),
+            key=stated.key if stated else None,
+            change=fact.change,
+        )
+        remember(db, user_pk, draft, conflicts_enabled=conflicts_enabled, now=now)
         contents.append(fact.content)
     _summarise(db, user_pk, session_id, session_created_at, contents)
 
@@ -73,15 +82,28 @@ def _summarise(
     )
 
 
-def _told_at(session_created_at: datetime, messages: Sequence[Message], position: int) -> datetime:
-    """When a message was said; in a backdated session, as far from its beginning as it was stored."""
+def _times(
+    session_created_at: datetime, messages: Sequence[Message], position: int
+) -> tuple[datetime, datetime]:
+    """When a message was said, and the time its memories carry.
+
+    The messages of a backdated session are stamped when they arrive. They were said as long after its beginning
+    as they arrived after the first one, and its memories carry the session's own time, as the service has it.
+    """
     said, first = messages[position].created_at, messages[0].created_at
-    backdated = first - session_created_at > timedelta(days=1)
-    return session_created_at + (said - first) if backdated else said
+    if abs(first - session_created_at) <= _BACKDATED:
+        return said, said
+    return session_created_at + (said - first), session_created_at
 
 
-def _before(messages: Sequence[Message], position: int) -> str:
-    return one_line(messages[position - 1].content)[:400] if position else ""
+def _asked_before(messages: Sequence[Message], position: int) -> str:
+    """What another speaker of a transcript asked right before."""
+    if not position:
+        return ""
+    speaker, said = split_speaker(messages[position - 1].content)
+    if not speaker or "?" not in said or speaker == split_speaker(messages[position].content)[0]:
+        return ""
+    return one_line(said)[:400]
 
 
 def _summary(contents: Sequence[str]) -> str:

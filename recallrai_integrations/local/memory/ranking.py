@@ -25,6 +25,7 @@ _BEFORE: Final = 0.1  # how much the memory told right before lifts
 _AFTER: Final = 0.2
 _FEEDBACK: Final = 0.4
 _HINT: Final = 0.3
+_MOST_LIFT: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,9 @@ def in_context(db: sqlite3.Connection, user_pk: int, question: Question) -> list
             + _FEEDBACK * (shared[chain].similarity if chain in shared else 0.0)
             + _HINT * (hinted[chain].similarity if chain in hinted else 0.0)
         )
-        ranked.append(Ranked(chain, session_id, position, similarity + (1 - similarity) * min(1.0, lift)))
+        ranked.append(
+            Ranked(chain, session_id, position, similarity + (1 - similarity) * min(_MOST_LIFT, lift))
+        )
     return sorted(ranked, key=_order)
 
 

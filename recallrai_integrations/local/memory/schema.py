@@ -16,8 +16,10 @@ CREATE TABLE IF NOT EXISTS chains (
     user_pk INTEGER NOT NULL,
     session_id TEXT NOT NULL,
     position INTEGER NOT NULL,
+    key TEXT,
     terms TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS chains_by_key ON chains (user_pk, key);
 CREATE INDEX IF NOT EXISTS chains_by_session ON chains (user_pk, session_id, position);
 CREATE TABLE IF NOT EXISTS memories (
     pk INTEGER PRIMARY KEY,

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Final, Literal, TypeAlias
 
 from . import index
-from .categories import categorise
 from .dates import Span
 from .schema import stamp
 from .text import document_terms, terms
@@ -19,7 +18,7 @@ from .text import document_terms, terms
 Reason: TypeAlias = Literal["ADDITION_TO_EXISTING_MEMORY", "TEMPORAL_CONFLICT", "MERGE_CONFLICT"]
 
 SHOWN_VERSIONS: Final = 5  # of a memory's history, newest first
-_OLD_WEIGHT: Final = 0.6  # of the words of superseded versions
+_OLD_WEIGHT: Final = 0.8  # of the words of superseded versions
 _AROUND_WEIGHT: Final = 0.4  # of the words of the question before
 
 
@@ -35,6 +34,8 @@ class Draft:
         position: its place among the facts of that session.
         created_at: when it was told.
         around: words of its surroundings by which it may be found too.
+        key: subject and property, where it states one (`statements`).
+        change: whether it was told as a change.
     """
 
     content: str
@@ -44,6 +45,8 @@ class Draft:
     position: int
     created_at: datetime
     around: str = ""
+    key: str | None = None
+    change: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,8 @@ def memory(row: Sequence[Any]) -> Memory:
 def add(db: sqlite3.Connection, user_pk: int, draft: Draft) -> int:
     """Store a new fact; returns its chain."""
     chain = db.execute(
-        "INSERT INTO chains (user_pk, session_id, position, terms) VALUES (?, ?, ?, '{}')",
-        (user_pk, draft.session_id, draft.position),
+        "INSERT INTO chains (user_pk, session_id, position, key, terms) VALUES (?, ?, ?, ?, '{}')",
+        (user_pk, draft.session_id, draft.position, draft.key),
     ).lastrowid
     assert chain is not None
     _insert(db, user_pk, chain, 1, draft)
@@ -96,17 +99,38 @@ def supersede(
     chain: int,
     draft: Draft,
     reason: Reason,
+    now: datetime,
     conflict_id: str | None = None,
 ) -> None:
-    """Make `draft` the current version of a chain; `reason` says why the one before expired."""
+    """Make `draft` the current version of a chain; `reason` says why the one before expired, at `now`."""
     (version,) = db.execute("SELECT max(version) FROM memories WHERE chain_pk = ?", (chain,)).fetchone()
+    _expire(db, chain, version, reason, now, conflict_id)
+    _insert(db, user_pk, chain, version + 1, draft)
+    db.execute("UPDATE chains SET key = coalesce(?, key) WHERE pk = ?", (draft.key, chain))
+    reindex(db, user_pk, chain, draft.around)
+
+
+def demote(
+    db: sqlite3.Connection, user_pk: int, chain: int, draft: Draft, conflict_id: str, now: datetime
+) -> None:
+    """Keep `draft` as a version before the current one: it lost a merge conflict."""
+    (version,) = db.execute("SELECT max(version) FROM memories WHERE chain_pk = ?", (chain,)).fetchone()
+    db.execute(
+        "UPDATE memories SET version = ? WHERE chain_pk = ? AND version = ?", (version + 1, chain, version)
+    )
+    _insert(db, user_pk, chain, version, draft)
+    _expire(db, chain, version, "MERGE_CONFLICT", now, conflict_id)
+    reindex(db, user_pk, chain)
+
+
+def _expire(
+    db: sqlite3.Connection, chain: int, version: int, reason: Reason, now: datetime, conflict_id: str | None
+) -> None:
     db.execute(
         "UPDATE memories SET expired_at = ?, expiration_reason = ?, merge_conflict_id = ?"
         " WHERE chain_pk = ? AND version = ?",
-        (stamp(draft.created_at), reason, conflict_id, chain, version),
+        (stamp(now), reason, conflict_id, chain, version),
     )
-    _insert(db, user_pk, chain, version + 1, draft)
-    reindex(db, user_pk, chain, draft.around)
 
 
 def _insert(db: sqlite3.Connection, user_pk: int, chain: int, version: int, draft: Draft) -> None:
@@ -139,16 +163,6 @@ def versions(db: sqlite3.Connection, chain: int) -> list[Memory]:
     """All versions of a chain, the current one first."""
     rows = db.execute(f"SELECT {COLUMNS} FROM memories WHERE chain_pk = ? ORDER BY version DESC", (chain,))
     return [memory(row) for row in rows]
-
-
-def draft(
-    content: str, *, session_id: str, position: int, told: datetime, event: Span, around: str = ""
-) -> Draft:
-    """A draft with the categories that its words suggest."""
-    return Draft(
-        content=content, categories=categorise(terms(content)), event=event, session_id=session_id,
-        position=position, created_at=told, around=around,
-    )  # fmt: skip
 
 
 def connected(db: sqlite3.Connection, chain: int) -> list[Memory]:

@@ -30,6 +30,8 @@ _NO_SPEAKERS = frozenset(
     "note notes ps update edit reminder fyi warning todo question answer re subject example".split()
 )
 
+_SHORTENED = {"ca": "can", "wo": "will", "sha": "shall"}  # what is left of "can't", "won't", "shan't"
+
 _local = threading.local()
 
 
@@ -54,7 +56,7 @@ def words(text: str) -> list[str]:
         if _UNSPACED.search(word):
             found += [word[i : i + 2] for i in range(len(word) - 1)] or [word]
         elif word := _CONTRACTION.sub("", word):
-            found.append(word)
+            found.append(_SHORTENED.get(word, word))
     return found
 
 

@@ -1,0 +1,173 @@
+"""How a new fact stands to what is known: new, told before, more detail, a change, or a contradiction."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final, Literal
+
+from . import conflicts, dates, index, statements, store
+from .index import Facet, Hit
+from .lexicon import IRREGULAR_PAST
+from .statements import Statement
+from .store import Draft, Memory
+from .text import split_speaker, terms, words
+
+_RELATED: Final = 0.45  # similarity from which memories are connected
+_MOST_CONNECTIONS: Final = 3
+_COMPARED: Final = 5
+_MOST_TERMS: Final = 20  # of a new fact, by which its like are looked for
+_ANY_DAY: Final = date(2000, 1, 1)  # where only it matters whether there is a date phrase
+_NEGATION: Final = re.compile(r"\b(?:not|no|never|none|without|\w+n't)\b", re.IGNORECASE)
+_TELLING: Final = 2  # terms a fact must have before it can be contained in another
+
+Relation = Literal["new", "restatement", "addition", "change", "contradiction"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a fact relates to a known one; `chain` is None for a new fact."""
+
+    relation: Relation
+    chain: int | None = None
+
+
+def remember(
+    db: sqlite3.Connection, user_pk: int, draft: Draft, *, conflicts_enabled: bool, now: datetime
+) -> int | None:
+    """Store a fact as what it is to the facts already known.
+
+    Args:
+        draft: the fact; its `key` is filled by its statement.
+        conflicts_enabled: whether a plain contradiction is asked about instead of replacing what was known.
+        now: the time at which a replaced version expires.
+
+    Returns:
+        The chain that holds the fact now, or None where a conflict holds it.
+    """
+    near = _near(db, user_pk, draft)
+    verdict = _judge(db, user_pk, draft, near)
+    if verdict.chain is None:
+        chain = store.add(db, user_pk, draft)
+        for hit in near[:_MOST_CONNECTIONS]:
+            if hit.similarity >= _RELATED:
+                store.connect(db, chain, hit.doc, hit.similarity)
+        return chain
+    if verdict.relation == "restatement":
+        store.restate(db, verdict.chain, draft.session_id, draft.created_at)
+    elif verdict.relation == "addition":
+        store.supersede(db, user_pk, verdict.chain, draft, "ADDITION_TO_EXISTING_MEMORY", now)
+    elif verdict.relation == "contradiction" and conflicts_enabled:
+        known = store.versions(db, verdict.chain)[0]
+        question = "You have told me two things that cannot both be right. Which one is right?"
+        conflicts.propose(db, user_pk, verdict.chain, draft, question, [known.content, draft.content])
+        return None
+    else:
+        store.supersede(db, user_pk, verdict.chain, draft, "TEMPORAL_CONFLICT", now)
+    return verdict.chain
+
+
+def _near(db: sqlite3.Connection, user_pk: int, draft: Draft) -> list[Hit]:
+    """The known facts closest to a new one."""
+    wanted = [Facet(term, {term: 1.0}) for term in dict.fromkeys(terms(split_speaker(draft.content)[1]))]
+    hits = index.search(db, user_pk, "memory", wanted[:_MOST_TERMS])
+    return sorted(hits.values(), key=lambda hit: (-hit.similarity, -hit.doc))[:_COMPARED]
+
+
+def _judge(db: sqlite3.Connection, user_pk: int, draft: Draft, near: Sequence[Hit]) -> Verdict:
+    stated = statements.read(draft.content, change=draft.change)
+    if stated is not None:
+        for chain in _same_key(db, user_pk, stated.key):
+            known = store.versions(db, chain)[0]
+            relation = _compare(statements.read(known.content), stated)
+            if relation == "same":
+                relation = _same_thing(known.content, draft.content)
+            if relation != "new":
+                return Verdict(relation, chain)
+    for hit in near:
+        known = store.versions(db, hit.doc)[0]
+        if known.content == draft.content and (_same_days(known, draft) or _lasting(draft.content)):
+            return Verdict("restatement", hit.doc)
+        if split_speaker(draft.content)[0] or not (_lasting(draft.content) and _lasting(known.content)):
+            continue
+        if set(terms(known.content)) == set(terms(draft.content)) and _opposed(known.content, draft.content):
+            change = draft.change or statements.is_change(draft.content)
+            return Verdict("change" if change else "contradiction", hit.doc)
+        if min(len(set(terms(known.content))), len(set(terms(draft.content)))) >= _TELLING:
+            relation = _same_thing(known.content, draft.content)
+            if relation != "new":
+                return Verdict(relation, hit.doc)
+    return Verdict("new")
+
+
+def _same_thing(known: str, new: str) -> Relation:
+    """How a fact stands to another about the same thing that it does not oppose."""
+    before, now = set(terms(known)), set(terms(new))
+    if _opposed(known, new):
+        return "new"
+    if now <= before:
+        return "restatement"
+    return "addition" if before < now else "new"
+
+
+def _opposed(one: str, other: str) -> bool:
+    return bool(_NEGATION.search(one.replace("\u2019", "'"))) != bool(
+        _NEGATION.search(other.replace("\u2019", "'"))
+    )
+
+
+def _same_key(db: sqlite3.Connection, user_pk: int, key: str) -> list[int]:
+    rows = db.execute(
+        "SELECT pk FROM chains WHERE user_pk = ? AND key = ? ORDER BY pk DESC LIMIT 5", (user_pk, key)
+    )
+    return [pk for (pk,) in rows]
+
+
+def _compare(known: Statement | None, new: Statement) -> Relation | Literal["same"]:
+    """How a statement stands to an earlier one of the same key."""
+    if known is None:
+        return "new"
+    if new.key.endswith(" diet"):
+        return _compare_diets(known, new)
+    opposed: Relation = "change" if new.change or new.key.endswith(" age") else "contradiction"
+    if known.positive != new.positive:
+        # "not in Berlin" contradicts "in Berlin", and says nothing against "in Lisbon".
+        return opposed if known.value == new.value or not (known.value and new.value) else "new"
+    if known.value == new.value:
+        return "same"
+    if not new.positive:
+        return "new"
+    if known.value < new.value or len(known.value & new.value) * 2 > min(len(known.value), len(new.value)):
+        return "same" if new.value < known.value else "addition"
+    return opposed
+
+
+def _compare_diets(known: Statement, new: Statement) -> Relation | Literal["same"]:
+    labels = statements.DIETS
+    is_label, was_label = bool(new.value & labels), bool(known.value & labels)
+    if is_label and was_label:
+        same = bool(new.value & known.value & labels)
+        if same and new.positive == known.positive:
+            return "same"
+        differs = new.positive == known.positive or same
+        return ("change" if new.change else "contradiction") if differs else "new"
+    eats, label = (known, new) if is_label else (new, known)
+    if is_label == was_label or not label.positive or not eats.positive:
+        return "new"
+    if label.value & statements.FISH_EATERS and eats.value & statements.FISH:
+        return "new"
+    return "change" if new.change else "contradiction"
+
+
+def _lasting(content: str) -> bool:
+    """Whether a fact is a state rather than an event that may happen again on another day."""
+    verb = next((word for word in words(content)[1:3]), "")
+    past = verb in IRREGULAR_PAST or verb.endswith("ed") or verb in ("was", "were", "had", "did")
+    return not past and not dates.find(content, _ANY_DAY)
+
+
+def _same_days(known: Memory, draft: Draft) -> bool:
+    return known.event_date_start[:10] == draft.event.first.isoformat()
