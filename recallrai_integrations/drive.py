@@ -17,7 +17,8 @@ from tenacity import (
     Retrying,
     stop_after_attempt,
     stop_before_delay,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 from typing_extensions import override
 
@@ -32,7 +33,7 @@ T = TypeVar("T")
 
 _BREAKER = "recallrai"
 _PAGES_AT_ONCE = 16
-_backoff = wait_exponential_jitter(initial=0.2, max=5.0, jitter=0.2)
+_backoff = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.2)
 
 
 def drive(flow: Flow[T], engine: Engine, *, insist: bool = False) -> T:
