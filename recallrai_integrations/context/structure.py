@@ -207,8 +207,9 @@ def _section(kind: Kind, heading: str, body: str) -> Section:
 
 
 def _free(text: str) -> Section:
-    pieces = tuple(Entry(piece) for piece in _PARAGRAPH.split(text.strip("\n")) if piece.strip())
-    return Section(Kind.FREE, "", (Group("", pieces),) if pieces else ())
+    if text.strip() in _PLACEHOLDERS:
+        return Section(Kind.FREE, "", ())
+    return Section(Kind.FREE, "", (Group("", tuple(map(Entry, _PARAGRAPH.split(text.strip("\n"))))),))
 
 
 def _conversation(piece: str) -> Group:
