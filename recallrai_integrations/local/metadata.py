@@ -65,7 +65,8 @@ def parse_filter(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise ValueError('must be a JSON object, such as {"tier": "gold"}') from None
     if not isinstance(value, dict):
-        raise ValueError('must be a JSON object, such as {"tier": "gold"}')
+        # pydantic reports a ValueError as bad input, and lets a TypeError through as a fault of ours
+        raise ValueError('must be a JSON object, such as {"tier": "gold"}')  # noqa: TRY004
     return checked(cast("dict[str, Any]", value))
 
 
@@ -88,4 +89,7 @@ def _contains(value: Any, wanted: Any) -> bool:
         return isinstance(value, dict) and all(
             key in value and _contains(value[key], child) for key, child in named.items()
         )
+    if isinstance(wanted, list) and isinstance(value, list):
+        items, found = cast("list[Any]", wanted), cast("list[Any]", value)
+        return len(items) == len(found) and all(map(_contains, found, items))
     return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)

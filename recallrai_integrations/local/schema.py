@@ -12,7 +12,8 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Final
 
-from ..errors import LocalServiceError
+from recallrai_integrations.errors import LocalServiceError
+
 from .memory import create_tables
 from .metadata import matches
 
@@ -78,14 +79,12 @@ def open_writer(path: str) -> sqlite3.Connection:
     try:
         db = connect(path)
     except sqlite3.Error as error:
-        raise LocalServiceError(
-            f"Cannot open the database {path}: {error}. Check that its folder exists and may be written to."
-        ) from error
+        raise LocalServiceError(reason(path, error)) from error
     try:
         _check_and_create(db, path)
     except sqlite3.Error as error:
         db.close()
-        raise LocalServiceError(_reason(path, error)) from error
+        raise LocalServiceError(reason(path, error)) from error
     except LocalServiceError:
         db.close()
         raise
@@ -102,8 +101,8 @@ def _check_and_create(db: sqlite3.Connection, path: str) -> None:
         )
     if version > VERSION:
         raise LocalServiceError(
-            f"{path} was written by a newer version of recallrai-integrations (its tables have version {version},"
-            f" this one knows {VERSION}). Upgrade: pip install -U recallrai-integrations"
+            f"{path} was written by a newer version of recallrai-integrations (its tables have version"
+            f" {version}, this one knows {VERSION}). Upgrade: pip install -U recallrai-integrations"
         )
     # An acknowledged write is on the disk: each commit waits for the log to be flushed.
     db.execute("PRAGMA journal_mode = WAL")
@@ -130,12 +129,15 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _reason(path: str, error: sqlite3.Error) -> str:
+def reason(path: str, error: sqlite3.Error) -> str:
+    """What is wrong with a database, and what to do about it."""
     text = str(error)
+    if "unable to open" in text:
+        return f"Cannot open the database {path}. Check that its folder exists and may be written to."
     if "not a database" in text:
         return f"{path} is not a SQLite database. It was left as it is; choose another file."
     if "readonly" in text or "read-only" in text:
-        return f"The database {path} is read-only. Make the file and its folder writable, or choose another file."
+        return f"The database {path} is read-only. Make it and its folder writable, or choose another file."
     if "full" in text:
         return f"The disk that holds {path} is full. Free some space and start again; nothing was lost."
     if "locked" in text or "busy" in text:

@@ -1,0 +1,66 @@
+"""The FastAPI application."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+
+from recallrai_integrations._version import __version__
+from recallrai_integrations.errors import LocalServiceError
+from recallrai_integrations.local import schema
+from recallrai_integrations.local.memory import ConflictError, ModelError
+from recallrai_integrations.local.problems import Refused
+from recallrai_integrations.local.service import Service
+
+from . import conflicts, context, inspect, memories, sessions, users
+from .common import Json
+
+logger = logging.getLogger("recallrai_integrations.local")
+
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+
+
+def create_app(service: Service) -> FastAPI:
+    """The API over a running service."""
+    app = FastAPI(
+        title="RecallrAI local service",
+        version=__version__,
+        description="A local stand-in for the RecallrAI API: the same paths, bodies and answers.",
+        redirect_slashes=False,  # the SDKs follow no redirects
+    )
+    app.state.service = service
+    for part in (users, sessions, context, memories, conflicts, inspect):
+        app.include_router(part.router)
+
+    @app.exception_handler(Refused)
+    async def refused(_request: Request, error: Refused) -> Json:
+        return Json({"detail": error.detail}, error.status)
+
+    @app.exception_handler(ConflictError)
+    async def not_resolvable(_request: Request, error: ConflictError) -> Json:
+        return Json({"detail": error.detail}, 400)
+
+    @app.exception_handler(RequestValidationError)
+    async def not_valid(_request: Request, error: RequestValidationError) -> Json:
+        # Without `input` and `ctx`: they repeat what was sent, which may be neither printable nor for logs.
+        return Json({"detail": [{k: e[k] for k in ("loc", "msg", "type")} for e in error.errors()]}, 422)
+
+    @app.exception_handler(sqlite3.Error)
+    async def database_failed(_request: Request, error: sqlite3.Error) -> Json:
+        logger.error("database failed", extra={"error": type(error).__name__})
+        return Json({"detail": schema.reason(service.database.path, error)}, 503)
+
+    @app.exception_handler(LocalServiceError)
+    async def stopped(_request: Request, error: LocalServiceError) -> Json:
+        return Json({"detail": str(error)}, 503)
+
+    @app.exception_handler(ModelError)
+    async def model_failed(_request: Request, error: ModelError) -> Json:
+        logger.error("model failed", extra={"error": type(error).__name__})
+        return Json({"detail": f"The model of the local service failed: {error}"}, 503)
+
+    return app

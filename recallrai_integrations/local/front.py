@@ -1,0 +1,176 @@
+"""What stands before the application: faults on demand, the limit on bodies, the log of requests."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from starlette.exceptions import HTTPException
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .faults import Fault
+from .service import Service
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("recallrai_integrations.local")
+
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+_REMEMBERED: Final = 10_000  # requests
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """One request that the service received.
+
+    Args:
+        method: `GET`, `POST` …
+        path: decoded, without the query.
+        query: the raw query string.
+        status: the HTTP status that was sent, or None where the connection was dropped or is still open.
+        seconds: how long the answer took.
+        at: when it arrived, in seconds since 1970.
+    """
+
+    method: str
+    path: str
+    query: str
+    status: int | None
+    seconds: float
+    at: float
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+class Connections:
+    """The open connections by the client's address, so that a fault can cut the right one."""
+
+    def __init__(self) -> None:
+        self.transports: dict[tuple[str, int], _Closable] = {}
+
+    def protocol(self) -> type[H11Protocol]:
+        """The class that uvicorn makes for each connection."""
+        transports = self.transports
+
+        class Protocol(H11Protocol):
+            def __init__(self, *args: Any, **kwargs: Any) -> None:
+                super().__init__(*args, **kwargs)
+                self.access_log = False  # it would write query strings, user metadata among them
+
+            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+                super().connection_made(transport)
+                if self.client is not None:
+                    transports[self.client] = transport
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                if self.client is not None:
+                    transports.pop(self.client, None)
+                super().connection_lost(exc)
+
+        return Protocol
+
+
+class Front:
+    """The ASGI application that uvicorn runs, around the real one."""
+
+    def __init__(self, app: ASGIApp, service: Service, connections: Connections) -> None:
+        self._app = app
+        self._service = service
+        self._connections = connections
+        self.requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        method, path = scope["method"], scope["path"]
+        at, started = time.time(), time.perf_counter()
+        status: int | None = None
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            fault = self._service.faults.strike(method, path)
+            if fault is None:
+                await self._app(scope, _limited(scope, receive), watched)
+            else:
+                await self._strike(fault, scope, receive, watched)
+        except Exception as error:
+            if status is None:
+                raise
+            # The client has its 500; the trace may quote what was sent, so only the kind of error is told.
+            logger.error("request failed", extra={"path": path, "error": type(error).__name__})  # noqa: TRY400
+        finally:
+            seconds = round(time.perf_counter() - started, 6)
+            query = scope["query_string"].decode("latin-1")
+            self.requests.append(RequestRecord(method, path, query, status, seconds, at))
+            if logger.isEnabledFor(logging.INFO):
+                logger.info(
+                    "request", extra={"method": method, "path": path, "status": status, "seconds": seconds}
+                )
+
+    async def _strike(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        if fault.delay and fault.when == "before":
+            await asyncio.sleep(fault.delay)
+        only_delayed = fault.status is None and not (fault.drop or fault.hang)
+        if only_delayed and fault.when == "before":
+            await self._app(scope, receive, send)
+            return
+        held: list[Message] = []
+        if fault.when == "after":
+
+            async def hold(message: Message) -> None:
+                held.append(message)
+
+            await self._app(scope, receive, hold)
+            await asyncio.sleep(fault.delay)
+        else:
+            await _read(receive)
+        if fault.drop:
+            self._connections.transports[scope["client"]].close()
+        if fault.drop or fault.hang:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        elif only_delayed:
+            for message in held:
+                await send(message)
+        else:
+            status, headers, body = fault.answer()
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+
+async def _read(receive: Receive) -> None:
+    """Take in the body, as a service that fails later would."""
+    while (await receive()).get("more_body"):
+        pass
+
+
+def _limited(scope: Scope, receive: Receive) -> Receive:
+    """The same body, refused with a 413 when it grows over the limit."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) <= MAX_BODY_BYTES:
+            return receive
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY_BYTES:
+            raise HTTPException(413, f"The body is larger than {MAX_BODY_BYTES:,} bytes")
+        return message
+
+    return counted

@@ -1,0 +1,362 @@
+"""Running the service: in this process on a thread, or as the whole of a process."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Final, cast
+
+import uvicorn
+from typing_extensions import Self
+
+from recallrai_integrations.errors import ConfigurationError, LocalServiceError
+
+from . import logs
+from .api import create_app
+from .faults import Faults, FileFaults
+from .front import Connections, Front, RequestRecord
+from .schema import MEMORY
+from .service import Service, Settings
+
+logger = logging.getLogger(logs.LOGGER)
+
+_START_SECONDS: Final = 30
+_KEEP_ALIVE_SECONDS: Final = 75  # longer than clients keep idle connections, so that they close first
+_GRACE_SECONDS: Final = 5  # for requests in hand when the service is stopped
+_HIGHEST_PORT: Final = 65_535
+
+
+class LocalRecallrAI:
+    """The local service in this process, on a thread of its own.
+
+    A context manager; or call `start()` and `stop()`. Two that are opened on the same file in one process
+    share one server, with the settings of the first. Another process on the same file gets an error that
+    says how to share it.
+
+    Args:
+        path: the database file, made if absent; `":memory:"` keeps nothing. Ours: acknowledged writes
+            survive a killed process and a power cut. Beside the file lie its write-ahead log and an empty
+            lock file.
+        host: address to listen on.
+        port: 1 to 65535; 0 takes a free one.
+        api_key: what clients must send; the SDKs want it to start with `rai_`.
+        project_id: what clients must send.
+        min_auto_process_seconds: least `auto_process_after_seconds` that is accepted. The hosted service's
+            is 600; a lower one is for tests of the inactivity timer.
+        model: a chat model's name for `init_chat_model`, such as `openai:gpt-5-mini`; None for the rules.
+        embeddings: an embedding model's name for `init_embeddings`; None for lexical search alone.
+        merge_conflict_enabled: whether contradictions become merge conflicts for users who do not say.
+        faults: what shall go wrong; see `Faults`. May be replaced or added to while the service runs.
+
+    Raises:
+        ConfigurationError: a port out of range, a key that the SDKs would refuse …
+
+    Example:
+        ```python
+        from recallrai import RecallrAI
+        from recallrai_integrations.local import LocalRecallrAI
+
+        with LocalRecallrAI() as server:
+            client = RecallrAI(
+                api_key=server.api_key, project_id=server.project_id, base_url=server.base_url
+            )
+            user = client.create_user("ada")
+            assert user.user_id == "ada"
+        ```
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = MEMORY,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str = "rai_local",
+        project_id: str = "local",
+        min_auto_process_seconds: float = 600,
+        model: str | None = None,
+        embeddings: str | None = None,
+        merge_conflict_enabled: bool = False,
+        faults: Faults | None = None,
+    ) -> None:
+        if not 0 <= port <= _HIGHEST_PORT:
+            raise ConfigurationError(f"port must be 0 (any free one) or 1 to {_HIGHEST_PORT}, not {port}.")
+        if not api_key.startswith("rai_"):
+            raise ConfigurationError("api_key must start with rai_: the SDKs refuse any other.")
+        if not project_id:
+            raise ConfigurationError("project_id must not be empty.")
+        if not min_auto_process_seconds > 0:
+            raise ConfigurationError("min_auto_process_seconds must be above 0.")
+        text = os.fspath(path)
+        self._path = text if text == MEMORY else os.path.realpath(text)
+        self._address = (host, port)
+        self._settings = Settings(
+            api_key=api_key,
+            project_id=project_id,
+            min_auto_process_seconds=min_auto_process_seconds,
+            merge_conflict_enabled=merge_conflict_enabled,
+            model=model,
+            embeddings=embeddings,
+        )
+        self._faults = faults
+        self._server: _Server | None = None
+
+    def __repr__(self) -> str:
+        return f"LocalRecallrAI({self._path!r}, {'running' if self._server else 'stopped'})"
+
+    def start(self) -> Self:
+        """Open the database and accept requests. Idempotent.
+
+        Raises:
+            LocalServiceError: the port is taken, or the database cannot be used; the message says what to do.
+        """
+        if self._server is None:
+            self._server = _Server.shared(self._path, self._address, self._settings, self._faults)
+        return self
+
+    def stop(self) -> None:
+        """Finish the requests in hand and close the database, unless others share it. Idempotent."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.release()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def base_url(self) -> str:
+        """Where it listens, such as `http://127.0.0.1:49152`."""
+        return self._running.base_url
+
+    @property
+    def api_key(self) -> str:
+        """What clients must send as `X-Recallr-Api-Key`."""
+        return self._running.service.settings.api_key if self._server else self._settings.api_key
+
+    @property
+    def project_id(self) -> str:
+        """What clients must send as `X-Recallr-Project-Id`."""
+        return self._running.service.settings.project_id if self._server else self._settings.project_id
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong on purpose."""
+        return self._running.service.faults
+
+    @faults.setter
+    def faults(self, faults: Faults) -> None:
+        self._running.service.faults = faults
+
+    @property
+    def requests(self) -> deque[RequestRecord]:
+        """The last 10,000 requests, oldest first; a request is there once it has been answered."""
+        return self._running.front.requests
+
+    @property
+    def _running(self) -> _Server:
+        if self._server is None:
+            raise LocalServiceError(
+                "The local service is not running. Use it in a with block, or call start()."
+            )
+        return self._server
+
+
+class _Server:
+    """One service on one port; counted by those who use it."""
+
+    _by_path: Final[dict[str, _Server]] = {}
+    _lock: Final = threading.RLock()
+
+    def __init__(
+        self, path: str, address: tuple[str, int], settings: Settings, faults: Faults | None
+    ) -> None:
+        self.path = path
+        self.users = 0
+        listening = _listen(*address)
+        try:
+            self.service = Service(path, settings, faults or Faults())
+        except BaseException:
+            listening.close()
+            raise
+        connections = Connections()
+        self.front = Front(create_app(self.service), self.service, connections)
+        config = uvicorn.Config(
+            self.front,
+            http=connections.protocol(),
+            ws="none",
+            lifespan="off",
+            loop="asyncio",
+            log_config=None,  # logging belongs to the process we are a guest in
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            server_header=False,
+        )
+        self._uvicorn = uvicorn.Server(config)
+        host, port = cast("tuple[str, int]", listening.getsockname()[:2])
+        self.base_url = f"http://{_reachable(host)}:{port}"
+        self._thread = threading.Thread(
+            target=self._uvicorn.run, kwargs={"sockets": [listening]}, name="recallrai-serve", daemon=True
+        )
+        self._thread.start()
+        self._wait_until_started()
+
+    @classmethod
+    def shared(
+        cls, path: str, address: tuple[str, int], settings: Settings, faults: Faults | None
+    ) -> _Server:
+        """The server of this file in this process, started if there is none."""
+        with cls._lock:
+            server = cls._by_path.get(path)
+            if server is not None and server.service.settings != settings:
+                raise LocalServiceError(
+                    f"{path} is already open in this process with other settings (key, project, model …)."
+                    " Use the same settings, or stop the other one first."
+                )
+            if server is None:
+                server = cls(path, address, settings, faults)
+                if path != MEMORY:
+                    cls._by_path[path] = server
+            elif faults is not None:
+                server.service.faults = faults
+            server.users += 1
+            return server
+
+    def release(self) -> None:
+        """One user less; the last one stops the server."""
+        with self._lock:
+            self.users -= 1
+            if self.users > 0:
+                return
+            self._by_path.pop(self.path, None)
+            self._uvicorn.should_exit = True
+            self._thread.join()
+            self.service.close()
+
+    def _wait_until_started(self) -> None:
+        end = time.monotonic() + _START_SECONDS
+        while not self._uvicorn.started:
+            if not self._thread.is_alive() or time.monotonic() > end:
+                self.service.close()
+                raise LocalServiceError(f"The local service did not start on {self.base_url}; see the log.")
+            time.sleep(0.001)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if os.name == "posix":  # elsewhere the option would let two services share a port
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(512)
+    except OSError as error:
+        listening.close()
+        raise LocalServiceError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}."
+            " Choose another port; port 0 takes a free one."
+        ) from error
+    return listening
+
+
+def _reachable(host: str) -> str:
+    """The address that clients on this machine use."""
+    if host == "0.0.0.0":  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    if ":" in host:
+        return "[::1]" if host == "::" else f"[{host}]"
+    return host
+
+
+def serve(
+    path: str | os.PathLike[str] = "recallrai.db",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    api_key: str = "rai_local",
+    project_id: str = "local",
+    min_auto_process_seconds: float = 600,
+    model: str | None = None,
+    embeddings: str | None = None,
+    merge_conflict_enabled: bool = False,
+    faults: str | os.PathLike[str] | None = None,
+) -> None:
+    """Run the service until SIGTERM or SIGINT, writing its log as JSON lines to standard error.
+
+    The first line tells the address: `{"event": "listening", "url": "http://127.0.0.1:8000", …}`. Both
+    signals stop it gracefully: requests in hand are answered, the database is closed.
+
+    Args:
+        path: the database file, made if absent.
+        host: address to listen on; anything but loopback lets others in who know the key.
+        port: 1 to 65535; 0 takes a free one.
+        api_key: as for `LocalRecallrAI`.
+        project_id: as for `LocalRecallrAI`.
+        min_auto_process_seconds: as for `LocalRecallrAI`.
+        model: as for `LocalRecallrAI`.
+        embeddings: as for `LocalRecallrAI`.
+        merge_conflict_enabled: as for `LocalRecallrAI`.
+        faults: a JSON file of faults, read again whenever it changes; see `FileFaults`.
+
+    Raises:
+        ConfigurationError: an argument is wrong.
+        LocalServiceError: the port is taken, or the database cannot be used.
+    """
+    server = LocalRecallrAI(
+        path,
+        host=host,
+        port=port,
+        api_key=api_key,
+        project_id=project_id,
+        min_auto_process_seconds=min_auto_process_seconds,
+        model=model,
+        embeddings=embeddings,
+        merge_conflict_enabled=merge_conflict_enabled,
+        faults=None if faults is None else FileFaults(os.fspath(faults)),
+    )
+    stopping = threading.Event()
+    handler = logs.write_to(sys.stderr)
+    try:
+        with _on_signals(stopping), server:
+            logger.info("listening", extra={"url": server.base_url, "database": Path(path).name})
+            while not stopping.wait(1):  # with a limit: some platforms deliver signals only between waits
+                pass
+            logger.info("stopping")
+        logger.info("stopped")
+    finally:
+        logging.getLogger(logs.LOGGER).removeHandler(handler)
+
+
+@contextlib.contextmanager
+def _on_signals(stopping: threading.Event) -> Iterator[None]:
+    """Set the event on SIGTERM and SIGINT, where this is the main thread."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

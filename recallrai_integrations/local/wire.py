@@ -1,0 +1,224 @@
+"""The bodies of the API: what is accepted, checked within the service's ranges, and what is answered.
+
+The answers are built as plain dictionaries; their models here describe them in the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from . import metadata
+
+LARGEST_INTEGER: Final = 2**63 - 1  # SQLite's
+MAX_MESSAGE_CHARS: Final = 1_000_000  # ours: the service's own limit is not known
+MAX_USER_ID_CHARS: Final = 1_000  # ours
+
+Status = Literal["pending", "processing", "processed", "failed", "insufficient_balance"]
+ConflictStatus = Literal["PENDING", "IN_QUEUE", "RESOLVING", "RESOLVED", "FAILED"]
+Metadata = Annotated[dict[str, Any], AfterValidator(metadata.checked)]
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_ID_CHARS)]
+
+
+def _in_utc(when: datetime) -> datetime:
+    try:
+        return when.astimezone(timezone.utc)
+    except OverflowError:
+        raise ValueError("lies outside the years 1 to 9999 in UTC") from None
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class UserToCreate(_Body):
+    custom_user_id: UserId
+    metadata: Metadata | None = None
+    merge_conflict_enabled: bool | None = None
+
+
+class UserChanges(_Body):
+    new_metadata: Metadata | None = None
+    new_custom_user_id: UserId | None = None
+    merge_conflict_enabled: bool | None = None
+
+
+class SessionToCreate(_Body):
+    auto_process_after_seconds: Annotated[int, Field(le=2**31 - 1)] = 600
+    metadata: Metadata | None = None
+    custom_created_at_utc: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = None
+
+
+class SessionChanges(_Body):
+    new_metadata: Metadata | None = None
+
+
+class MessageToAdd(_Body):
+    message: Annotated[str, StringConstraints(max_length=MAX_MESSAGE_CHARS)]
+    role: Literal["user", "assistant"]
+
+
+class QuestionAnswer(_Body):
+    question: str
+    answer: str
+    message: str | None = None
+
+
+class Answers(_Body):
+    question_answers: list[QuestionAnswer]
+
+
+class WrappedAnswers(_Body):
+    answers: Answers
+
+
+class Detail(BaseModel):
+    detail: str
+
+
+class UserOut(BaseModel):
+    custom_user_id: str
+    metadata: dict[str, Any]
+    merge_conflict_enabled: bool | None
+    created_at: datetime
+    last_active_at: datetime
+
+
+class UserAnswer(BaseModel):
+    user: UserOut
+
+
+class _PageOut(BaseModel):
+    total: int
+    has_more: bool
+
+
+class UsersAnswer(_PageOut):
+    users: list[UserOut]
+
+
+class SessionOut(BaseModel):
+    session_id: str
+    status: Status
+    created_at: datetime
+    metadata: dict[str, Any]
+    processed_at: datetime | None
+    auto_process_after_seconds: int
+    session_summary: str | None = None
+    memories: list[dict[str, Any]] | None = None
+
+
+class SessionAnswer(BaseModel):
+    session: SessionOut
+
+
+class SessionsAnswer(_PageOut):
+    sessions: list[SessionOut]
+
+
+class MessageOut(BaseModel):
+    role: Literal["user", "assistant"]
+    content: str
+    timestamp: datetime
+
+
+class MessagesAnswer(_PageOut):
+    messages: list[MessageOut]
+
+
+class UserMessageOut(MessageOut):
+    session_id: str
+
+
+class UserMessagesAnswer(BaseModel):
+    messages: list[UserMessageOut]
+
+
+class ContextOut(BaseModel):
+    is_final: bool
+    status_update_message: str | None
+    error_message: str | None
+    context: str | None
+    metadata: dict[str, Any]
+
+
+class SystemPromptAnswer(BaseModel):
+    system_prompt: str
+
+
+class PreviousVersionOut(BaseModel):
+    memory_id: str
+    version_number: int
+    content: str
+    event_date_start: datetime
+    event_date_end: datetime
+    created_at: datetime
+    expired_at: datetime | None
+    expiration_reason: str | None
+    merge_conflict_id: str | None
+
+
+class ConnectedMemoryOut(BaseModel):
+    memory_id: str
+    content: str
+
+
+class MemoryOut(BaseModel):
+    memory_id: str
+    categories: list[str]
+    content: str
+    event_date_start: datetime
+    event_date_end: datetime
+    created_at: datetime
+    version_number: int
+    total_versions: int
+    has_previous_versions: bool
+    previous_versions: list[PreviousVersionOut] | None = None
+    connected_memories: list[ConnectedMemoryOut] | None = None
+    merge_conflict_in_progress: bool
+    merge_conflict_id: str | None = None
+    expired_at: datetime | None = None
+    expiration_reason: str | None = None
+    session_id: str
+
+
+class MemoriesAnswer(_PageOut):
+    items: list[MemoryOut]
+
+
+class ConflictingMemoryOut(BaseModel):
+    memory_id: str
+    content: str
+    reason: str
+    event_date_start: datetime
+    event_date_end: datetime
+    created_at: datetime
+
+
+class QuestionOut(BaseModel):
+    question: str
+    options: list[str]
+
+
+class ConflictOut(BaseModel):
+    id: str
+    conflict_id: str
+    project_user_session_id: str
+    proposed_memory_content: str | None
+    new_memories: list[dict[str, Any]] | None
+    conflicting_memories: list[ConflictingMemoryOut]
+    clarifying_questions: list[QuestionOut]
+    status: ConflictStatus
+    resolution_data: dict[str, Any] | None
+    created_at: datetime
+    resolved_at: datetime | None
+
+
+class ConflictAnswer(BaseModel):
+    conflict: ConflictOut
+
+
+class ConflictsAnswer(_PageOut):
+    conflicts: list[ConflictOut]
