@@ -215,6 +215,8 @@ class Connection:
         floor = _MIN_AUTO_PROCESS_SECONDS
         if self._server is not None:
             floor = self._server.min_auto_process_seconds
+        elif self._credentials.is_loopback:
+            floor = 1  # a local service may allow less, and says so itself when it does not
         if isinstance(auto_process_after_seconds, bool) or auto_process_after_seconds < floor:
             raise InvalidInputError(
                 f"auto_process_after_seconds must be at least {floor} (service), "

@@ -178,6 +178,7 @@ class Engine:
         task = cast("asyncio.Task[T]", asyncio.create_task(self.aexecute(op.op, insist=insist)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, whoever collects it
         return _PendingTask(task, op.when_late)
 
     def _collect(self, op: Collect[T], _: bool) -> list[Pending[T]]:

@@ -58,8 +58,14 @@ def end_run(state: State, policy: ProcessPolicy | None, every: int) -> Flow[None
     """A run of the framework has ended normally: the session is processed if the policy says so."""
     state.turns += 1
     has_thread = state.address.thread_id is not None
-    if plan.should_process(policy, has_thread=has_thread, turns=state.turns, every=every):
-        yield from finish(state)
+    if not plan.should_process(policy, has_thread=has_thread, turns=state.turns, every=every):
+        return
+    if state.delivery.mode == "background":
+        yield from put(state, [None])  # the answer is on its way to the caller; a worker does the rest
+        if state.wake is not None:
+            state.wake(state)
+        return
+    yield from finish(state)
 
 
 def _wait_until_processed(user_id: str, session_id: str, seconds: float) -> Flow[SessionInfo]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 
 from recallrai_integrations import plan
 from recallrai_integrations.errors import ServiceUnavailableError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import MessagePage
-from recallrai_integrations.ops import Flow, ReadMessages, Together
+from recallrai_integrations.ops import Exclusive, Flow, ReadMessages, Together
 
+from .delivery import deliver
 from .sessions import thread_sessions
 from .state import State, what_waits
 
@@ -24,19 +26,26 @@ def history(state: State, limit: int | None) -> Flow[list[Message]]:
         ServiceUnavailableError: with `on_error="raise"`; otherwise an outage answers with what is known.
     """
     try:
-        stored = yield from _read_history(state, limit)
+        messages = yield from Exclusive(state.lock, _history(state, limit))
     except ServiceUnavailableError as error:
         if state.delivery.on_error == "raise":
             raise
         state.note_outage(error)
         known = list(state.known)
         return known if limit is None else known[-limit:]
-    waiting = yield from what_waits(state)
-    messages = [*stored, *(one.message for one in waiting if one.message is not None)]
     if limit is None:
         state.known = deque(messages, maxlen=state.known.maxlen)
-        return messages
-    return messages[-limit:]
+    return messages
+
+
+def _history(state: State, limit: int | None) -> Flow[list[Message]]:
+    """What is stored and, behind it, what waits; delivered first where that is possible."""
+    with suppress(ServiceUnavailableError):
+        yield from deliver(state)
+    stored = yield from _read_history(state, limit)
+    waiting = yield from what_waits(state)
+    messages = [*stored, *(one.message for one in waiting if one.message is not None)]
+    return messages if limit is None else messages[-limit:]
 
 
 def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:
