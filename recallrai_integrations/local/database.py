@@ -13,7 +13,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias, TypeVar
@@ -157,11 +157,11 @@ class Database:
             logger.error(  # noqa: TRY400 - no trace: a message of SQLite may quote what was to be written
                 "write failed", extra={"error": type(error).__name__, "writes": len(group)}
             )
-        for write, result, error in results:
-            if error is None:
+        for write, result, failure in results:
+            if failure is None:
                 write.outcome.set_result(result)
             else:
-                write.outcome.set_exception(error)
+                write.outcome.set_exception(failure)
 
 
 _Queue: TypeAlias = "queue.SimpleQueue[_Task[Any] | None]"
@@ -180,7 +180,7 @@ def _reader(path: str) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def _snapshot(db: sqlite3.Connection) -> Iterator[None]:
+def _snapshot(db: sqlite3.Connection) -> Generator[None]:
     db.execute("BEGIN")
     try:
         yield

@@ -6,14 +6,14 @@ A fault says which requests it strikes and what happens to them:
 from recallrai_integrations.local import Fault, Faults, LocalRecallrAI
 
 with LocalRecallrAI() as server:
-    server.faults.add(status=503, path="*/add-message", times=2)             # refused twice, nothing stored
-    server.faults.add(status=502, path="*/add-message", when="after")        # stored, then a bad gateway
-    server.faults.add(drop=True, method="POST", when="after", nth=3)         # the third POST: stored, no answer
-    server.faults.add(status=429, retry_after=2, probability=0.1)            # one request in ten, by the seed
-    server.faults.add(delay=0.5, path="*/context")                           # slow
-    server.faults.add(hang=True, path="*/context", times=1)                  # never answered
-    server.faults.add(status=200, body="<html>", path="*/context")           # not JSON
-    server.faults.outcomes("failed", "insufficient_balance")                 # of the next two sessions processed
+    server.faults.add(status=503, path="*/add-message", times=2)  # refused twice
+    server.faults.add(status=502, path="*/add-message", when="after")  # stored, then a bad gateway
+    server.faults.add(drop=True, method="POST", when="after", nth=3)  # the third POST: stored, no answer
+    server.faults.add(status=429, retry_after=2, probability=0.1)  # one request in ten, by the seed
+    server.faults.add(delay=0.5, path="*/context")  # slow
+    server.faults.add(hang=True, path="*/context", times=1)  # never answered
+    server.faults.add(status=200, body="<html>", path="*/context")  # not JSON
+    server.faults.outcomes("failed", "insufficient_balance")  # of the next two sessions processed
     server.faults.clear()
 ```
 """
@@ -29,6 +29,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, cast
+
+from typing_extensions import override
 
 from recallrai_integrations.errors import ConfigurationError
 
@@ -49,7 +51,8 @@ class Fault:
         when: `before` the request is carried out (it is not), or `after` (its effect stays).
         delay: seconds to wait; alone, the request is then carried out as usual.
         status: answer with this status, 200 to 599.
-        body: its body: text is sent as it is (HTML, or nothing), anything else as JSON. None: `{"detail": …}`.
+        body: its body: text is sent as it is (HTML, or nothing), anything else as JSON; None is a
+            `{"detail": …}`.
         headers: more headers of the answer.
         retry_after: seconds, for the header `Retry-After`.
         drop: close the connection without an answer.
@@ -195,7 +198,9 @@ class FileFaults(Faults):
         self._read_at: tuple[int, int] | None = None
         self._reload()
 
+    @override
     def strike(self, method: str, path: str) -> Fault | None:
+        """The fault that a request meets by the file's present rules; counts."""
         self._reload()
         return super().strike(method, path)
 

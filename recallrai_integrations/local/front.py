@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from starlette.exceptions import HTTPException
+from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .faults import Fault
@@ -64,11 +65,13 @@ class Connections:
                 super().__init__(*args, **kwargs)
                 self.access_log = False  # it would write query strings, user metadata among them
 
+            @override
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 super().connection_made(transport)
                 if self.client is not None:
                     transports[self.client] = transport
 
+            @override
             def connection_lost(self, exc: Exception | None) -> None:
                 if self.client is not None:
                     transports.pop(self.client, None)

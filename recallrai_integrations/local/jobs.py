@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
-from typing import Any, Final
+from typing import Final
 
 from . import memory, sessions, users
 from .database import Database
@@ -64,8 +64,10 @@ class Jobs:
         while not self._closing:
             try:
                 self._start_due()
-                while not self._closing and (found := self._database.submit_read(_next).result()) is not None:
+                while (found := self._database.submit_read(_next).result()) is not None:
                     self._process(found)
+                    if self._closing:  # the rest is taken up at the next start
+                        break
             except sqlite3.Error as error:
                 logger.error("processing is held up", extra={"error": type(error).__name__})  # noqa: TRY400
                 self._awake.wait(_PAUSE_AFTER_FAILED_WRITE)
@@ -142,9 +144,7 @@ def start(db: sqlite3.Connection, custom_user_id: str, session_id: str) -> None:
 
 
 def _next(db: sqlite3.Connection) -> Session | None:
-    row: Any = db.execute(
-        f"SELECT {sessions.COLUMNS} FROM sessions WHERE status = 'processing' ORDER BY pk LIMIT 1"
-    ).fetchone()
+    row = db.execute("SELECT * FROM sessions WHERE status = 'processing' ORDER BY pk LIMIT 1").fetchone()
     return Session(*row) if row else None
 
 

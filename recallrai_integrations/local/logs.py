@@ -7,6 +7,8 @@ import logging
 from datetime import datetime, timezone
 from typing import Final, TextIO
 
+from typing_extensions import override
+
 LOGGER: Final = "recallrai_integrations.local"
 
 _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -15,6 +17,7 @@ _STANDARD: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "
 class JsonLines(logging.Formatter):
     """Time, level, event and the extra fields; no traces, for these could quote stored texts."""
 
+    @override
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         line = {

@@ -72,7 +72,7 @@ def parse_filter(text: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> dict[str, Any]:
-    return json.loads(text)
+    return cast("dict[str, Any]", json.loads(text))
 
 
 def matches(stored: str, wanted: str) -> bool:
@@ -83,13 +83,14 @@ def matches(stored: str, wanted: str) -> bool:
     return _contains(json.loads(stored), _parsed(wanted))
 
 
-def _contains(value: Any, wanted: Any) -> bool:
+def _contains(value: object, wanted: object) -> bool:
     if isinstance(wanted, dict):
-        named = cast("dict[str, Any]", wanted)
-        return isinstance(value, dict) and all(
-            key in value and _contains(value[key], child) for key, child in named.items()
-        )
+        named = cast("dict[str, object]", wanted)
+        if not isinstance(value, dict):
+            return False
+        given = cast("dict[str, object]", value)
+        return all(key in given and _contains(given[key], child) for key, child in named.items())
     if isinstance(wanted, list) and isinstance(value, list):
-        items, found = cast("list[Any]", wanted), cast("list[Any]", value)
+        items, found = cast("list[object]", wanted), cast("list[object]", value)
         return len(items) == len(found) and all(map(_contains, found, items))
     return isinstance(value, bool) == isinstance(wanted, bool) and bool(value == wanted)

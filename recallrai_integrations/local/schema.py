@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final
 
 from recallrai_integrations.errors import LocalServiceError
@@ -117,7 +117,7 @@ def _check_and_create(db: sqlite3.Connection, path: str) -> None:
 
 
 @contextlib.contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
+def transaction(db: sqlite3.Connection) -> Generator[None]:
     """A write transaction: committed at the end, rolled back when something is raised."""
     db.execute("BEGIN IMMEDIATE")
     try:

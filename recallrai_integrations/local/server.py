@@ -11,13 +11,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final, cast
 
 import uvicorn
-from typing_extensions import Self
+from typing_extensions import Self, override
 
 from recallrai_integrations.errors import ConfigurationError, LocalServiceError
 
@@ -111,6 +111,7 @@ class LocalRecallrAI:
         self._faults = faults
         self._server: _Server | None = None
 
+    @override
     def __repr__(self) -> str:
         return f"LocalRecallrAI({self._path!r}, {'running' if self._server else 'stopped'})"
 
@@ -155,6 +156,11 @@ class LocalRecallrAI:
     def project_id(self) -> str:
         """What clients must send as `X-Recallr-Project-Id`."""
         return self._running.service.settings.project_id if self._server else self._settings.project_id
+
+    @property
+    def min_auto_process_seconds(self) -> float:
+        """Least `auto_process_after_seconds` that is accepted."""
+        return self._settings.min_auto_process_seconds
 
     @property
     def faults(self) -> Faults:
@@ -345,7 +351,7 @@ def serve(
 
 
 @contextlib.contextmanager
-def _on_signals(stopping: threading.Event) -> Iterator[None]:
+def _on_signals(stopping: threading.Event) -> Generator[None]:
     """Set the event on SIGTERM and SIGINT, where this is the main thread."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:

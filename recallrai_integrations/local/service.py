@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from .database import Database
-from .faults import Faults
+from .faults import Faults, Outcome
 from .jobs import Jobs
 from .memory import Engine
 
@@ -31,6 +33,7 @@ class Settings:
     model: str | None = None
     embeddings: str | None = None
 
+    @override
     def __repr__(self) -> str:
         return f"Settings(project_id={self.project_id!r})"  # the key is a secret
 
@@ -56,10 +59,13 @@ class Service:
         self.jobs = Jobs(
             self.database,
             self.engine,
-            next_outcome=lambda: self.faults.next_outcome(),
+            next_outcome=self._next_outcome,
             merge_conflict_enabled=settings.merge_conflict_enabled,
             tick=min(1.0, max(0.02, settings.min_auto_process_seconds / 10)),
         )
+
+    def _next_outcome(self) -> Outcome | None:
+        return self.faults.next_outcome()
 
     def close(self) -> None:
         """Let the job in hand finish, then close the database; what is left is taken up at the next start."""

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from . import memory, users
 from .memory import Message, Page, SessionView
@@ -41,6 +41,7 @@ class Session:
     started_at: str
     processed_at: str | None
     auto_process_after_seconds: int
+    due_at: float
 
     def wire(self) -> dict[str, Any]:
         """The object S of the API, with the two properties that the vendor's page of the class lists."""
@@ -52,9 +53,6 @@ class Session:
             "processed_at": self.processed_at,
             "auto_process_after_seconds": self.auto_process_after_seconds,
         }
-
-
-COLUMNS: Final = "pk, session_id, user_pk, status, metadata, created_at, started_at, processed_at, auto_process_after_seconds"
 
 
 def create(
@@ -97,7 +95,7 @@ def get(db: sqlite3.Connection, user: User, session_id: str) -> Session:
         Refused: 404; another user's session is not found either.
     """
     row = db.execute(
-        f"SELECT {COLUMNS} FROM sessions WHERE session_id = ? AND user_pk = ?", (session_id, user.pk)
+        "SELECT * FROM sessions WHERE session_id = ? AND user_pk = ?", (session_id, user.pk)
     ).fetchone()
     if row is None:
         raise not_found("Session", session_id)
@@ -119,29 +117,32 @@ def page(
     metadata_filter: str | None,
 ) -> Page:
     """A user's sessions, newest first."""
-    where, values = _where(user, statuses, metadata_filter)
-    (total,) = db.execute(f"SELECT count(*) FROM sessions WHERE {where}", values).fetchone()
+    keys = db.execute(
+        "SELECT pk FROM sessions WHERE user_pk = :user"
+        " AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))"
+        " AND (:metadata IS NULL OR metadata_matches(metadata, :metadata))"
+        " ORDER BY created_at DESC, pk DESC",
+        {
+            "user": user.pk,
+            "statuses": json.dumps(statuses) if statuses else None,
+            "metadata": metadata_filter,
+        },
+    ).fetchall()
+    shown = json.dumps([key for (key,) in keys[offset : offset + limit]])
     rows = db.execute(
-        f"SELECT {COLUMNS} FROM sessions WHERE {where} ORDER BY created_at DESC, pk DESC LIMIT ? OFFSET ?",
-        (*values, limit, offset),
+        "SELECT * FROM sessions WHERE pk IN (SELECT value FROM json_each(?)) ORDER BY created_at DESC, pk DESC",
+        (shown,),
     )
-    return Page([Session(*row).wire() for row in rows], total)
+    return Page([Session(*row).wire() for row in rows], len(keys))
 
 
 def ids_with_metadata(db: sqlite3.Connection, user: User, metadata_filter: str) -> list[str]:
     """The ids of the sessions whose metadata match."""
-    where, values = _where(user, (), metadata_filter)
-    return [row[0] for row in db.execute(f"SELECT session_id FROM sessions WHERE {where}", values)]
-
-
-def _where(user: User, statuses: Sequence[str], metadata_filter: str | None) -> tuple[str, list[Any]]:
-    where, values = "user_pk = ?", [user.pk, *statuses]
-    if statuses:
-        where += f" AND status IN ({', '.join('?' * len(statuses))})"
-    if metadata_filter:
-        where += " AND metadata_matches(metadata, ?)"
-        return where, [*values, metadata_filter]
-    return where, [*values]
+    rows = db.execute(
+        "SELECT session_id FROM sessions WHERE user_pk = ? AND metadata_matches(metadata, ?)",
+        (user.pk, metadata_filter),
+    )
+    return [session_id for (session_id,) in rows]
 
 
 def update(db: sqlite3.Connection, session: Session, metadata: Mapping[str, Any] | None) -> None:
@@ -200,8 +201,8 @@ def messages(db: sqlite3.Connection, session: Session, offset: int, limit: int) 
 def last_messages(db: sqlite3.Connection, user: User, limit: int) -> list[dict[str, Any]]:
     """The user's last messages over all sessions, oldest first."""
     rows = db.execute(
-        "SELECT m.role, m.content, m.created_at, s.session_id FROM messages m JOIN sessions s ON s.pk = m.session_pk"
-        " WHERE m.user_pk = ? ORDER BY m.pk DESC LIMIT ?",
+        "SELECT m.role, m.content, m.created_at, s.session_id FROM messages m"
+        " JOIN sessions s ON s.pk = m.session_pk WHERE m.user_pk = ? ORDER BY m.pk DESC LIMIT ?",
         (user.pk, limit),
     ).fetchall()
     return [

@@ -38,9 +38,6 @@ class User:
         }
 
 
-_COLUMNS = "pk, custom_user_id, metadata, merge_conflict_enabled, created_at, last_active_at"
-
-
 def stamp(when: datetime) -> str:
     """A time as it is stored and sent."""
     return when.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -77,7 +74,7 @@ def get(db: sqlite3.Connection, custom_user_id: str) -> User:
     Raises:
         Refused: 404.
     """
-    row = db.execute(f"SELECT {_COLUMNS} FROM users WHERE custom_user_id = ?", (custom_user_id,)).fetchone()
+    row = db.execute("SELECT * FROM users WHERE custom_user_id = ?", (custom_user_id,)).fetchone()
     if row is None:
         raise not_found("User", custom_user_id)
     return User(*row)
@@ -85,13 +82,14 @@ def get(db: sqlite3.Connection, custom_user_id: str) -> User:
 
 def page(db: sqlite3.Connection, offset: int, limit: int, metadata_filter: str | None) -> Page:
     """Users, newest first."""
-    where, values = (
-        ("WHERE metadata_matches(metadata, ?)", [metadata_filter]) if metadata_filter else ("", [])
-    )
-    (total,) = db.execute(f"SELECT count(*) FROM users {where}", values).fetchone()
+    wanted = {"filter": metadata_filter, "offset": offset, "limit": limit}
+    (total,) = db.execute(
+        "SELECT count(*) FROM users WHERE :filter IS NULL OR metadata_matches(metadata, :filter)", wanted
+    ).fetchone()
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM users {where} ORDER BY created_at DESC, pk DESC LIMIT ? OFFSET ?",
-        (*values, limit, offset),
+        "SELECT * FROM users WHERE :filter IS NULL OR metadata_matches(metadata, :filter)"
+        " ORDER BY created_at DESC, pk DESC LIMIT :limit OFFSET :offset",
+        wanted,
     )
     return Page([User(*row).wire() for row in rows], total)
 
@@ -100,22 +98,26 @@ def update(db: sqlite3.Connection, custom_user_id: str, changes: Mapping[str, An
     """Change a user; sessions and memories follow a new id.
 
     Args:
+        db: in a write transaction.
+        custom_user_id: the present id.
         changes: any of `metadata` (replaces the whole), `custom_user_id`, `merge_conflict_enabled`.
 
     Raises:
         Refused: 404, or 409 where the new id is taken.
     """
     user = get(db, custom_user_id)
-    values = dict(changes)
-    if "metadata" in values:
-        values["metadata"] = dump(values["metadata"])
-    values["last_active_at"] = now()
-    assignments = ", ".join(f"{column} = ?" for column in values)
+    new_id = changes.get("custom_user_id", user.custom_user_id)
+    metadata = dump(changes["metadata"]) if "metadata" in changes else user.metadata
+    enabled = changes.get("merge_conflict_enabled", user.merge_conflict_enabled)
     try:
-        db.execute(f"UPDATE users SET {assignments} WHERE pk = ?", (*values.values(), user.pk))
+        db.execute(
+            "UPDATE users SET custom_user_id = ?, metadata = ?, merge_conflict_enabled = ?,"
+            " last_active_at = ? WHERE pk = ?",
+            (new_id, metadata, enabled, now(), user.pk),
+        )
     except sqlite3.IntegrityError:
-        raise _taken(values["custom_user_id"]) from None
-    return get(db, values.get("custom_user_id", custom_user_id)).wire()
+        raise _taken(new_id) from None
+    return get(db, new_id).wire()
 
 
 def touch(db: sqlite3.Connection, user_pk: int, moment: str) -> None:
@@ -131,8 +133,8 @@ def delete(db: sqlite3.Connection, custom_user_id: str) -> None:
     """
     user = get(db, custom_user_id)
     memory.delete_user(db, user.pk)
-    for table in ("messages", "sessions"):
-        db.execute(f"DELETE FROM {table} WHERE user_pk = ?", (user.pk,))
+    db.execute("DELETE FROM messages WHERE user_pk = ?", (user.pk,))
+    db.execute("DELETE FROM sessions WHERE user_pk = ?", (user.pk,))
     db.execute("DELETE FROM users WHERE pk = ?", (user.pk,))
 
 

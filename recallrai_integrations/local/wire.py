@@ -34,51 +34,71 @@ class _Body(BaseModel):
 
 
 class UserToCreate(_Body):
+    """Body of `POST users`."""
+
     custom_user_id: UserId
     metadata: Metadata | None = None
     merge_conflict_enabled: bool | None = None
 
 
 class UserChanges(_Body):
+    """Body of `PUT U`; metadata are replaced as a whole."""
+
     new_metadata: Metadata | None = None
     new_custom_user_id: UserId | None = None
     merge_conflict_enabled: bool | None = None
 
 
 class SessionToCreate(_Body):
+    """Body of `POST U/sessions`; a backdating needs a zone."""
+
     auto_process_after_seconds: Annotated[int, Field(le=2**31 - 1)] = 600
     metadata: Metadata | None = None
     custom_created_at_utc: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = None
 
 
 class SessionChanges(_Body):
+    """Body of `PUT S`; without `new_metadata` nothing changes."""
+
     new_metadata: Metadata | None = None
 
 
 class MessageToAdd(_Body):
+    """Body of `POST S/add-message`; an empty text is accepted."""
+
     message: Annotated[str, StringConstraints(max_length=MAX_MESSAGE_CHARS)]
     role: Literal["user", "assistant"]
 
 
 class QuestionAnswer(_Body):
+    """One answer to a clarifying question."""
+
     question: str
     answer: str
     message: str | None = None
 
 
 class Answers(_Body):
+    """Answers to all questions of a merge conflict."""
+
     question_answers: list[QuestionAnswer]
 
 
 class WrappedAnswers(_Body):
+    """The same in the form that the SDKs send."""
+
     answers: Answers
 
 
 class Detail(BaseModel):
+    """An error, or the word that something was done."""
+
     detail: str
 
 
 class UserOut(BaseModel):
+    """U."""
+
     custom_user_id: str
     metadata: dict[str, Any]
     merge_conflict_enabled: bool | None
@@ -87,6 +107,8 @@ class UserOut(BaseModel):
 
 
 class UserAnswer(BaseModel):
+    """One user."""
+
     user: UserOut
 
 
@@ -96,10 +118,14 @@ class _PageOut(BaseModel):
 
 
 class UsersAnswer(_PageOut):
+    """A page of users."""
+
     users: list[UserOut]
 
 
 class SessionOut(BaseModel):
+    """S; the last two only on request."""
+
     session_id: str
     status: Status
     created_at: datetime
@@ -111,32 +137,46 @@ class SessionOut(BaseModel):
 
 
 class SessionAnswer(BaseModel):
+    """One session."""
+
     session: SessionOut
 
 
 class SessionsAnswer(_PageOut):
+    """A page of sessions."""
+
     sessions: list[SessionOut]
 
 
 class MessageOut(BaseModel):
+    """A stored message."""
+
     role: Literal["user", "assistant"]
     content: str
     timestamp: datetime
 
 
 class MessagesAnswer(_PageOut):
+    """A page of messages."""
+
     messages: list[MessageOut]
 
 
 class UserMessageOut(MessageOut):
+    """A stored message with its session."""
+
     session_id: str
 
 
 class UserMessagesAnswer(BaseModel):
+    """The last messages of a user."""
+
     messages: list[UserMessageOut]
 
 
 class ContextOut(BaseModel):
+    """A context; in streams also a status update or an error."""
+
     is_final: bool
     status_update_message: str | None
     error_message: str | None
@@ -145,10 +185,14 @@ class ContextOut(BaseModel):
 
 
 class SystemPromptAnswer(BaseModel):
+    """The instruction prompt."""
+
     system_prompt: str
 
 
 class PreviousVersionOut(BaseModel):
+    """A superseded version of a memory."""
+
     memory_id: str
     version_number: int
     content: str
@@ -161,11 +205,15 @@ class PreviousVersionOut(BaseModel):
 
 
 class ConnectedMemoryOut(BaseModel):
+    """A memory connected with another."""
+
     memory_id: str
     content: str
 
 
 class MemoryOut(BaseModel):
+    """M."""
+
     memory_id: str
     categories: list[str]
     content: str
@@ -185,10 +233,14 @@ class MemoryOut(BaseModel):
 
 
 class MemoriesAnswer(_PageOut):
+    """A page of memories."""
+
     items: list[MemoryOut]
 
 
 class ConflictingMemoryOut(BaseModel):
+    """A memory that a new fact contradicts."""
+
     memory_id: str
     content: str
     reason: str
@@ -198,11 +250,15 @@ class ConflictingMemoryOut(BaseModel):
 
 
 class QuestionOut(BaseModel):
+    """What the user has to settle."""
+
     question: str
     options: list[str]
 
 
 class ConflictOut(BaseModel):
+    """C; newer docs of the service name its key `conflict_id`."""
+
     id: str
     conflict_id: str
     project_user_session_id: str
@@ -217,8 +273,12 @@ class ConflictOut(BaseModel):
 
 
 class ConflictAnswer(BaseModel):
+    """One merge conflict."""
+
     conflict: ConflictOut
 
 
 class ConflictsAnswer(_PageOut):
+    """A page of merge conflicts."""
+
     conflicts: list[ConflictOut]

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from fastapi import Depends, Header, HTTPException, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from typing_extensions import override
 
 from recallrai_integrations.local import metadata
 from recallrai_integrations.local.memory import Page
@@ -21,6 +22,7 @@ class Json(Response):
 
     media_type = "application/json"
 
+    @override
     def render(self, content: Any) -> bytes:
         """The bytes to be sent."""
         return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()

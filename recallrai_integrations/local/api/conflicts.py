@@ -29,6 +29,7 @@ ConflictIdInPath = Annotated[UUID, Path()]
 async def list_conflicts(
     caller: Caller,
     custom_user_id: UserIdInPath,
+    *,
     offset: Offset = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
     status: ConflictStatus | None = None,

@@ -38,6 +38,7 @@ def _is_zone(name: str) -> bool:
 
 
 async def _query(  # async: a plain function would be sent to a thread
+    *,
     recall_strategy: Strategy = "balanced",
     min_top_k: Annotated[int, Query(ge=5, le=50)] = 15,
     max_top_k: Annotated[int, Query(ge=10, le=100)] = 50,
@@ -79,6 +80,7 @@ async def get_context(
     caller: Caller,
     custom_user_id: UserIdInPath,
     session_id: SessionIdInPath,
+    *,
     query: Annotated[ContextQuery, Depends(_query)],
     include_system_prompt: bool = True,
     include_metadata_ids: bool = False,

@@ -1,4 +1,4 @@
-"""What the hosted service does not have: the page to look inside, its recall by a free question, and health."""
+"""What the hosted service does not have: the page to look inside, recall by a free question, health."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ router = APIRouter(tags=["this service"])
 @lru_cache(maxsize=1)
 def _page() -> tuple[str, dict[str, str]]:
     """The page, and headers that let it run its own script and talk to this service, and nothing else."""
-    text = files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    text = files(__name__.rpartition(".")[0]).joinpath("page.html").read_text(encoding="utf-8")
     script = text[text.index("<script>") + len("<script>") : text.index("</script>")]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (

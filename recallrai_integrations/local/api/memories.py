@@ -25,6 +25,7 @@ MemoryIdInPath = Annotated[UUID, Path()]
 async def list_memories(
     caller: Caller,
     custom_user_id: UserIdInPath,
+    *,
     offset: Offset = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
     categories: Strings = None,

@@ -59,6 +59,7 @@ async def create_session(caller: Caller, custom_user_id: UserIdInPath, body: Ses
 async def list_sessions(
     caller: Caller,
     custom_user_id: UserIdInPath,
+    *,
     offset: Offset = 0,
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
     metadata_filter: MetadataFilter = None,
