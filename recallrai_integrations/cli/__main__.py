@@ -1,0 +1,5 @@
+"""`python -m recallrai_integrations.cli`."""
+
+from . import main
+
+main()

@@ -1,0 +1,233 @@
+"""What all commands share: options, connecting, output, and how an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+from typing_extensions import override
+
+from recallrai_integrations import (
+    ConfigurationError,
+    Connection,
+    ContextOptions,
+    DeliveryOptions,
+    ForgetIncompleteError,
+    NotFoundError,
+    RecallrAIIntegrationError,
+    ServiceUnavailableError,
+    connect,
+)
+
+__all__ = [
+    "DEFAULT_DATABASE",
+    "ExitCode",
+    "Group",
+    "JsonOption",
+    "LocalOption",
+    "UserOption",
+    "WrongUseError",
+    "connected",
+    "exit_code_of",
+    "json_out",
+    "note",
+    "one_line",
+    "out",
+    "problem",
+    "require_user",
+    "status_line",
+]
+
+DEFAULT_DATABASE = "recallrai.db"
+"""The local memory of `import`, `chat` and `serve` when nothing else is said, in the working directory."""
+
+_CREDENTIALS = ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL")
+
+out = Console(highlight=False)
+"""Results."""
+status_line = Console(stderr=True, highlight=False)
+"""Progress bars and notes, out of the way of a pipe."""
+
+
+class ExitCode(IntEnum):
+    """What the process ends with; told in `--help`."""
+
+    FINE = 0
+    NOT_COMPLETE = 1
+    WRONG_USE = 2
+    STOPPED = 130
+
+
+class WrongUseError(RecallrAIIntegrationError):
+    """The command was used in a way that cannot work; the message holds the remedy."""
+
+
+UserOption = Annotated[str, typer.Option("--user", metavar="ID", help="The application's id of the user.")]
+LocalOption = Annotated[
+    str | None,
+    typer.Option(
+        "--local",
+        metavar="PATH",
+        help="The embedded service on this database file, in place of RECALLRAI_API_KEY, "
+        "RECALLRAI_PROJECT_ID and RECALLRAI_BASE_URL.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+# typer brings its own copy of click since 0.24 and uses the installed one before: the base class of usage
+# errors is found through what both export.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+class Group(TyperGroup):
+    """A group of commands whose errors are one line on stderr and an exit code, never a traceback."""
+
+    @override
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        for stream in (sys.stdout, sys.stderr):  # a memory may hold what an old terminal cannot show
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        args = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(
+                args=args or ["--help"],
+                prog_name="recallrai-integrations",
+                complete_var=complete_var,
+                standalone_mode=False,
+                windows_expand_args=windows_expand_args,
+                **extra,
+            )
+        except _UsageError as error:
+            problem(f"{_usage(error)} See {_command(error)} --help.")
+            code = ExitCode.WRONG_USE
+        except typer.Abort:
+            problem("Stopped; nothing was left half-done.")
+            code = ExitCode.STOPPED
+        if standalone_mode:
+            sys.exit(code)
+        return code
+
+    @override
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except RecallrAIIntegrationError as error:
+            problem(str(error))
+            raise typer.Exit(exit_code_of(error)) from None
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if error.filename is None:
+                raise
+            problem(f"{error.filename}: {error.strerror}.")
+            raise typer.Exit(ExitCode.WRONG_USE) from None
+
+
+def exit_code_of(error: RecallrAIIntegrationError) -> ExitCode:
+    """1 for work that the service left undone, 2 for what the caller has to set right."""
+    undone = isinstance(error, ServiceUnavailableError | ForgetIncompleteError)
+    return ExitCode.NOT_COMPLETE if undone else ExitCode.WRONG_USE
+
+
+def _usage(error: Exception) -> str:
+    text = str(cast("Any", error).format_message())
+    return text if text.endswith((".", "?")) else f"{text}."
+
+
+def _command(error: Exception) -> str:
+    context: Any = getattr(error, "ctx", None)
+    return "recallrai-integrations" if context is None else str(context.command_path)
+
+
+def one_line(text: str) -> str:
+    """Text on one line."""
+    return " ".join(text.split())
+
+
+def problem(text: str) -> None:
+    """One line on stderr."""
+    typer.echo(f"Error: {one_line(text)}", err=True)
+
+
+def note(text: str) -> None:
+    """A remark on stderr, so that it does not get into a pipe."""
+    typer.echo(one_line(text), err=True)
+
+
+def json_out(value: Any) -> None:
+    """A value as JSON on stdout; times become ISO 8601."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+@contextmanager
+def connected(
+    local: str | None,
+    *,
+    default_local: bool = False,
+    must_exist: bool = True,
+    on_error: str = "raise",
+    context: ContextOptions | None = None,
+    outbox: Path | None = None,
+) -> Generator[Connection]:
+    """A connection by `--local`, else by the environment.
+
+    Args:
+        local: path of a database.
+        default_local: use `recallrai.db` here when neither is given, and say so.
+        must_exist: a database that is not there is an error, not an empty one.
+        on_error: see `DeliveryOptions`.
+        context: see `connect`.
+        outbox: see `DeliveryOptions`.
+
+    Raises:
+        WrongUseError: no such database.
+        ConfigurationError: neither is given.
+    """
+    if local is None and not any(os.environ.get(name) for name in _CREDENTIALS):
+        if not default_local:
+            raise ConfigurationError(
+                "No RecallrAI credentials. Set RECALLRAI_API_KEY and RECALLRAI_PROJECT_ID, or pass "
+                f"--local PATH for the embedded service (such as --local {DEFAULT_DATABASE})."
+            )
+        local = DEFAULT_DATABASE
+        note(f"No RECALLRAI_API_KEY: using the local memory {Path(local).absolute()} (--local for another).")
+    if local is not None and must_exist and local != ":memory:" and not Path(local).is_file():
+        raise WrongUseError(f"There is no database at {local}: check the path, or import into it first.")
+    delivery = DeliveryOptions(on_error="degrade" if on_error == "degrade" else "raise", outbox=outbox)
+    with connect(local=local, context=context, delivery=delivery) as connection:
+        yield connection
+
+
+def require_user(connection: Connection, user_id: str) -> None:
+    """Makes sure that the service knows the user.
+
+    Raises:
+        WrongUseError: it does not.
+    """
+    try:
+        connection.user(user_id).info()
+    except NotFoundError:
+        raise WrongUseError(
+            f"There is no user {user_id!r} here. Check --user and where you are connected to; "
+            "a user comes into being with the first message (import, chat)."
+        ) from None

@@ -1,0 +1,44 @@
+"""All commands of `recallrai-integrations`, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from recallrai_integrations import __version__
+
+from ._common import Group
+from .importing import import_command
+from .serve import serve_command
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    cls=Group,
+    help="Long-term memory by RecallrAI, from the command line.",
+    epilog="Exit codes: 0 fine; 1 the work was not complete (a file could not be read, an answer missed its "
+    "memory, doctor found a problem, the service was down); 2 wrong use or set-up (bad input, unknown user, "
+    "missing credentials); 130 stopped with Ctrl-C.",
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"recallrai-integrations {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("import")(import_command)
+app.command("serve")(serve_command)

@@ -1,0 +1,229 @@
+"""`recallrai-integrations import`: conversations from files."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from recallrai_integrations import (
+    Connection,
+    InvalidInputError,
+    RequestRejectedError,
+    ServiceUnavailableError,
+)
+from recallrai_integrations.flows import Transcript, import_transcript
+from recallrai_integrations.identity import user_id_text
+from recallrai_integrations.models import Page
+from recallrai_integrations.ops import ListSessions
+
+from ._common import (
+    ExitCode,
+    JsonOption,
+    LocalOption,
+    UserOption,
+    WrongUseError,
+    connected,
+    json_out,
+    out,
+    problem,
+    status_line,
+)
+from .reading import UnreadableError, read_transcripts
+
+__all__ = ["import_command"]
+
+_SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
+_POLL_SECONDS = 0.5
+_PATIENCE_SECONDS = 1800.0
+_END_OF_TIME = datetime.max.replace(tzinfo=timezone.utc)
+
+
+@dataclass
+class _Outcome:
+    """What the command did, also its `--json` answer."""
+
+    user_id: str
+    files: int = 0
+    imported: int = 0
+    messages: int = 0
+    already_there: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict[str, str])
+    not_processed: list[str] = field(default_factory=list[str])
+
+
+def import_command(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files, or folders of files.")],
+    user: UserOption,
+    local: LocalOption = None,
+    *,
+    process: Annotated[
+        bool, typer.Option(help="Make memories now; otherwise the service does after ten minutes.")
+    ] = True,
+    wait: Annotated[bool, typer.Option(help="Wait until the memories are made.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Import conversations of one user from JSON files; what has been imported already is skipped.
+
+    Reads RecallrAI's form (timestamp_utc and messages), OpenAI message lists, LangChain's messages_to_dict,
+    LlamaIndex chat stores, JSON lines, and what export writes. A conversation with a time is stored under it.
+    After an interruption, run it again: it goes on where it stopped. Without credentials and --local it
+    writes to recallrai.db in the working directory, and says so.
+    """
+    user = user_id_text(user)
+    outcome = _Outcome(user)
+    found = list(_read_all(list(_files(paths)), outcome))
+    # Facts change: a conversation must not be turned into memories before an older one.
+    found.sort(key=lambda one: one[1].started_at or _END_OF_TIME)
+    if found:
+        with connected(local, default_local=True, must_exist=False) as connection:
+            session_ids = _store(connection, user, found, outcome, process=process)
+            if process and wait:
+                _wait(connection, user, session_ids, outcome)
+    _tell(outcome, as_json=as_json)
+    if outcome.unreadable or outcome.not_processed:
+        raise typer.Exit(ExitCode.NOT_COMPLETE)
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            inside = [
+                one
+                for one in path.rglob("*")
+                if one.suffix.lower() in _SUFFIXES and one.is_file() and not _is_hidden(one.relative_to(path))
+            ]
+            if not inside:
+                raise WrongUseError(f"{path} holds no .json or .jsonl file.")
+            yield from sorted(inside, key=_as_people_count)
+        elif path.exists():
+            yield path
+        else:
+            raise WrongUseError(f"There is no file or folder {path}.")
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _as_people_count(path: Path) -> list[tuple[int, str]]:
+    """Sorts session_2 before session_10."""
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path)) if part
+    ]
+
+
+def _read_all(files: Sequence[Path], outcome: _Outcome) -> Iterator[tuple[Path, Transcript]]:
+    for path in dict.fromkeys(files):
+        outcome.files += 1
+        try:
+            transcripts = read_transcripts(path)
+            if not transcripts:
+                raise UnreadableError("no message of a user or an assistant", line=1)  # noqa: TRY301 - told alike
+        except UnreadableError as error:
+            _set_aside(outcome, path, str(error))
+        except OSError as error:
+            _set_aside(outcome, path, error.strerror or str(error))
+        else:
+            yield from ((path, transcript) for transcript in transcripts)
+
+
+def _set_aside(outcome: _Outcome, path: Path, reason: str) -> None:
+    outcome.unreadable[str(path)] = reason
+    problem(f"{path}: {reason}.")
+
+
+def _store(
+    connection: Connection,
+    user_id: str,
+    found: Sequence[tuple[Path, Transcript]],
+    outcome: _Outcome,
+    *,
+    process: bool,
+) -> list[str]:
+    session_ids: list[str] = []
+    with _progress("Importing messages") as progress:
+        bar = progress.add_task("", total=sum(len(transcript.messages) for _, transcript in found))
+        for path, transcript in found:
+            flow = import_transcript(
+                user_id, transcript, process=process, on_stored=lambda: progress.advance(bar)
+            )
+            try:
+                imported = connection.run(flow, insist=True)
+            except (RequestRejectedError, InvalidInputError) as error:
+                _set_aside(outcome, path, str(error).rstrip("."))
+                continue
+            except ServiceUnavailableError as error:
+                raise ServiceUnavailableError(
+                    f"{str(error).rstrip('.')}. {outcome.imported} of {len(found)} conversations are in; run "
+                    "the same command again to go on from there.",
+                    status=error.status,
+                ) from error
+            progress.advance(bar, imported.already)
+            outcome.messages += imported.stored
+            outcome.imported += bool(imported.stored)
+            outcome.already_there += not imported.stored
+            session_ids += imported.session_ids
+    return session_ids
+
+
+def _wait(connection: Connection, user_id: str, session_ids: Sequence[str], outcome: _Outcome) -> None:
+    """Waits until nothing of the user is being processed, and notes the sessions that failed."""
+    patience = time.monotonic() + _PATIENCE_SECONDS
+    with _progress("Making memories") as progress:
+        bar = progress.add_task("", total=len(session_ids))
+        while running := _ids(connection, user_id, "processing") & set(session_ids):
+            if time.monotonic() > patience:
+                outcome.not_processed += sorted(running)
+                problem(f"{len(running)} conversations are still being processed after half an hour.")
+                return
+            progress.update(bar, completed=len(session_ids) - len(running))
+            time.sleep(_POLL_SECONDS)
+        progress.update(bar, completed=len(session_ids))
+    failed = _ids(connection, user_id, "failed", "insufficient_balance") & set(session_ids)
+    outcome.not_processed += sorted(failed)
+    if failed:
+        problem(
+            f"The service could not make memories of {len(failed)} conversations (failed or no balance): "
+            f"{', '.join(sorted(failed))}."
+        )
+
+
+def _ids(connection: Connection, user_id: str, *statuses: str) -> set[str]:
+    """The sessions of a user that are in one of these states."""
+    ids: set[str] = set()
+    while True:
+        page: Page = connection.run(iter(ListSessions(user_id, statuses=statuses, offset=len(ids))))
+        ids.update(session.session_id for session in page.items)
+        if not page.has_more or not page.items:
+            return ids
+
+
+def _progress(what: str) -> Progress:
+    return Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=status_line,
+        disable=not status_line.is_terminal,
+    )
+
+
+def _tell(outcome: _Outcome, *, as_json: bool) -> None:
+    if as_json:
+        json_out(vars(outcome))
+        return
+    parts = [f"{outcome.imported} conversations imported ({outcome.messages} messages)"]
+    if outcome.already_there:
+        parts.append(f"{outcome.already_there} were there already")
+    if outcome.unreadable:
+        parts.append(f"{len(outcome.unreadable)} files could not be read")
+    out.print(", ".join(parts) + ".", markup=False, soft_wrap=True)

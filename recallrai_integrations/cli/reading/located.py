@@ -1,0 +1,77 @@
+"""Complaints about a JSON file that name the line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias, TypeGuard
+
+__all__ = ["Place", "UnreadableError", "is_list", "is_object", "line_of"]
+
+Place: TypeAlias = tuple[str | int, ...]
+"""Keys and indexes from the top of a document to a value in it."""
+
+_SPACE: Final = re.compile(r"\s*")
+_decoder: Final = json.JSONDecoder(strict=False)
+
+
+def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """Whether a JSON value is an object."""
+    return isinstance(value, Mapping)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether a JSON value is an array."""
+    return isinstance(value, list)
+
+
+class UnreadableError(Exception):
+    """A file, or a part of it, is not what it has to be.
+
+    Args:
+        reason: a sentence without a full stop.
+        place: what it is about, inside the document.
+        line: the line in the file, once it is known.
+    """
+
+    def __init__(self, reason: str, place: Place = (), line: int | None = None) -> None:
+        super().__init__(reason if line is None else f"line {line}: {reason}")
+        self.reason = reason
+        self.place = place
+        self.line = line
+
+
+def line_of(text: str, place: Place) -> int:
+    """The line, counted from 1, on which a value of a JSON text begins.
+
+    Args:
+        text: valid JSON.
+        place: of the value; it is there.
+    """
+    position = _skip_space(text, 0)
+    for step in place:
+        position = _child(text, position, step)
+    return text.count("\n", 0, position) + 1
+
+
+def _child(text: str, position: int, step: str | int) -> int:
+    in_object = text[position] == "{"
+    position = _skip_space(text, position + 1)
+    index = 0
+    while True:
+        key: str | int = index
+        if in_object:
+            key, position = _decoder.raw_decode(text, position)
+            position = _skip_space(text, _skip_space(text, position) + 1)  # past the colon
+        if key == step:
+            return position
+        _, position = _decoder.raw_decode(text, position)
+        position = _skip_space(text, _skip_space(text, position) + 1)  # past the comma
+        index += 1
+
+
+def _skip_space(text: str, position: int) -> int:
+    found = _SPACE.match(text, position)
+    assert found is not None
+    return found.end()
