@@ -46,7 +46,7 @@ def list_memories(
         (*arguments, limit, offset),
     )
     items = [
-        wire(db, store.memory(row), include_previous_versions, include_connected_memories)
+        wire(db, Memory(*row), include_previous_versions, include_connected_memories)
         for row in rows.fetchall()
     ]
     return Page(items, total)
@@ -62,7 +62,7 @@ def get_memory(
 ) -> Json | None:
     """One memory in any of its versions, or None where the user has no such memory."""
     found = find(db, user_pk, memory_id)
-    return found and wire(db, found, include_previous_versions, include_connected_memories)
+    return None if found is None else wire(db, found, include_previous_versions, include_connected_memories)
 
 
 def find(db: sqlite3.Connection, user_pk: int, memory_id: str) -> Memory | None:
@@ -70,7 +70,7 @@ def find(db: sqlite3.Connection, user_pk: int, memory_id: str) -> Memory | None:
     row = db.execute(
         f"SELECT {COLUMNS} FROM memories WHERE memory_id = ? AND user_pk = ?", (memory_id, user_pk)
     ).fetchone()
-    return store.memory(row) if row else None
+    return Memory(*row) if row else None
 
 
 def wire(db: sqlite3.Connection, memory: Memory, previous: bool, connected: bool) -> Json:

@@ -10,12 +10,13 @@ that a search takes as long for a hundred thousand memories as for some thousand
 from __future__ import annotations
 
 import difflib
+import heapq
 import json
 import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
@@ -33,14 +34,16 @@ _STORED: Final = {
     "session": "SELECT pk, session_terms FROM summaries WHERE pk IN (SELECT value FROM json_each(?))",
     "summary": "SELECT pk, summary_terms FROM summaries WHERE pk IN (SELECT value FROM json_each(?))",
 }
-_BUDGET: Final = 6_000  # postings read for one search
-_SHARE: Final = 300  # postings read for a term even when the budget is used up
+_BUDGET: Final = 2_000  # postings read for the search that decides what is found
+_SHARE: Final = 60  # postings read for a term even when the budget is used up
+_SMALL_BUDGET: Final = 500  # the same for searches that only add to it
+_SMALL_SHARE: Final = 25
 _SAME: Final = 0.8  # what a word of the same meaning counts
 _MEMBER: Final = 0.65  # what "dog" counts when "pet" is asked for
 _GENERAL: Final = 0.5  # what "pet" counts when "dog" is asked for
 _MENTION: Final = 0.3  # what is said about a person, where that person speaks too
 _SPEAKER_WEIGHT: Final = 1.5
-_RESCORED: Final = 300  # documents scored exactly when lists were cut short
+_RESCORED: Final = 80  # documents scored exactly when lists were cut short
 _FEEDBACK_TERMS: Final = 10
 _ALIKE_LENGTH: Final = 4  # shorter words are not compared
 _ALIKE_PREFIX: Final = 2  # letters that have to agree
@@ -92,7 +95,7 @@ def remove(db: sqlite3.Connection, user_pk: int, kind: Kind, doc: int, stored: s
     )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Facet:
     """One thing a question asks for: a term and what may stand in for it.
 
@@ -107,19 +110,17 @@ class Facet:
     weight: float = 1.0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A document found.
 
     Args:
         doc: its key.
-        similarity: 0 to 1: its score as a share of what a memory that says everything asked would score.
-        matched: the facets it answers.
+        similarity: 0 to 1: its score as a share of what a document that says everything asked once would score.
     """
 
     doc: int
     similarity: float
-    matched: set[str] = field(default_factory=set[str])
 
 
 @lru_cache(maxsize=1)
@@ -156,68 +157,89 @@ def facets(query_terms: Iterable[str], weight: float = 1.0) -> list[Facet]:
     ]
 
 
-def search(db: sqlite3.Connection, user_pk: int, kind: Kind, wanted: Sequence[Facet]) -> dict[int, Hit]:
-    """Every document that answers a facet, with its similarity."""
-    if not wanted:
-        return {}
+def search(
+    db: sqlite3.Connection,
+    user_pk: int,
+    kind: Kind,
+    wanted: Iterable[Facet],
+    *,
+    limit: int,
+    thorough: bool = False,
+) -> list[Hit]:
+    """The documents that answer the facets best, best first, the newest of equals first.
+
+    Args:
+        limit: the most documents.
+        thorough: whether to read more of long lists, for the search that decides what is found at all.
+    """
+    counts, total, weights = _weighed(db, user_pk, kind, wanted, thorough=thorough)
+    ideal = sum(weight for _, weight in weights)
+    if not total or not ideal:
+        return []
+    budget, share = (_BUDGET, _SHARE) if thorough else (_SMALL_BUDGET, _SMALL_SHARE)
+    scores: dict[int, float] = {}
+    cut_short = False
+    for facet, weight in sorted(weights, key=lambda weighed: counts.get(weighed[0].term, 0)):
+        best: dict[int, float] = {}
+        for term, worth in sorted(facet.variants.items(), key=lambda variant: -variant[1]):
+            if term not in counts:
+                continue
+            rows = _postings(db, user_pk, kind, term, max(share, budget))
+            budget -= len(rows)
+            cut_short = cut_short or len(rows) < counts[term]
+            factor = worth * weight / 100
+            if best:
+                for doc, impact in rows:
+                    if impact * factor > best.get(doc, 0.0):
+                        best[doc] = impact * factor
+            else:
+                best = {doc: impact * factor for doc, impact in rows}
+        for doc, value in best.items():
+            scores[doc] = scores.get(doc, 0.0) + value
+    if cut_short and thorough:
+        scores |= _exact(db, kind, _top(scores, min(limit, _RESCORED)), weights)
+    return [Hit(doc, min(1.0, scores[doc] / ideal)) for doc in _top(scores, limit)]
+
+
+def _weighed(
+    db: sqlite3.Connection, user_pk: int, kind: Kind, wanted: Iterable[Facet], *, thorough: bool
+) -> tuple[dict[str, int], int, list[tuple[Facet, float]]]:
+    """How often the terms are said, how many documents there are, and the facets with their weights."""
+    wanted = list(wanted)
     asked = {term for facet in wanted for term in facet.variants}
     counts = document_counts(
         db, user_pk, kind, asked | {speaker_term(facet.term) for facet in wanted} | {_EVERY}
     )
     total = counts.get(_EVERY, 0)
-    wanted = [_about_speaker(facet) if speaker_term(facet.term) in counts else facet for facet in wanted]
+    weights: list[tuple[Facet, float]] = []
     for facet in wanted:
-        if kind == "memory" and not any(term in counts for term in facet.variants):
-            similar = _alike(db, user_pk, facet.term)
-            facet.variants |= similar
-            counts |= document_counts(db, user_pk, kind, similar)
-    weights = {facet.term: facet.weight * _rarity(facet, counts, total) for facet in wanted}
-    ideal = sum(weights.values())
-    if not total or not ideal:
-        return {}
-    scores: dict[int, float] = {}
-    matched: dict[int, set[str]] = {}
-    budget = _BUDGET
-    cut_short = False
-    for facet in sorted(wanted, key=lambda f: counts.get(f.term, 0)):
-        best: dict[int, float] = {}
-        for term, share in sorted(facet.variants.items(), key=lambda v: -v[1]):
-            if not counts.get(term):
-                continue
-            rows = _postings(db, user_pk, kind, term, max(_SHARE, budget))
-            budget -= len(rows)
-            cut_short = cut_short or len(rows) < counts[term]
-            for doc, impact in rows:
-                value = share * impact
-                if value > best.get(doc, 0.0):
-                    best[doc] = value
-        weight = weights[facet.term] / 100
-        for doc, value in best.items():
-            scores[doc] = scores.get(doc, 0.0) + weight * value
-            matched.setdefault(doc, set()).add(facet.term)
-    if cut_short:
-        scores = _exact(db, kind, scores, wanted, weights)
-    return {doc: Hit(doc, min(1.0, score / ideal), matched[doc]) for doc, score in scores.items()}
+        known = facet
+        if speaker_term(facet.term) in counts:
+            known = _about_speaker(facet)
+        elif thorough and kind == "memory" and total and not any(term in counts for term in facet.variants):
+            known = replace(facet, variants=facet.variants | _alike(db, user_pk, facet.term))
+            counts |= document_counts(db, user_pk, kind, known.variants)
+        weights.append((known, known.weight * _rarity(known, counts, total)))
+    return counts, total, weights
+
+
+def _top(scores: Mapping[int, float], limit: int) -> list[int]:
+    return [doc for _, doc in heapq.nlargest(limit, zip(scores.values(), scores, strict=True))]
 
 
 def _exact(
-    db: sqlite3.Connection,
-    kind: Kind,
-    scores: Mapping[int, float],
-    wanted: Sequence[Facet],
-    weights: Mapping[str, float],
+    db: sqlite3.Connection, kind: Kind, docs: Sequence[int], weights: Sequence[tuple[Facet, float]]
 ) -> dict[int, float]:
-    """The best documents scored by all their terms, where some lists were not read to the end."""
-    best = sorted(scores, key=lambda doc: (-scores[doc], -doc))[:_RESCORED]
-    exact: dict[int, float] = {}
-    for doc, entries in stored_terms(db, kind, best).items():
-        exact[doc] = sum(
-            weights[facet.term]
-            / 100
-            * max(share * entries.get(term, 0) for term, share in facet.variants.items())
-            for facet in wanted
-        )
-    return exact
+    """Documents scored by all their terms, where some lists were not read to the end."""
+    scored: dict[int, float] = {}
+    for doc, entries in stored_terms(db, kind, docs).items():
+        score = 0.0
+        for facet, weight in weights:
+            said = facet.variants.keys() & entries.keys()
+            if said:
+                score += weight / 100 * max(facet.variants[term] * entries[term] for term in said)
+        scored[doc] = score
+    return scored
 
 
 def stored_terms(db: sqlite3.Connection, kind: Kind, docs: Sequence[int]) -> dict[int, dict[str, int]]:

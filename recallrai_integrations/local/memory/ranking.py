@@ -17,8 +17,8 @@ from . import index
 from .index import Facet, Hit
 from .question import Question
 
-_CANDIDATES: Final = 300
-_CENTRES: Final = 60  # hits whose neighbours become candidates
+_CANDIDATES: Final = 150
+_CENTRES: Final = 40  # hits whose neighbours become candidates
 _FEEDBACK_HITS: Final = 10
 _SESSION: Final = 0.3  # how much the session's similarity lifts
 _BEFORE: Final = 0.1  # how much the memory told right before lifts
@@ -49,7 +49,7 @@ def by_words(db: sqlite3.Connection, user_pk: int, question: Question) -> list[R
     """Candidates by their words alone, best first."""
     similarity: dict[int, float] = {}
     for part in question.parts or [question.hints]:
-        for hit in _best(index.search(db, user_pk, "memory", part), _CANDIDATES):
+        for hit in index.search(db, user_pk, "memory", part, limit=_CANDIDATES, thorough=True):
             similarity[hit.doc] = max(hit.similarity, similarity.get(hit.doc, 0.0))
     places = _places(db, list(similarity))
     ranked = [Ranked(doc, *places[doc], value) for doc, value in similarity.items()]
@@ -65,8 +65,8 @@ def in_context(db: sqlite3.Connection, user_pk: int, question: Question) -> list
     wanted = question.facets()
     sessions = session_similarities(db, user_pk, wanted)
     top = [Hit(ranked.chain, ranked.similarity) for ranked in words[:_FEEDBACK_HITS]]
-    shared = index.search(db, user_pk, "memory", index.feedback(db, user_pk, top, (f.term for f in wanted)))
-    hinted = index.search(db, user_pk, "memory", question.hints)
+    shared = _similarities(db, user_pk, index.feedback(db, user_pk, top, (f.term for f in wanted)))
+    hinted = _similarities(db, user_pk, question.hints)
     candidates = {(ranked.session_id, ranked.position): ranked.chain for ranked in words}
     candidates |= _neighbours(db, user_pk, words[:_CENTRES])
     ranked: list[Ranked] = []
@@ -76,8 +76,8 @@ def in_context(db: sqlite3.Connection, user_pk: int, question: Question) -> list
             _SESSION * sessions.get(session_id, 0.0)
             + _BEFORE * own.get(candidates.get((session_id, position - 1), 0), 0.0)
             + _AFTER * own.get(candidates.get((session_id, position + 1), 0), 0.0)
-            + _FEEDBACK * (shared[chain].similarity if chain in shared else 0.0)
-            + _HINT * (hinted[chain].similarity if chain in hinted else 0.0)
+            + _FEEDBACK * shared.get(chain, 0.0)
+            + _HINT * hinted.get(chain, 0.0)
         )
         ranked.append(
             Ranked(chain, session_id, position, similarity + (1 - similarity) * min(_MOST_LIFT, lift))
@@ -97,7 +97,7 @@ def session_similarities(
     kind: Literal["session", "summary"] = "session",
 ) -> dict[str, float]:
     """How much each session, or its summary, is about the question."""
-    hits = _best(index.search(db, user_pk, kind, wanted), _CANDIDATES)
+    hits = index.search(db, user_pk, kind, wanted, limit=_CANDIDATES)
     rows = db.execute(
         "SELECT pk, session_id FROM summaries WHERE pk IN (SELECT value FROM json_each(?))",
         (json.dumps([hit.doc for hit in hits]),),
@@ -106,8 +106,10 @@ def session_similarities(
     return {ids[hit.doc]: hit.similarity for hit in hits}
 
 
-def _best(hits: dict[int, Hit], limit: int) -> list[Hit]:
-    return sorted(hits.values(), key=lambda hit: (-hit.similarity, -hit.doc))[:limit]
+def _similarities(db: sqlite3.Connection, user_pk: int, wanted: Sequence[Facet]) -> dict[int, float]:
+    return {
+        hit.doc: hit.similarity for hit in index.search(db, user_pk, "memory", wanted, limit=2 * _CANDIDATES)
+    }
 
 
 def _places(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, tuple[str, int]]:

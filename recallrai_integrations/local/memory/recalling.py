@@ -20,7 +20,7 @@ from .schema import stamp
 from .store import COLUMNS, Memory
 from .types import ContextAnswer, ContextQuery, Json, SessionView
 
-_CHILD_DISTANCE: Final = 2  # told this close together, memories belong together
+_CHILD_STEPS: Final = (1, -1, 2, -2)  # told this close together, memories belong together
 _MOST_CHILDREN: Final = 3  # of one memory
 _MOST_SUMMARIES: Final = 4
 
@@ -127,15 +127,18 @@ def _find(
         good, filters = _narrowed(db, good, asked.spans)
     roots = good[: query.max_top_k]
     children = _children(db, roots, ranked) if strategy != "low_latency" else {}
-    return _Found([_entry(db, root, children) for root in roots], filters)
-
-
-def _entry(db: sqlite3.Connection, root: Ranked, children: dict[int, list[int]]) -> Entry:
-    return Entry(
-        store.versions(db, root.chain),
-        root.similarity,
-        [Entry(store.versions(db, child), None) for child in children.get(root.chain, ())],
+    versions = store.versions_of(
+        db, [r.chain for r in roots] + [c for listed in children.values() for c in listed]
     )
+    entries = [
+        Entry(
+            versions[root.chain],
+            root.similarity,
+            [Entry(versions[child], None) for child in children.get(root.chain, ())],
+        )
+        for root in roots
+    ]
+    return _Found(entries, filters)
 
 
 def _children(
@@ -145,45 +148,36 @@ def _children(
 
     There are at most half as many as roots.
     """
+    placed = {(root.session_id, root.position): root.chain for root in reversed(roots)}
+    parents = _connections(db, [root.chain for root in roots])
     chosen = {root.chain for root in roots}
     children: dict[int, list[int]] = {root.chain: [] for root in roots}
-    connected = _connections(db, list(chosen))
     left = (len(roots) + 1) // 2
     for candidate in ranked:
         if not left:
             break
         if candidate.chain in chosen:
             continue
-        parent = next(
-            (
-                root.chain
-                for root in roots
-                if len(children[root.chain]) < _MOST_CHILDREN
-                and (
-                    (
-                        root.session_id == candidate.session_id
-                        and abs(root.position - candidate.position) <= _CHILD_DISTANCE
-                    )
-                    or candidate.chain in connected.get(root.chain, ())
-                )
-            ),
-            None,
-        )
-        if parent is not None:
-            children[parent].append(candidate.chain)
-            chosen.add(candidate.chain)
-            left -= 1
+        near = (placed.get((candidate.session_id, candidate.position + step)) for step in _CHILD_STEPS)
+        for parent in (*near, *parents.get(candidate.chain, ())):
+            if parent is not None and len(children[parent]) < _MOST_CHILDREN:
+                children[parent].append(candidate.chain)
+                chosen.add(candidate.chain)
+                left -= 1
+                break
     return children
 
 
-def _connections(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, set[int]]:
+def _connections(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, list[int]]:
+    """Which of these chains each other chain is connected with, the closest first."""
     rows = db.execute(
-        "SELECT chain_pk, other_pk FROM connections WHERE chain_pk IN (SELECT value FROM json_each(?))",
+        "SELECT other_pk, chain_pk FROM connections WHERE chain_pk IN (SELECT value FROM json_each(?))"
+        " ORDER BY strength DESC",
         (json.dumps(chains),),
     )
-    found: dict[int, set[int]] = {}
-    for chain, other in rows:
-        found.setdefault(chain, set()).add(other)
+    found: dict[int, list[int]] = {}
+    for other, chain in rows:
+        found.setdefault(other, []).append(chain)
     return found
 
 
@@ -226,7 +220,7 @@ def _newest(db: sqlite3.Connection, user_pk: int, limit: int, spans: Sequence[Sp
         " ORDER BY m.created_at DESC, m.pk DESC LIMIT ?",
         (user_pk, *values, limit),
     )
-    return [Ranked(*row, 1.0) for row in rows]
+    return [Ranked(chain, session_id, position, 1.0) for chain, session_id, position in rows]
 
 
 def _summaries(
@@ -250,7 +244,7 @@ def _memories_of(db: sqlite3.Connection, user_pk: int, session_id: str) -> list[
         f"SELECT {COLUMNS} FROM memories WHERE user_pk = ? AND session_id = ? ORDER BY pk",
         (user_pk, session_id),
     )
-    return [store.memory(row) for row in rows]
+    return [Memory(*row) for row in rows]
 
 
 def _latest_summaries(db: sqlite3.Connection, user_pk: int, limit: int) -> list[SummaryEntry]:

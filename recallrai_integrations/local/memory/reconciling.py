@@ -19,7 +19,7 @@ from .text import split_speaker, terms, words
 _RELATED: Final = 0.45  # similarity from which memories are connected
 _MOST_CONNECTIONS: Final = 3
 _COMPARED: Final = 5
-_MOST_TERMS: Final = 20  # of a new fact, by which its like are looked for
+_MOST_TERMS: Final = 8  # of a new fact, the rarest known ones, by which its like are looked for
 _ANY_DAY: Final = date(2000, 1, 1)  # where only it matters whether there is a date phrase
 _NEGATION: Final = re.compile(r"\b(?:not|no|never|none|without|\w+n't)\b", re.IGNORECASE)
 _TELLING: Final = 2  # terms a fact must have before it can be contained in another
@@ -72,9 +72,12 @@ def remember(
 
 def _near(db: sqlite3.Connection, user_pk: int, draft: Draft) -> list[Hit]:
     """The known facts closest to a new one."""
-    wanted = [Facet(term, {term: 1.0}) for term in dict.fromkeys(terms(split_speaker(draft.content)[1]))]
-    hits = index.search(db, user_pk, "memory", wanted[:_MOST_TERMS])
-    return sorted(hits.values(), key=lambda hit: (-hit.similarity, -hit.doc))[:_COMPARED]
+    said = dict.fromkeys(terms(split_speaker(draft.content)[1]))
+    counts = index.document_counts(db, user_pk, "memory", said)
+    rarest = sorted((term for term in said if term in counts), key=lambda term: counts[term])[:_MOST_TERMS]
+    unknown = [term for term in said if term not in counts]
+    wanted = [Facet(term, {term: 1.0}) for term in rarest + unknown]
+    return index.search(db, user_pk, "memory", wanted, limit=_COMPARED)
 
 
 def _judge(db: sqlite3.Connection, user_pk: int, draft: Draft, near: Sequence[Hit]) -> Verdict:

@@ -101,19 +101,28 @@ class Clock:
 
     def __init__(self, zone: ZoneInfo) -> None:
         self._zone = zone
+        self._stored: dict[str, str] = {}
 
     def at(self, when: datetime) -> str:
-        local = when.astimezone(self._zone)
+        """A time as the text shows it, without a mark of its zone."""
+        try:
+            local = when.astimezone(self._zone)
+        except OverflowError:  # at either end of the calendar
+            local = when
         return f"{local.year:04d}/{local:%m/%d %I:%M %p}"
 
     def stored(self, text: str) -> str:
-        return self.at(moment(text))
+        """The same of a stored time; the memories of a session often share one."""
+        shown = self._stored.get(text)
+        if shown is None:
+            shown = self._stored[text] = self.at(moment(text))
+        return shown
 
     @staticmethod
     def days(memory: Memory) -> str:
         """Event dates are whole days and belong to no zone."""
-        first, last = moment(memory.event_date_start), moment(memory.event_date_end)
-        return f"{first.year:04d}/{first:%m/%d} 12:00 AM to {last.year:04d}/{last:%m/%d} 11:59 PM"
+        first, last = memory.event_date_start[:10], memory.event_date_end[:10]
+        return f"{first} 12:00 AM to {last} 11:59 PM".replace("-", "/")
 
 
 def _memories(entries: Sequence[Entry], clock: Clock) -> str:
@@ -138,10 +147,7 @@ def _entry(entry: Entry, number: str, clock: Clock) -> Iterator[str]:
 
 def _version(versions: Sequence[Memory], i: int, clock: Clock) -> str:
     memory, number = versions[i], len(versions) - i
-    if len(versions) == 1:
-        reason = "INITIAL_MEMORY"
-    else:
-        reason = memory.expiration_reason or "CURRENT_VERSION"
+    reason = "INITIAL_MEMORY" if len(versions) == 1 else memory.expiration_reason or "CURRENT_VERSION"
     expired = clock.stored(memory.expired_at) if memory.expired_at else "none"
     return (
         f"<version_{number}>\nContent: {one_line(memory.content)}\nReason: {reason}\n"

@@ -6,9 +6,9 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from . import index
 from .dates import Span
@@ -60,7 +60,7 @@ class Memory:
     version: int
     session_id: str
     content: str
-    categories: list[str]
+    stored_categories: str
     event_date_start: str
     event_date_end: str
     created_at: str
@@ -68,17 +68,16 @@ class Memory:
     expiration_reason: Reason | None
     merge_conflict_id: str | None
 
+    @property
+    def categories(self) -> list[str]:
+        """Its categories; at least one."""
+        return json.loads(self.stored_categories)
+
 
 COLUMNS: Final = (
     "pk, memory_id, user_pk, chain_pk, version, session_id, content, categories, event_date_start, event_date_end,"
     " created_at, expired_at, expiration_reason, merge_conflict_id"
 )
-
-
-def memory(row: Sequence[Any]) -> Memory:
-    """A row of `COLUMNS`."""
-    found = Memory(*row)
-    return replace(found, categories=json.loads(row[7]))
 
 
 def add(db: sqlite3.Connection, user_pk: int, draft: Draft) -> int:
@@ -162,7 +161,19 @@ def reindex(db: sqlite3.Connection, user_pk: int, chain: int, around: str = "") 
 def versions(db: sqlite3.Connection, chain: int) -> list[Memory]:
     """All versions of a chain, the current one first."""
     rows = db.execute(f"SELECT {COLUMNS} FROM memories WHERE chain_pk = ? ORDER BY version DESC", (chain,))
-    return [memory(row) for row in rows]
+    return [Memory(*row) for row in rows]
+
+
+def versions_of(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, list[Memory]]:
+    """All versions of several chains, the current one of each first."""
+    rows = db.execute(
+        f"SELECT {COLUMNS} FROM memories WHERE chain_pk IN (SELECT value FROM json_each(?)) ORDER BY version DESC",
+        (json.dumps(chains),),
+    )
+    found: dict[int, list[Memory]] = {}
+    for row in rows:
+        found.setdefault(row[3], []).append(Memory(*row))
+    return found
 
 
 def connected(db: sqlite3.Connection, chain: int) -> list[Memory]:
@@ -172,7 +183,7 @@ def connected(db: sqlite3.Connection, chain: int) -> list[Memory]:
         " JOIN memories ON chain_pk = o AND expired_at IS NULL ORDER BY strength DESC, pk",
         (chain,),
     )
-    return [memory(row) for row in rows]
+    return [Memory(*row) for row in rows]
 
 
 def connect(db: sqlite3.Connection, chain: int, other: int, strength: float) -> None:
