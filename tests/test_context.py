@@ -184,6 +184,17 @@ class TestCurrentConversation:
         assert "cook" not in memories
         assert "ok" in rendered(context, sent=[Message("user", "ok")]).memories
 
+    def test_each_message_sent_accounts_for_one_line(self):
+        talk = said(("user", "ok"), ("user", "so"), ("user", "ok"), ("user", "ok"))
+        sent = [Message("user", "ok"), Message("user", "ok")]
+        memories = rendered(Context(ongoing=[talk]).text, sent=sent).memories
+        assert (memories.count("): ok"), memories.count("): so")) == (1, 1)
+
+    def test_a_conversation_that_went_on_elsewhere_stays(self):
+        talk = said(*((message.role, message.content) for message in self.SENT), ("user", "And for dessert?"))
+        memories = rendered(Context(ongoing=[talk]).text, sent=self.SENT).memories
+        assert without_space(talk) in without_space(memories)
+
     def test_a_conversation_that_only_ends_in_an_older_word_of_this_one_stays(self):
         context = Context(ongoing=[said(("user", "Weather?"), ("user", "ok"))]).text
         sent = [Message("user", "ok"), Message("assistant", "fine"), Message("user", "next")]
@@ -209,6 +220,21 @@ class TestUnknownStructure:
     @pytest.mark.parametrize("strategy", ["balanced", "agentic"])
     def test_it_stays_whole(self, context, strategy):
         assert without_space(context) in without_space(rendered(context, strategy=strategy).memories)
+
+    @pytest.mark.parametrize(
+        ("context", "strategy"),
+        [
+            (
+                RICH[: RICH.rindex("</version_history>")] + RICH[RICH.rindex("</version_history>") + 18 :],
+                "balanced",
+            ),
+            (RICH.replace("User runs", f"User runs\n{HEADINGS['messages']}"), "balanced"),
+            (RICH.replace("User runs", f"User runs\n{HEADINGS['ongoing']}"), "agentic"),
+        ],
+    )
+    def test_nothing_is_decided_about_its_parts(self, context, strategy):
+        memories = rendered(context, strategy=strategy, sent=TestCurrentConversation.SENT).memories
+        assert without_space(context) in without_space(memories)
 
     def test_control_characters_and_line_ends_do_no_harm(self):
         odd = RICH.replace("\n", "\r\n").replace("Lisbon", "Lis\x00bon\x1b[2J\ud800")
