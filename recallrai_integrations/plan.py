@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ __all__ = [
     "MESSAGES_PER_PAGE",
     "OWN_KEY",
     "THREAD_KEY",
+    "fingerprint",
     "fitting_answers",
     "has_landed",
     "is_cleared",
@@ -58,22 +60,27 @@ def oldest_open(sessions: Iterable[SessionInfo]) -> SessionInfo | None:
     return min(open_ones, key=lambda one: (one.created_at, one.session_id), default=None)
 
 
+def fingerprint(message: Message) -> str:
+    """The same for the same role and text, and short, whatever the text."""
+    return hashlib.blake2b(f"{message.role} {message.content}".encode(), digest_size=8).hexdigest()
+
+
 def has_landed(
     message: Message,
     tail: Sequence[Message],
     *,
-    sent_before: Counter[tuple[str, str]],
+    sent_before: Counter[str],
     not_before: datetime | None,
 ) -> bool:
     """Whether a message whose answer was lost is among the messages that may be its own.
 
-    Genuine repeats are told apart by counting: as many equal messages as this process knows to have stored
-    are theirs, one more is the one in doubt.
+    Genuine repeats are told apart by counting: as many equal messages as are known to have been stored are
+    those, one more is the one in doubt.
 
     Args:
         message: the message in doubt.
-        tail: messages of the session, from where the knowledge of this process ends.
-        sent_before: how often each (role, text) in `tail` is known to have been stored.
+        tail: messages of the session, from where the knowledge of it begins.
+        sent_before: how often each message, by its fingerprint, is known to have been stored in `tail`.
         not_before: messages stamped earlier are older repeats; None where `tail` holds none of those.
     """
     same = (message.role, message.content)
@@ -87,7 +94,7 @@ def has_landed(
             or stored.created_at >= not_before - CLOCK_TOLERANCE
         )
     )
-    return count > sent_before[same]
+    return count > sent_before[fingerprint(message)]
 
 
 def page_offsets(total: int, *, have: int, page: int = MESSAGES_PER_PAGE) -> range:

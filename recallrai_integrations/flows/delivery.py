@@ -15,19 +15,20 @@ from recallrai_integrations.errors import (
     ServiceUnavailableError,
 )
 from recallrai_integrations.messages import Message
-from recallrai_integrations.ops import AddMessage, Exclusive, Flow, Process, ReadMessages, Sleep
-from recallrai_integrations.outbox import Place, Waiting
+from recallrai_integrations.ops import Exclusive, Flow, Process, Sleep
+from recallrai_integrations.outbox import Waiting
 
-from .sessions import open_session, sessions_to_process, settle
+from .sending import send, still_wanted
+from .sessions import keep_place, open_session, sessions_to_process, settle
 from .state import State, local, what_waits
 
 __all__ = ["deliver", "deliver_alone", "flush", "process_open", "put", "record"]
 
 _ROLLOVERS = 3
 _CLAIM_POLL = 0.02
-_CLAIM_PATIENCE = 5.0
-_TAIL = 50
-_NONE_SENT = Place().sent
+_CLAIM_PATIENCE = 2.0
+_BACK_PRESSURE_POLL = 0.05
+_PAYMENT_REQUIRED = 402
 
 
 def record(state: State, messages: Sequence[Message]) -> Flow[None]:
@@ -63,25 +64,39 @@ def _record_inline(state: State, messages: Sequence[Message]) -> Flow[None]:
 
 
 def put(state: State, messages: Sequence[Message | None]) -> Flow[list[Waiting]]:
-    """Takes messages into the outbox; what waits already is delivered first when it is full."""
-    try:
-        taken = yield from local(state, lambda: state.outbox.put(state.address, messages))
-    except OutboxFullError:
-        taken = yield from _put_once_more(state, messages)
-    state.known.extend(one.message for one in taken if one.message is not None)
-    return taken
+    """Takes messages into the outbox; when it is full, waits for room as long as the service takes messages.
+
+    The caller holds the conversation's lock unless workers deliver.
+
+    Raises:
+        OutboxFullError: there is no room, with `on_error="raise"`.
+    """
+    ends = time.monotonic() + state.delivery.retry_budget
+    while True:
+        try:
+            taken = yield from local(state, lambda: state.outbox.put(state.address, messages))
+        except OutboxFullError as full:
+            if time.monotonic() < ends and (yield from _make_room(state)):
+                continue
+            if state.delivery.on_error == "raise":
+                raise
+            state.note("refused", messages=len(messages), error=str(full))
+            return []
+        state.known.extend(one.message for one in taken if one.message is not None)
+        return taken
 
 
-def _put_once_more(state: State, messages: Sequence[Message | None]) -> Flow[list[Waiting]]:
-    with suppress(ServiceUnavailableError):
-        yield from deliver(state)
-    try:
-        return (yield from local(state, lambda: state.outbox.put(state.address, messages)))
-    except OutboxFullError as full:
-        if state.delivery.on_error == "raise":
-            raise
-        state.note("refused", messages=len(messages), error=str(full))
-        return []
+def _make_room(state: State) -> Flow[bool]:
+    """Whether trying again may help: something was delivered, or workers are at it."""
+    before = yield from local(state, state.outbox.count)
+    if state.delivery.mode == "inline":
+        with suppress(ServiceUnavailableError):
+            yield from deliver(state)
+        return (yield from local(state, state.outbox.count)) < before
+    if state.wake is not None:
+        state.wake(state)
+    yield from Sleep(_BACK_PRESSURE_POLL)
+    return state.failed_at is None
 
 
 def deliver_alone(state: State) -> Flow[None]:
@@ -101,9 +116,9 @@ def deliver(state: State) -> Flow[None]:
     outbox, address = state.outbox, state.address
     if not (yield from what_waits(state)):
         return
-    if not (yield from _claim(state)):
-        return
     try:
+        if not (yield from _claim(state)):
+            return
         if state.place.unsettled:
             yield from settle(state)
         while waiting := (yield from local(state, lambda: outbox.next(address))):
@@ -126,6 +141,8 @@ def _deliver_one(state: State, waiting: Waiting) -> Flow[None]:
         else:
             yield from _append(state, waiting, waiting.message)
     except (RequestRejectedError, NotFoundError) as error:
+        if error.status == _PAYMENT_REQUIRED:
+            raise  # the account, not the message: it keeps waiting
         reason = str(error)
         yield from local(state, lambda: outbox.reject(address, waiting, reason))
         state.note("rejected", status=error.status)
@@ -139,7 +156,7 @@ def _deliver_one(state: State, waiting: Waiting) -> Flow[None]:
 
 
 def _claim(state: State) -> Flow[bool]:
-    """The claim, or False when another process has delivered everything meanwhile."""
+    """The claim, with the place as it was left last; False while another process goes on delivering."""
     outbox, address = state.outbox, state.address
     patience = time.monotonic() + _CLAIM_PATIENCE
     while True:
@@ -147,7 +164,7 @@ def _claim(state: State) -> Flow[bool]:
         if place is not None:
             state.place = place
             return True
-        if time.monotonic() > patience or not (yield from what_waits(state)):
+        if time.monotonic() > patience:
             return False
         yield from Sleep(_CLAIM_POLL)
 
@@ -156,13 +173,12 @@ def _append(state: State, waiting: Waiting, message: Message) -> Flow[None]:
     """One message into the session of its thread, past sessions that take none any more."""
     refusal: RequestRejectedError | NotFoundError | None = None
     for _ in range(_ROLLOVERS):
-        session_id = yield from open_session(state)
-        doubted = state.place.doubt
-        if doubted is not None and _is_same(doubted, waiting) and (yield from _landed(state, doubted)):
-            state.place.note(message)
+        known = state.place.session_id is not None
+        yield from open_session(state)
+        if not known and not (yield from still_wanted(state, waiting)):
             return
         try:
-            yield from _send(state, session_id, waiting, message)
+            was_sent = yield from send(state, state.place, waiting, message)
         except RequestRejectedError as error:
             if error.status != 400:  # noqa: PLR2004 - 400 says: this session takes no messages (service)
                 raise
@@ -171,74 +187,13 @@ def _append(state: State, waiting: Waiting, message: Message) -> Flow[None]:
             refusal = error
             state.note("session_gone")
         else:
-            state.note("stored", role=message.role, characters=len(message.content))
+            if was_sent:
+                state.note("stored", role=message.role, characters=len(message.content))
             return
         state.place.leave()
         state.note("session_rolled_over")
     assert refusal is not None
     raise refusal
-
-
-def _is_same(doubted: Waiting, waiting: Waiting) -> bool:
-    """Whether this is the message in doubt, or the same one given back by a caller who repeats it."""
-    if doubted.seq == waiting.seq:
-        return True
-    first, second = doubted.message, waiting.message
-    return (
-        first is not None
-        and second is not None
-        and first.id is not None
-        and (first.id, first.role, first.content) == (second.id, second.role, second.content)
-    )
-
-
-def _send(state: State, session_id: str, waiting: Waiting, message: Message) -> Flow[None]:
-    """Sends one message; after an ambiguous failure the session is read before it is sent again."""
-    place = state.place
-    started, wait = time.monotonic(), 0.2
-    for remaining in range(state.delivery.retries, -1, -1):
-        place.doubt = waiting
-        try:
-            yield from AddMessage(state.user_id, session_id, message)
-        except ServiceUnavailableError as error:
-            if not error.may_have_taken_effect:
-                place.doubt = None
-                raise
-            pause = error.retry_after or wait
-            if not remaining or time.monotonic() + pause - started > state.delivery.retry_budget:
-                raise
-            yield from Sleep(pause)
-            wait *= 2
-            if (yield from _landed(state, waiting)):
-                place.note(message)
-                return
-        except (RequestRejectedError, NotFoundError):
-            place.doubt = None
-            raise
-        else:
-            place.note(message)
-            return
-
-
-def _landed(state: State, doubted: Waiting) -> Flow[bool]:
-    """Whether the message in doubt is in the session after all; reads the session's tail."""
-    place, message = state.place, doubted.message
-    assert place.session_id is not None
-    assert message is not None
-    if place.stored is not None:
-        page = yield from ReadMessages(state.user_id, place.session_id, offset=place.stored)
-        landed = plan.has_landed(message, page.messages, sent_before=_NONE_SENT, not_before=None)
-        place.stored = page.total - landed
-        return landed
-    page = yield from ReadMessages(state.user_id, place.session_id)
-    tail = page.messages
-    if page.total > len(tail):
-        offset = page.total - min(page.total, sum(place.sent.values()) + _TAIL)
-        tail = (yield from ReadMessages(state.user_id, place.session_id, offset=offset)).messages
-    since = doubted.recorded_at if place.since is None else min(place.since, doubted.recorded_at)
-    landed = plan.has_landed(message, tail, sent_before=place.sent, not_before=since)
-    place.stored = page.total - landed
-    return landed
 
 
 def flush(state: State) -> Flow[int]:
@@ -277,4 +232,5 @@ def process_open(state: State) -> Flow[list[str]]:
             continue  # processed already, or gone: there is nothing left to do for this session
         state.note("processed")
     place.leave()
+    yield from keep_place(state)
     return open_ids

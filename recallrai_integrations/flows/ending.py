@@ -38,9 +38,7 @@ def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
         if state.delivery.on_error == "raise":
             raise
         state.note_outage(error)
-        waiting = yield from what_waits(state)
-        if not waiting or waiting[-1].message is not None:
-            yield from put(state, [None])
+        yield from Exclusive(state.lock, _finish_later(state))
         return None
     if state.rejected:
         raise state.rejected.pop(0)
@@ -51,7 +49,16 @@ def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
 
 def _finish(state: State) -> Flow[list[str]]:
     yield from deliver(state)
+    if (yield from what_waits(state)):  # another process is at it
+        yield from _finish_later(state)
+        return []
     return (yield from process_open(state))
+
+
+def _finish_later(state: State) -> Flow[None]:
+    waiting = yield from what_waits(state)
+    if not waiting or waiting[-1].message is not None:
+        yield from put(state, [None])
 
 
 def end_run(state: State, policy: ProcessPolicy | None, every: int) -> Flow[None]:

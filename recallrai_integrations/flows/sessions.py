@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from recallrai_integrations import plan
 from recallrai_integrations.errors import NotFoundError
+from recallrai_integrations.messages import Message
 from recallrai_integrations.models import Page, SessionInfo
 from recallrai_integrations.ops import (
-    AddMessage,
     CreateSession,
     CreateUser,
     DeleteSession,
@@ -19,9 +20,20 @@ from recallrai_integrations.ops import (
     UpdateSession,
 )
 
-from .state import State, now
+from recallrai_integrations.outbox import Place, Waiting
 
-__all__ = ["find_session", "open_session", "sessions_to_process", "settle", "thread_sessions", "update"]
+from .sending import landed, send
+from .state import State, local, now
+
+__all__ = [
+    "find_session",
+    "keep_place",
+    "open_session",
+    "sessions_to_process",
+    "settle",
+    "thread_sessions",
+    "update",
+]
 
 
 def open_session(state: State) -> Flow[str]:
@@ -43,9 +55,11 @@ def open_session(state: State) -> Flow[str]:
                 doubt = place.doubt
                 place.enter(found.session_id, stored=None, now=now())
                 place.doubt = doubt
+                yield from keep_place(state)
                 return found.session_id
     created = yield from _create_session(state, user_exists=user_exists)
     place.enter(created.session_id, stored=0, now=now(), unsettled=address.thread_id is not None)
+    yield from keep_place(state)
     state.note("session_opened")
     return created.session_id
 
@@ -66,6 +80,11 @@ def _create_session(state: State, *, user_exists: bool) -> Flow[SessionInfo]:
     return (yield from create)
 
 
+def keep_place(state: State) -> Flow[None]:
+    """Has the outbox remember where the conversation stands, for whoever delivers it next."""
+    yield from local(state, lambda: state.outbox.keep(state.address, state.place))
+
+
 def settle(state: State) -> Flow[None]:
     """Two workers may have opened a session for one thread at the same time; both go on in the oldest.
 
@@ -78,14 +97,38 @@ def settle(state: State) -> Flow[None]:
     if ours is None or oldest is None or oldest.session_id == ours:
         place.unsettled = False
         return
-    if not place.moving:
-        mine = yield from ReadMessages(state.user_id, ours)
-        place.moving = list(mine.messages)
-    while place.moving:
-        yield from AddMessage(state.user_id, oldest.session_id, place.moving[0])
-        del place.moving[0]
-    yield from DeleteSession(state.user_id, ours)
-    place.enter(oldest.session_id, stored=None, now=now())
+    yield from _move(state, ours, oldest.session_id)
+    with suppress(NotFoundError):
+        yield from DeleteSession(state.user_id, ours)
+    target, place.target = place.target, None
+    assert target is not None
+    place.enter(oldest.session_id, stored=target.stored, now=now())
+    place.sent.update(target.sent)
+    yield from keep_place(state)
+
+
+def _move(state: State, source: str, target_id: str) -> Flow[None]:
+    """Copies the messages that have not been copied yet; a move that was interrupted goes on."""
+    place = state.place
+    messages: list[Message] = []
+    while True:
+        page = yield from ReadMessages(state.user_id, source, offset=len(messages))
+        messages.extend(page.messages)
+        if not page.messages or len(messages) >= page.total:
+            break
+    if place.target is None or place.target.session_id != target_id:
+        page = yield from ReadMessages(state.user_id, target_id, limit=1)
+        place.target, place.moved = Place(), 0
+        place.target.enter(target_id, stored=page.total, now=now())
+    for number, message in enumerate(messages[place.moved :], place.moved):
+        copy = Waiting(-1 - number, message, now())
+        in_doubt = place.target.doubt
+        if in_doubt is None or in_doubt.seq != copy.seq or not (yield from landed(state, place.target)):
+            place.target.doubt = copy
+            yield from keep_place(state)
+            place.target.doubt = None
+            yield from send(state, place.target, copy, message)
+        place.moved += 1
 
 
 def find_session(state: State) -> Flow[SessionInfo | None]:

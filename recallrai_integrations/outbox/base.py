@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from recallrai_integrations import plan
 from recallrai_integrations.messages import Message
 
 __all__ = ["Address", "Outbox", "Place", "Waiting"]
@@ -39,7 +40,7 @@ class Waiting:
     """Something to deliver: a message, or (`message` None) the wish to process the session.
 
     Args:
-        seq: grows within a conversation; deliveries follow it.
+        seq: grows within a conversation; deliveries follow it. Below 0 for a copy that was never put.
         message: with the time it was recorded in `created_at`.
         recorded_at: timezone-aware.
     """
@@ -55,39 +56,45 @@ class Place:
 
     Args:
         session_id: the session that takes the next message; None before it is found or opened.
-        stored: how many messages it is known to hold at least; None for a session that was found.
-        since: since when this process writes to a session that was found.
-        sent: how often this process stored each (role, text) in a session that was found.
+        stored: how many messages the session held when this knowledge of it begins; None for a session that
+            was found and has not been counted.
+        since: when it was found or opened.
+        sent: how often each message, by its fingerprint, was stored since then.
         doubt: the message that was sent last and of which no answer was seen.
         unsettled: this process opened the session, and another may have opened one at the same time.
-        moving: messages still to be moved to the session that all settled on.
+        target: while the session's messages move to an older one: where that stands.
+        moved: how many have moved.
     """
 
     session_id: str | None = None
     stored: int | None = None
     since: datetime | None = None
-    sent: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    sent: Counter[str] = field(default_factory=Counter[str])
     doubt: Waiting | None = None
     unsettled: bool = False
-    moving: list[Message] = field(default_factory=list[Message])
+    target: Place | None = None
+    moved: int = 0
 
     def enter(self, session_id: str, *, stored: int | None, now: datetime, unsettled: bool = False) -> None:
-        """Takes a session that was opened (`stored=0`) or found (`stored=None`)."""
+        """Takes a session that was opened (`stored=0`), counted, or found (`stored=None`)."""
+        self.leave()
         self.session_id, self.stored, self.since, self.unsettled = session_id, stored, now, unsettled
-        self.sent = Counter()
-        self.doubt = None
 
     def leave(self) -> None:
         """The session takes no more messages; the next one opens another."""
-        self.session_id, self.stored, self.doubt, self.unsettled = None, None, None, False
+        self.session_id, self.stored, self.since, self.doubt = None, None, None, None
+        self.unsettled, self.target, self.moved = False, None, 0
+        self.sent.clear()
 
     def note(self, message: Message) -> None:
         """A message is known to be stored."""
         self.doubt = None
-        if self.stored is None:
-            self.sent[message.role, message.content] += 1
-        else:
-            self.stored += 1
+        self.sent[plan.fingerprint(message)] += 1
+
+    def counted(self, total: int) -> None:
+        """The session was read: it holds `total` messages, and knowledge begins anew here."""
+        self.stored = total
+        self.sent.clear()
 
 
 class Outbox(ABC):
@@ -123,12 +130,21 @@ class Outbox(ABC):
             place: what this process last knew.
 
         Returns:
-            Where the conversation stands, as the last one who delivered it left it.
+            Where the conversation stands, as the last one who delivered it left it. When that one died on
+            the way, the message that comes next is in doubt.
         """
 
     @abstractmethod
+    def keep(self, address: Address, place: Place) -> None:
+        """Remembers where the conversation stands before something is sent that nobody could find again."""
+
+    @abstractmethod
+    def holds(self, address: Address, waiting: Waiting) -> bool:
+        """Whether it still waits: False once it was delivered, withdrawn or purged."""
+
+    @abstractmethod
     def next(self, address: Address) -> Waiting | None:
-        """The next to deliver."""
+        """The next to deliver; None also when the claim has been lost."""
 
     @abstractmethod
     def done(self, address: Address, waiting: Waiting, place: Place) -> None:
@@ -151,16 +167,19 @@ class Outbox(ABC):
         """All that waits for this conversation, in order."""
 
     @abstractmethod
-    def addresses(self) -> list[Address]:
-        """The conversations for which something waits."""
+    def addresses(self, *, user_id: str | None = None) -> list[Address]:
+        """The conversations for which something waits; of a user, all that are known."""
 
     @abstractmethod
     def count(self) -> int:
         """How many wait in all."""
 
     @abstractmethod
-    def purge(self, *, user_id: str, thread_id: str | None = None) -> int:
-        """Drops what waits for a user, or for one thread of theirs; says how many that were."""
+    def purge(self, address: Address) -> int:
+        """Drops what waits for a conversation and what is known of it; says how many that were.
+
+        The ids of its messages stay known, so that none of them is taken again.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -71,6 +71,15 @@ class MemoryOutbox(Outbox):
         return place
 
     @override
+    def keep(self, address: Address, place: Place) -> None:
+        pass
+
+    @override
+    def holds(self, address: Address, waiting: Waiting) -> bool:
+        with self._lock:
+            return any(one.seq == waiting.seq for one in self._queues.get(address, ()))
+
+    @override
     def next(self, address: Address) -> Waiting | None:
         with self._lock:
             queue = self._queues.get(address)
@@ -102,25 +111,20 @@ class MemoryOutbox(Outbox):
             return list(self._queues.get(address, ()))
 
     @override
-    def addresses(self) -> list[Address]:
+    def addresses(self, *, user_id: str | None = None) -> list[Address]:
         with self._lock:
-            return list(self._queues)
+            if user_id is None:
+                return list(self._queues)
+            return [one for one in {**self._queues, **self._ids} if one.user_id == user_id]
 
     @override
     def count(self) -> int:
         return self._count
 
     @override
-    def purge(self, *, user_id: str, thread_id: str | None = None) -> int:
+    def purge(self, address: Address) -> int:
         with self._lock:
-            theirs = [
-                address
-                for address in {*self._queues, *self._ids}
-                if address.user_id == user_id and thread_id in {None, address.thread_id}
-            ]
-            dropped = sum(len(self._queues.pop(address, ())) for address in theirs)
-            for address in theirs:
-                self._ids.pop(address, None)
+            dropped = len(self._queues.pop(address, ()))
             self._count -= dropped
             return dropped
 
