@@ -9,6 +9,7 @@ import typer
 from recallrai_integrations import __version__
 
 from ._common import Group
+from .chat import chat_command
 from .importing import import_command
 from .serve import serve_command
 
@@ -16,6 +17,7 @@ __all__ = ["app"]
 
 app = typer.Typer(
     cls=Group,
+    rich_markup_mode="markdown",
     help="Long-term memory by RecallrAI, from the command line.",
     epilog="Exit codes: 0 fine; 1 the work was not complete (a file could not be read, an answer missed its "
     "memory, doctor found a problem, the service was down); 2 wrong use or set-up (bad input, unknown user, "
@@ -40,5 +42,6 @@ def _root(
     pass
 
 
+app.command("chat")(chat_command)
 app.command("import")(import_command)
 app.command("serve")(serve_command)
