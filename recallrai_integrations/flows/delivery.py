@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
-from recallrai_integrations import plan
 from recallrai_integrations.errors import (
     CredentialsError,
     NotFoundError,

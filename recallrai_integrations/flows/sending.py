@@ -55,25 +55,34 @@ def send(state: State, place: Place, waiting: Waiting, message: Message) -> Flow
                 return True
             if not (yield from still_wanted(state, waiting)):
                 return False
-        place.doubt = waiting
         try:
-            yield from AddMessage(state.user_id, place.session_id, message)
+            yield from _send_once(state, place, waiting, message)
         except ServiceUnavailableError as error:
-            if not error.may_have_taken_effect:
-                place.doubt = None
-                raise
             wait = error.retry_after or pause * random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries
-            if not remaining or time.monotonic() + wait - started > state.delivery.retry_budget:
+            too_late = time.monotonic() + wait - started > state.delivery.retry_budget
+            if not error.may_have_taken_effect or not remaining or too_late:
                 raise
             yield from Sleep(wait)
             pause *= 2
-        except (RequestRejectedError, NotFoundError):
-            place.doubt = None
-            raise
         else:
-            place.note(message)
             return True
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _send_once(state: State, place: Place, waiting: Waiting, message: Message) -> Flow[None]:
+    """One try; afterwards the place says whether the message is stored, in doubt, or not there."""
+    assert place.session_id is not None
+    place.doubt = waiting
+    try:
+        yield from AddMessage(state.user_id, place.session_id, message)
+    except ServiceUnavailableError as error:
+        if not error.may_have_taken_effect:
+            place.doubt = None
+        raise
+    except (RequestRejectedError, NotFoundError):
+        place.doubt = None
+        raise
+    place.note(message)
 
 
 def still_wanted(state: State, waiting: Waiting) -> Flow[bool]:

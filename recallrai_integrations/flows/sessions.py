@@ -19,7 +19,6 @@ from recallrai_integrations.ops import (
     ReadMessages,
     UpdateSession,
 )
-
 from recallrai_integrations.outbox import Place, Waiting
 
 from .sending import landed, send

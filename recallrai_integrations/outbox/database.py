@@ -1,0 +1,174 @@
+"""Opening an outbox file: what it must be, and what is said when it is not."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Final
+
+from recallrai_integrations.errors import OutboxError
+
+__all__ = ["connect", "reported"]
+
+_APPLICATION_ID: Final = 0x52_41_49_4F  # "RAIO"
+_VERSION: Final = 1
+_BUSY_SECONDS = 30.0
+_SCHEMA = """
+CREATE TABLE conversations (
+    pk INTEGER PRIMARY KEY,
+    project TEXT NOT NULL,              -- which service and project it is for
+    user_id TEXT NOT NULL,
+    thread_id TEXT,                     -- NULL: a conversation by itself
+    key TEXT NOT NULL,
+    metadata TEXT NOT NULL,             -- JSON
+    auto_process_after_seconds INTEGER NOT NULL,
+    used_at REAL NOT NULL,              -- seconds since the epoch
+    place TEXT,                         -- JSON; NULL before the first delivery
+    owner TEXT, machine TEXT, pid INTEGER, started REAL, lease_until REAL  -- the claim; NULL: free
+);
+CREATE UNIQUE INDEX conversations_by_key ON conversations (project, user_id, key, thread_id IS NULL);
+CREATE TABLE entries (                  -- what waits
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation INTEGER NOT NULL REFERENCES conversations (pk) ON DELETE CASCADE,
+    role TEXT, content TEXT, id TEXT,   -- all NULL: the wish to process
+    said_at TEXT,                       -- as the application gave it
+    recorded_at TEXT NOT NULL
+);
+CREATE INDEX entries_by_conversation ON entries (conversation, seq);
+CREATE TABLE rejected (                 -- what the service will never take
+    seq INTEGER PRIMARY KEY,
+    conversation INTEGER NOT NULL REFERENCES conversations (pk) ON DELETE CASCADE,
+    role TEXT, content TEXT, id TEXT, said_at TEXT, recorded_at TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    rejected_at TEXT NOT NULL
+);
+CREATE TABLE ids (                      -- of all messages taken, so that none is taken twice
+    conversation INTEGER NOT NULL REFERENCES conversations (pk) ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (conversation, id)
+) WITHOUT ROWID;
+"""
+
+
+def connect(path: str | PathLike[str], *, create: bool = True) -> sqlite3.Connection:
+    """Opens an outbox file for use from any thread, one at a time; transactions are the caller's.
+
+    Args:
+        path: the file; its folder must exist.
+        create: make the file when there is none.
+
+    Raises:
+        OutboxError: it is missing, not ours, corrupt, newer, not writable; it was left as it was.
+    """
+    file = Path(fspath(path)).absolute()
+    with reported(file):
+        if file.is_dir():
+            raise OutboxError(f"The outbox {file} is a folder; name a file in it.")
+        if not file.parent.is_dir():
+            raise OutboxError(f"The outbox {file} cannot be made: create the folder {file.parent} first.")
+        if not create and not file.exists():
+            raise OutboxError(f"There is no outbox at {file}.")
+        db = sqlite3.connect(
+            f"{file.as_uri()}?mode={'rwc' if create else 'rw'}",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            _prepare(db, file)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+def _prepare(db: sqlite3.Connection, file: Path) -> None:
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA secure_delete = ON")  # what is forgotten leaves no trace in free pages
+    if not _is_empty(db):
+        _check(db, file)
+        _check_writable(db)
+        db.execute("PRAGMA synchronous = FULL")
+        return
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("BEGIN EXCLUSIVE")
+    try:
+        if _is_empty(db):  # nobody else was quicker
+            for statement in _SCHEMA.split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+    _check(db, file)
+
+
+def _is_empty(db: sqlite3.Connection) -> bool:
+    return not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+
+
+def _check(db: sqlite3.Connection, file: Path) -> None:
+    if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
+        raise OutboxError(f"{file} is a database of something else; name another file for the outbox.")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version != _VERSION:
+        raise OutboxError(
+            f"The outbox {file} has format {version}; this release reads format {_VERSION}. Use the release "
+            "that wrote it (recallrai-integrations outbox flush), or name another file."
+        )
+    problems = [row[0] for row in db.execute("PRAGMA quick_check(1)")]
+    if problems != ["ok"]:
+        raise OutboxError(_corrupt(file))
+
+
+def _check_writable(db: sqlite3.Connection) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        db.execute("UPDATE conversations SET used_at = used_at WHERE 0")
+    finally:
+        with suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+
+
+@contextmanager
+def reported(file: Path) -> Generator[None]:
+    """Errors of SQLite and of the file system as `OutboxError`, each with its remedy."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OutboxError(_explained(file, error)) from error
+    except OSError as error:
+        raise OutboxError(f"The outbox {file} cannot be used: {error.strerror or error}.") from error
+
+
+def _explained(file: Path, error: sqlite3.Error) -> str:
+    said = str(error)
+    if "not a database" in said or "malformed" in said or "encrypted" in said:
+        return _corrupt(file)
+    if "readonly" in said:
+        return f"The outbox {file} is read-only; make the file and its folder writable, or name another."
+    if "full" in said or "disk I/O" in said:
+        return (
+            f"The outbox {file} cannot grow ({said}); make room on its disk. What was in it is still there."
+        )
+    if "locked" in said or "busy" in said:
+        return f"The outbox {file} is locked by another program for more than {_BUSY_SECONDS:.0f} seconds."
+    if "unable to open" in said:
+        return f"The outbox {file} cannot be opened; see that you may read and write it and its folder."
+    return f"The outbox {file} cannot be used: {said}."
+
+
+def _corrupt(file: Path) -> str:
+    return (
+        f"The outbox {file} is damaged or no SQLite file. It was left as it is: move it away to go on with a "
+        f'new one, and get out what can be saved with: sqlite3 "{file}" .recover'
+    )

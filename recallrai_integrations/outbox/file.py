@@ -1,0 +1,248 @@
+"""An outbox in a SQLite file: what waits outlives the process, and several processes may share it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
+
+from recallrai_integrations.errors import OutboxError, OutboxFullError
+from recallrai_integrations.messages import Message
+
+from . import database, rows
+from .base import Address, Outbox, Place, Waiting
+from .codec import place_from_json, place_to_json
+from .owners import LEASE_SECONDS, Owner, is_alive, new_owner
+
+__all__ = ["FileOutbox"]
+
+_IDLE_SECONDS = 30 * 24 * 3600.0
+
+
+class FileOutbox(Outbox):
+    """Keeps what waits in a SQLite file (write-ahead log, synced to disk before a call returns).
+
+    Threads and processes of one machine may share the file; it must not lie on a network file system. The
+    file holds message texts, session metadata and ids, and no credentials. A conversation in which nothing
+    waits is forgotten by the file, with the ids of its messages, 30 days after its last use.
+
+    Args:
+        path: the file; made when there is none.
+        project: which service and project the messages are for; others in the same file are not touched.
+        limit: most messages that may wait for this project.
+
+    Raises:
+        OutboxError: the file cannot be used; the message says why and what to do.
+    """
+
+    blocking = True
+
+    def __init__(self, path: str | PathLike[str], *, project: str, limit: int) -> None:
+        self._file = Path(fspath(path)).absolute()
+        self._project = project
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._closed = False
+        self._open()
+        with self._write() as db:
+            db.execute(
+                "DELETE FROM conversations WHERE project = ? AND used_at < ? AND owner IS NULL"
+                " AND NOT EXISTS (SELECT 1 FROM entries WHERE conversation = pk)"
+                " AND NOT EXISTS (SELECT 1 FROM rejected WHERE conversation = pk)",
+                (project, time.time() - _IDLE_SECONDS),
+            )
+
+    @override
+    def put(self, address: Address, messages: Sequence[Message | None]) -> list[Waiting]:
+        now = datetime.now(timezone.utc)
+        with self._write() as db:
+            pk = rows.find_or_add(db, self._project, address)
+            fresh = [one for one in messages if one is None or one.id is None or rows.add_id(db, pk, one.id)]
+            waiting = rows.count(db, self._project)
+            if waiting + len(fresh) > self._limit:
+                raise OutboxFullError(
+                    f"{waiting} messages wait for RecallrAI already in {self._file} "
+                    f"(outbox_limit={self._limit}); the new ones were not taken."
+                )
+            return [rows.insert(db, pk, one, now) for one in fresh]
+
+    @override
+    def claim(self, address: Address, place: Place) -> Place | None:
+        with self._write() as db:
+            row = rows.find(db, self._project, address)
+            if row is None:
+                return place
+            taken_over = False
+            if row["owner"] is not None and row["owner"] != self._owner.token:
+                holder = Owner(row["owner"], row["machine"], row["pid"], row["started"])
+                if is_alive(holder, lease_until=row["lease_until"]):
+                    return None
+                taken_over = True
+            me = self._owner
+            db.execute(
+                "UPDATE conversations SET owner = ?, machine = ?, pid = ?, started = ?, lease_until = ?"
+                " WHERE pk = ?",
+                (me.token, me.machine, me.pid, me.started, time.time() + LEASE_SECONDS, row["pk"]),
+            )
+            left = place if row["place"] is None else place_from_json(row["place"])
+            if taken_over:
+                head = rows.head(db, row["pk"])
+                left.doubt = head if head is not None and head.message is not None else None
+            return left
+
+    @override
+    def keep(self, address: Address, place: Place) -> None:
+        with self._write() as db:
+            row = rows.find(db, self._project, address)
+            if row is not None and row["owner"] in {None, self._owner.token}:
+                db.execute(
+                    "UPDATE conversations SET place = ? WHERE pk = ?", (place_to_json(place), row["pk"])
+                )
+
+    @override
+    def holds(self, address: Address, waiting: Waiting) -> bool:
+        with self._read() as db:
+            return db.execute("SELECT 1 FROM entries WHERE seq = ?", (waiting.seq,)).fetchone() is not None
+
+    @override
+    def next(self, address: Address) -> Waiting | None:
+        with self._read() as db:
+            row = self._mine(db, address)
+            return None if row is None else rows.head(db, row["pk"])
+
+    @override
+    def done(self, address: Address, waiting: Waiting, place: Place) -> None:
+        with self._write() as db:
+            db.execute("DELETE FROM entries WHERE seq = ?", (waiting.seq,))
+            if (row := self._mine(db, address)) is not None:
+                db.execute(
+                    "UPDATE conversations SET place = ?, lease_until = ? WHERE pk = ?",
+                    (place_to_json(place), time.time() + LEASE_SECONDS, row["pk"]),
+                )
+
+    @override
+    def reject(self, address: Address, waiting: Waiting, reason: str) -> None:
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO rejected SELECT seq, conversation, role, content, id, said_at, recorded_at, ?, ?"
+                " FROM entries WHERE seq = ?",
+                (reason, datetime.now(timezone.utc).isoformat(), waiting.seq),
+            )
+            db.execute("DELETE FROM entries WHERE seq = ?", (waiting.seq,))
+
+    @override
+    def withdraw(self, address: Address, taken: Iterable[Waiting]) -> None:
+        with self._write() as db:
+            for one in taken:
+                db.execute(
+                    "DELETE FROM ids WHERE (conversation, id) IN"
+                    " (SELECT conversation, id FROM entries WHERE seq = ?)",
+                    (one.seq,),
+                )
+                db.execute("DELETE FROM entries WHERE seq = ?", (one.seq,))
+
+    @override
+    def release(self, address: Address, place: Place) -> None:
+        with self._write() as db:
+            if (row := self._mine(db, address)) is not None:
+                db.execute(
+                    "UPDATE conversations SET place = ?, owner = NULL, machine = NULL, pid = NULL,"
+                    " started = NULL, lease_until = NULL WHERE pk = ?",
+                    (place_to_json(place), row["pk"]),
+                )
+
+    @override
+    def waiting(self, address: Address) -> list[Waiting]:
+        with self._read() as db:
+            row = rows.find(db, self._project, address)
+            if row is None:
+                return []
+            found = db.execute("SELECT * FROM entries WHERE conversation = ? ORDER BY seq", (row["pk"],))
+            return [rows.waiting_of(row) for row in found]
+
+    @override
+    def addresses(self, *, user_id: str | None = None) -> list[Address]:
+        with self._read() as db:
+            if user_id is None:
+                found = db.execute(
+                    "SELECT conversations.*, min(seq) AS oldest FROM conversations"
+                    " JOIN entries ON conversation = pk WHERE project = ? GROUP BY pk ORDER BY oldest",
+                    (self._project,),
+                )
+            else:
+                found = db.execute(
+                    "SELECT * FROM conversations WHERE project = ? AND user_id = ?", (self._project, user_id)
+                )
+            return [rows.address_of(row) for row in found]
+
+    @override
+    def count(self) -> int:
+        with self._read() as db:
+            return rows.count(db, self._project)
+
+    @override
+    def purge(self, address: Address) -> int:
+        with self._write() as db:
+            row = rows.find(db, self._project, address)
+            if row is None:
+                return 0
+            dropped = db.execute("DELETE FROM entries WHERE conversation = ?", (row["pk"],)).rowcount
+            db.execute("DELETE FROM rejected WHERE conversation = ?", (row["pk"],))
+            db.execute("UPDATE conversations SET place = NULL, metadata = '{}' WHERE pk = ?", (row["pk"],))
+        with self._read() as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the texts are gone from the log too
+        return dropped
+
+    @override
+    def close(self) -> None:
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                if self._owner.pid == os.getpid():
+                    self._db.close()
+
+    @override
+    def __repr__(self) -> str:
+        return f"FileOutbox({str(self._file)!r})"
+
+    # --- the file
+
+    def _open(self) -> None:
+        self._db = database.connect(self._file)
+        self._db.row_factory = sqlite3.Row
+        self._owner = new_owner()
+
+    @contextmanager
+    def _read(self) -> Generator[sqlite3.Connection]:
+        with self._lock, database.reported(self._file):
+            if self._closed:
+                raise OutboxError(f"The outbox {self._file} is closed.")
+            if self._owner.pid != os.getpid():
+                self._open()  # forked: a connection of SQLite must not be used by the child
+            yield self._db
+
+    @contextmanager
+    def _write(self) -> Generator[sqlite3.Connection]:
+        with self._read() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    db.execute("ROLLBACK")
+                raise
+
+    def _mine(self, db: sqlite3.Connection, address: Address) -> Any:
+        """The conversation's row while its claim is ours, else None."""
+        row = rows.find(db, self._project, address)
+        return row if row is not None and row["owner"] == self._owner.token else None

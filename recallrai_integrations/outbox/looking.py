@@ -1,0 +1,93 @@
+"""Looking into an outbox file without using it, for the command line and for rescuing messages."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+from . import database
+
+__all__ = ["ConversationStatus", "export", "status"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationStatus:
+    """What waits for one conversation.
+
+    Args:
+        project: base URL and project id it is for.
+        user_id: the application's id of the user.
+        thread_id: the application's id of the thread, or None.
+        waiting: messages, and wishes to process, that wait.
+        oldest: when the oldest of them was recorded, timezone-aware; None when none waits.
+        rejected: messages that the service refused for good.
+    """
+
+    project: str
+    user_id: str
+    thread_id: str | None
+    waiting: int
+    oldest: datetime | None
+    rejected: int
+
+
+def status(path: str | PathLike[str]) -> list[ConversationStatus]:
+    """The conversations of an outbox file for which something waits or was rejected, longest waiting first.
+
+    Raises:
+        OutboxError: there is no such file, or it is not an outbox.
+    """
+    with closing(_open(path)) as db, database.reported(Path(fspath(path))):
+        rows = db.execute(
+            "SELECT project, user_id, thread_id,"
+            " (SELECT count(*) FROM entries WHERE conversation = pk) AS waiting,"
+            " (SELECT min(recorded_at) FROM entries WHERE conversation = pk) AS oldest,"
+            " (SELECT count(*) FROM rejected WHERE conversation = pk) AS rejected"
+            " FROM conversations WHERE waiting OR rejected ORDER BY oldest IS NULL, oldest"
+        ).fetchall()
+    return [
+        ConversationStatus(
+            row["project"],
+            row["user_id"],
+            row["thread_id"],
+            row["waiting"],
+            None if row["oldest"] is None else datetime.fromisoformat(row["oldest"]),
+            row["rejected"],
+        )
+        for row in rows
+    ]
+
+
+def export(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
+    """All that waits or was rejected, as JSON-able dicts, conversation by conversation in order.
+
+    Yields:
+        `project`, `user_id`, `thread_id`, `metadata` (JSON text), `kind` (`"message"` or `"process"`),
+        `role`, `content`, `id`, `said_at` (as the application gave it, or None), `recorded_at`, `rejected`
+        (the reason, or None).
+
+    Raises:
+        OutboxError: there is no such file, or it is not an outbox.
+    """
+    with closing(_open(path)) as db, database.reported(Path(fspath(path))):
+        for row in db.execute(
+            "SELECT project, user_id, thread_id, metadata, role, content, id, said_at, recorded_at, reason"
+            " FROM (SELECT seq, conversation, role, content, id, said_at, recorded_at, NULL AS reason"
+            " FROM entries UNION ALL SELECT seq, conversation, role, content, id, said_at, recorded_at,"
+            " reason FROM rejected) JOIN conversations ON pk = conversation ORDER BY pk, seq"
+        ):
+            kind = "process" if row["role"] is None else "message"
+            values = {key: row[key] for key in row.keys() if key != "reason"}  # noqa: SIM118 - a sqlite3.Row
+            yield {"kind": kind, **values, "rejected": row["reason"]}
+
+
+def _open(path: str | PathLike[str]) -> sqlite3.Connection:
+    db = database.connect(path, create=False)
+    db.row_factory = sqlite3.Row
+    return db

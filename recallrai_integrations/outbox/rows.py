@@ -1,0 +1,112 @@
+"""Rows of an outbox file, read and written within a transaction of the caller."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from datetime import datetime
+from typing import Any, Final
+
+from recallrai_integrations.messages import Message
+
+from .base import Address, Waiting
+from .codec import time_from_text, time_to_text
+
+__all__ = ["add_id", "address_of", "count", "find", "find_or_add", "head", "insert", "waiting_of"]
+
+IDS_PER_CONVERSATION: Final = 10_000
+
+
+def find(db: sqlite3.Connection, project: str, address: Address) -> Any:
+    """The conversation's row, or None."""
+    return db.execute(
+        "SELECT * FROM conversations"
+        " WHERE project = ? AND user_id = ? AND key = ? AND (thread_id IS NULL) = ?",
+        (project, address.user_id, address.key, address.thread_id is None),
+    ).fetchone()
+
+
+def find_or_add(db: sqlite3.Connection, project: str, address: Address) -> int:
+    """The conversation's primary key; its metadata are those of `address` then."""
+    metadata = json.dumps(dict(address.metadata))
+    row = find(db, project, address)
+    if row is not None:
+        db.execute(
+            "UPDATE conversations SET metadata = ?, auto_process_after_seconds = ?, used_at = ? WHERE pk = ?",
+            (metadata, address.auto_process_after_seconds, time.time(), row["pk"]),
+        )
+        return int(row["pk"])
+    added = db.execute(
+        "INSERT INTO conversations (project, user_id, thread_id, key, metadata, auto_process_after_seconds,"
+        " used_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            project,
+            address.user_id,
+            address.thread_id,
+            address.key,
+            metadata,
+            address.auto_process_after_seconds,
+            time.time(),
+        ),
+    )
+    return int(added.lastrowid or 0)
+
+
+def address_of(row: Any) -> Address:
+    """The address of a conversation's row."""
+    return Address(
+        row["key"],
+        row["user_id"],
+        row["thread_id"],
+        json.loads(row["metadata"]),
+        row["auto_process_after_seconds"],
+    )
+
+
+def add_id(db: sqlite3.Connection, pk: int, message_id: str) -> bool:
+    """Notes that a conversation has had a message; False when it was known. The oldest ids are dropped."""
+    number = db.execute(
+        "SELECT coalesce(max(number), 0) + 1 FROM ids WHERE conversation = ?", (pk,)
+    ).fetchone()[0]
+    added = db.execute("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", (pk, message_id, number)).rowcount
+    if added:
+        db.execute(
+            "DELETE FROM ids WHERE conversation = ? AND number <= ?", (pk, number - IDS_PER_CONVERSATION)
+        )
+    return bool(added)
+
+
+def insert(db: sqlite3.Connection, pk: int, message: Message | None, now: datetime) -> Waiting:
+    """Puts a message, or the wish to process, at the end of a conversation's queue."""
+    said: tuple[str | None, ...] = (None, None, None, None)
+    if message is not None:
+        said = (message.role, message.content, message.id, time_to_text(message.created_at))
+    added = db.execute(
+        "INSERT INTO entries (conversation, role, content, id, said_at, recorded_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
+        (pk, *said, now.isoformat()),
+    )
+    return Waiting(int(added.lastrowid or 0), message, now)
+
+
+def head(db: sqlite3.Connection, pk: int) -> Waiting | None:
+    """The entry of a conversation that is delivered next."""
+    row = db.execute("SELECT * FROM entries WHERE conversation = ? ORDER BY seq LIMIT 1", (pk,)).fetchone()
+    return None if row is None else waiting_of(row)
+
+
+def waiting_of(row: Any) -> Waiting:
+    """The value of an entry's row."""
+    message = None
+    if row["role"] is not None:
+        message = Message(row["role"], row["content"], row["id"], time_from_text(row["said_at"]))
+    return Waiting(row["seq"], message, datetime.fromisoformat(row["recorded_at"]))
+
+
+def count(db: sqlite3.Connection, project: str) -> int:
+    """How many entries wait for a project."""
+    found = db.execute(
+        "SELECT count(*) FROM entries JOIN conversations ON pk = conversation WHERE project = ?", (project,)
+    )
+    return int(found.fetchone()[0])
