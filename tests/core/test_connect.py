@@ -78,7 +78,7 @@ async def test_credentials_come_from_the_environment(
     monkeypatch.setenv("RECALLRAI_BASE_URL", server.base_url + "/")
     connection = ConnectionSource().get()
     await call(connection.conversation("ada").record, ("user", "hi"))
-    assert len(server.requests) == 3
+    assert len(server.requests) == 4
     await call(connection.close)
 
 
