@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import time
 import uuid
@@ -73,7 +74,7 @@ def processed() -> Callable[[Any], Awaitable[Any]]:
         end = time.monotonic() + 20
         while session.status.value in ("pending", "processing"):
             assert time.monotonic() < end, f"still {session.status}"
-            time.sleep(0.01)
+            await asyncio.sleep(0.01)
             await _do(session.refresh())
         return session
 
