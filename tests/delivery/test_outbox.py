@@ -1,0 +1,474 @@
+"""What waits: the same contract in memory and in a file, and what only a file can do."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+from recallrai_integrations import Message
+from recallrai_integrations.errors import OutboxError, OutboxFullError
+from recallrai_integrations.outbox import Address, MemoryOutbox, Outbox, Place, export, owners, rows, status
+from recallrai_integrations.outbox.file import FileOutbox
+
+ADA = Address("t1", "ada", "t1", {"topic": "food"}, 900)
+BOB = Address("t1", "bob", "t1")
+NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+Make = Callable[..., Outbox]
+
+
+def users(*texts: str) -> list[Message]:
+    return [Message("user", text) for text in texts]
+
+
+def contents(outbox: Outbox, address: Address) -> list[str | None]:
+    return [one.message and one.message.content for one in outbox.waiting(address)]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.db"
+
+
+@pytest.fixture(params=["memory", "file"])
+def outbox(request: pytest.FixtureRequest, file: Path) -> Iterator[Outbox]:
+    made: Outbox = (
+        MemoryOutbox(limit=5) if request.param == "memory" else FileOutbox(file, project="p", limit=5)
+    )
+    yield made
+    made.close()
+
+
+def deliver_all(outbox: Outbox, address: Address, place: Place) -> list[str]:
+    """Takes everything out, as a delivery does."""
+    claimed = outbox.claim(address, place)
+    assert claimed is not None
+    sent = []
+    while (waiting := outbox.next(address)) is not None:
+        assert outbox.holds(address, waiting)
+        if waiting.message is not None:
+            sent.append(waiting.message.content)
+            claimed.note(waiting.message)
+        outbox.done(address, waiting, claimed)
+        assert not outbox.holds(address, waiting)
+    outbox.release(address, claimed)
+    return sent
+
+
+def test_what_was_put_comes_out_in_order_and_once(outbox: Outbox) -> None:
+    outbox.put(ADA, users("a", "b"))
+    outbox.put(BOB, users("x"))
+    outbox.put(ADA, [None, *users("c")])
+    assert contents(outbox, ADA) == ["a", "b", None, "c"]
+    assert outbox.count() == 5
+    assert outbox.addresses() == [ADA, BOB]
+    assert deliver_all(outbox, ADA, Place()) == ["a", "b", "c"]
+    assert outbox.addresses() == [BOB]
+    assert outbox.count() == 1
+
+
+def test_the_same_id_is_taken_once_also_after_it_was_delivered_and_the_same_text_always(
+    outbox: Outbox,
+) -> None:
+    hi = Message("user", "hi", id="m1")
+    assert len(outbox.put(ADA, [hi, hi, *users("ok", "ok")])) == 3
+    deliver_all(outbox, ADA, Place())
+    assert outbox.put(ADA, [hi]) == []
+    assert len(outbox.put(BOB, [hi])) == 1
+
+
+def test_what_is_withdrawn_may_be_put_again(outbox: Outbox) -> None:
+    hi = Message("user", "hi", id="m1")
+    outbox.put(ADA, users("before"))
+    outbox.withdraw(ADA, outbox.put(ADA, [hi]))
+    assert contents(outbox, ADA) == ["before"]
+    assert len(outbox.put(ADA, [hi])) == 1
+
+
+def test_past_the_limit_nothing_of_a_batch_is_taken(outbox: Outbox) -> None:
+    outbox.put(ADA, users("a", "b", "c"))
+    with pytest.raises(OutboxFullError, match="outbox_limit=5"):
+        outbox.put(BOB, [Message("user", "x", id="x"), *users("y", "z")])
+    assert outbox.count() == 3
+    assert len(outbox.put(BOB, [Message("user", "x", id="x")])) == 1
+
+
+def test_what_was_rejected_is_out_of_the_way(outbox: Outbox) -> None:
+    outbox.put(ADA, users("a", "b"))
+    outbox.claim(ADA, Place())
+    bad = outbox.next(ADA)
+    assert bad is not None
+    outbox.reject(ADA, bad, "HTTP 422")
+    assert contents(outbox, ADA) == ["b"]
+
+
+def test_a_purge_drops_what_waits_and_no_id_is_taken_again(outbox: Outbox) -> None:
+    outbox.put(ADA, [Message("user", "a", id="a"), *users("b")])
+    outbox.put(BOB, users("x"))
+    assert [one.user_id for one in outbox.addresses(user_id="ada")] == ["ada"]
+    assert outbox.purge(ADA) == 2
+    assert outbox.waiting(ADA) == []
+    assert outbox.put(ADA, [Message("user", "a", id="a")]) == []
+    assert contents(outbox, BOB) == ["x"]
+
+
+# --- the file
+
+
+def make(file: Path, **options: object) -> FileOutbox:
+    return FileOutbox(file, **{"project": "p", "limit": 100, **options})  # type: ignore[arg-type]
+
+
+def test_a_file_keeps_texts_times_ids_and_places_for_the_next_process(file: Path) -> None:
+    first = make(file)
+    first.put(ADA, [Message("assistant", "grüß dich \x00 😀", id="m1", created_at=NOON), *users("b"), None])
+    place = first.claim(ADA, Place())
+    assert place is not None
+    place.enter("s1", stored=0, now=NOON, unsettled=True)
+    place.target = Place(session_id="s0", stored=7)
+    waiting = first.next(ADA)
+    assert waiting is not None
+    assert waiting.message is not None
+    place.note(waiting.message)
+    first.done(ADA, waiting, place)
+    place.doubt = first.next(ADA)
+    first.release(ADA, place)
+    recorded = first.waiting(ADA)
+    first.close()
+    second = make(file)
+    assert second.waiting(ADA) == recorded
+    (address,) = second.addresses()
+    assert (address, address.metadata, address.auto_process_after_seconds) == (ADA, {"topic": "food"}, 900)
+    assert second.claim(ADA, Place()) == place
+    assert waiting.message == Message("assistant", "grüß dich \x00 😀", id="m1", created_at=NOON)
+    assert second.put(ADA, [waiting.message]) == []
+    second.close()
+
+
+def test_projects_in_one_file_never_mix(file: Path) -> None:
+    one, two = make(file, project="one"), make(file, project="two", limit=1)
+    one.put(ADA, users("for one", "more"))
+    two.put(ADA, users("for two"))
+    assert (contents(one, ADA), contents(two, ADA)) == (["for one", "more"], ["for two"])
+    assert (one.count(), two.count()) == (2, 1)
+    one.purge(ADA)
+    assert contents(two, ADA) == ["for two"]
+    one.close()
+    two.close()
+
+
+def test_a_conversation_by_itself_and_a_thread_of_the_same_key_are_two(file: Path) -> None:
+    outbox = make(file)
+    outbox.put(ADA, users("thread"))
+    outbox.put(Address("t1", "ada", None), users("alone"))
+    assert contents(outbox, ADA) == ["thread"]
+    outbox.close()
+
+
+def test_one_at_a_time_delivers_a_conversation_and_other_conversations_are_free(file: Path) -> None:
+    first, second = make(file), make(file)
+    first.put(ADA, users("a"))
+    first.put(BOB, users("x"))
+    assert first.claim(ADA, Place()) is not None
+    assert second.claim(ADA, Place()) is None
+    assert second.next(ADA) is None
+    assert second.claim(BOB, Place()) is not None
+    left = Place(session_id="s1", stored=4)
+    first.release(ADA, left)
+    assert second.claim(ADA, Place(session_id="stale")) == left
+    first.close()
+    second.close()
+
+
+def test_where_a_conversation_stands_is_kept_before_its_first_message_and_not_by_those_without_the_claim(
+    file: Path,
+) -> None:
+    first, second = make(file), make(file)
+    first.put(ADA, users("a"))
+    first.claim(ADA, Place())
+    first.keep(ADA, Place(session_id="s1", stored=0))
+    second.keep(ADA, Place(session_id="other"))
+    second.release(ADA, Place(session_id="other"))
+    assert second.claim(ADA, Place()) is None
+    first.release(ADA, Place(session_id="s1", stored=0))
+    taken = second.claim(ADA, Place())
+    assert taken is not None
+    assert (taken.session_id, taken.doubt) == ("s1", None)
+    first.close()
+    second.close()
+
+
+def in_another_process(file: Path, code: str, **run: object) -> subprocess.CompletedProcess[str]:
+    program = (
+        "import os, signal\nfrom pathlib import Path\nfrom tests.delivery.test_outbox import *\n"
+        + textwrap.dedent(code)
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program, str(file)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parents[2],
+        **run,  # type: ignore[call-overload]
+    )
+
+
+def test_the_claim_of_a_killed_process_is_free_at_once_and_its_next_message_is_in_doubt(file: Path) -> None:
+    died = in_another_process(
+        file,
+        """
+        outbox = make(Path(sys.argv[1]))
+        outbox.put(ADA, users("a", "b"))
+        place = outbox.claim(ADA, Place())
+        place.enter("s1", stored=0, now=NOON)
+        outbox.done(ADA, outbox.next(ADA), place)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """,
+    )
+    assert died.returncode == -9, died.stderr
+    outbox = make(file)
+    place = outbox.claim(ADA, Place())
+    assert place is not None
+    assert place.session_id == "s1"
+    assert place.doubt is not None
+    assert place.doubt.message == Message("user", "b")
+    outbox.close()
+
+
+def test_a_claim_of_another_machine_ends_with_its_lease(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = make(file), make(file)
+    first.put(ADA, users("a"))
+    first._owner = owners.Owner("x", "another machine", 1, 0.0)
+    assert first.claim(ADA, Place()) is not None
+    assert second.claim(ADA, Place()) is None
+    later = time.time() + owners.LEASE_SECONDS + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert second.claim(ADA, Place()) is not None
+    assert first.next(ADA) is None, "the claim was lost"
+    first.close()
+    second.close()
+
+
+def test_many_threads_and_processes_put_and_deliver_at_once(file: Path) -> None:
+    code = """
+        outbox = make(Path(sys.argv[1]), limit=100_000)
+        lock = threading.Lock()  # as a conversation has one within its process
+        def deliver():
+            if (place := outbox.claim(ADA, Place())) is None:
+                return
+            while (waiting := outbox.next(ADA)):
+                print(waiting.message.content)
+                outbox.done(ADA, waiting, place)
+            outbox.release(ADA, place)
+        def work(number):
+            for turn in range(20):
+                outbox.put(ADA, [Message("user", f"{os.getpid()} {number} {turn}", id=f"{os.getpid()}-{number}-{turn}")])
+                with lock:
+                    deliver()
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(3)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        outbox.close()
+        """
+    outputs: list[subprocess.CompletedProcess[str]] = []
+    workers = [
+        threading.Thread(target=lambda: outputs.append(in_another_process(file, code))) for _ in range(3)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [one.stderr for one in outputs] == [""] * 3
+    outbox = make(file)
+    taken = [line for one in outputs for line in one.stdout.splitlines()] + [
+        str(one) for one in contents(outbox, ADA)
+    ]
+    assert len(taken) == len(set(taken)) == 3 * 3 * 20
+    outbox.close()
+
+
+def test_a_fork_uses_the_file_by_its_own_connection(file: Path) -> None:
+    forked = in_another_process(
+        file,
+        """
+        outbox = make(Path(sys.argv[1]))
+        outbox.put(ADA, users("parent"))
+        if (child := os.fork()) == 0:
+            outbox.put(ADA, users("child"))
+            assert outbox.claim(ADA, Place()) is not None
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        assert outbox.claim(ADA, Place()).doubt.message.content == "parent"
+        outbox.close()
+        """,
+    )
+    assert forked.returncode == 0, forked.stderr
+    outbox = make(file)
+    assert contents(outbox, ADA) == ["parent", "child"]
+    outbox.close()
+
+
+def test_old_conversations_in_which_nothing_waits_are_forgotten_with_their_ids(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = make(file)
+    outbox.put(BOB, users("waits"))
+    outbox.put(ADA, [Message("user", "a", id="a")])
+    deliver_all(outbox, ADA, Place())
+    outbox.close()
+    later = time.time() + 31 * 24 * 3600
+    monkeypatch.setattr(time, "time", lambda: later)
+    outbox = make(file)
+    assert outbox.addresses(user_id="ada") == []
+    assert contents(outbox, BOB) == ["waits"]
+    outbox.close()
+
+
+def test_only_so_many_ids_are_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "IDS_PER_CONVERSATION", 3)
+    outbox = make(file)
+    outbox.put(ADA, [Message("user", "x", id=str(n)) for n in range(5)])
+    again = outbox.put(ADA, [Message("user", "x", id=str(n)) for n in (4, 3, 2, 1)])
+    assert [one.message and one.message.id for one in again] == ["1"]
+    outbox.close()
+
+
+def test_a_purged_text_is_nowhere_in_the_file(file: Path) -> None:
+    outbox = make(file)
+    outbox.put(ADA, [Message("user", "my secret is a rose", id="m1")])
+    assert any(b"a rose" in path.read_bytes() for path in file.parent.iterdir())
+    place = outbox.claim(ADA, Place())
+    assert place is not None
+    place.doubt = outbox.next(ADA)
+    outbox.release(ADA, place)
+    outbox.purge(ADA)
+    assert not any(b"a rose" in path.read_bytes() for path in file.parent.iterdir())
+    outbox.close()
+
+
+def test_status_and_export_tell_what_waits_and_what_was_rejected(file: Path) -> None:
+    outbox = make(file)
+    outbox.put(ADA, [Message("user", "bad", id="m1", created_at=NOON), *users("good"), None])
+    outbox.put(BOB, users("x"))
+    outbox.claim(ADA, Place())
+    bad = outbox.next(ADA)
+    assert bad is not None
+    outbox.reject(ADA, bad, "HTTP 422")
+    outbox.claim(BOB, Place())
+    delivered = outbox.next(BOB)
+    assert delivered is not None
+    outbox.done(BOB, delivered, Place())
+    outbox.release(BOB, Place())
+    (ada,) = status(file)
+    assert (ada.project, ada.user_id, ada.thread_id, ada.waiting, ada.rejected) == ("p", "ada", "t1", 2, 1)
+    assert ada.oldest == outbox.waiting(ADA)[0].recorded_at
+    lines = list(export(file))
+    assert [(one["kind"], one["content"], one["rejected"]) for one in lines] == [
+        ("message", "bad", "HTTP 422"),
+        ("message", "good", None),
+        ("process", None, None),
+    ]
+    assert (lines[0]["id"], lines[0]["said_at"], lines[0]["user_id"]) == ("m1", NOON.isoformat(), "ada")
+    outbox.close()
+
+
+def damaged(file: Path) -> None:
+    outbox = make(file)
+    outbox.put(ADA, users(*(f"message {n} " + "x" * 500 for n in range(90))))
+    outbox.close()
+    whole = bytearray(file.read_bytes())
+    whole[4096 * 4 : 4096 * 12] = os.urandom(4096 * 8)
+    file.write_bytes(whole)
+
+
+def newer(file: Path) -> None:
+    make(file).close()
+    with sqlite3.connect(file) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+
+
+def foreign(file: Path) -> None:
+    with sqlite3.connect(file) as db:
+        db.execute("CREATE TABLE recipes (name TEXT)")
+    db.close()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            lambda file: file.write_text("this is no database, it is a letter " * 100),
+            "no SQLite file.*move it away",
+        ),
+        (damaged, "damaged.*recover"),
+        (newer, "format 99.*outbox flush"),
+        (foreign, "something else.*another file"),
+        (lambda file: file.mkdir(), "folder"),
+    ],
+)
+def test_an_unusable_file_is_named_with_a_remedy_and_left_as_it_was(
+    file: Path, spoil: Callable[[Path], object], said: str
+) -> None:
+    spoil(file)
+    before = file.read_bytes() if file.is_file() else b""
+    for use in (make, status, lambda path: next(export(path))):
+        with pytest.raises(OutboxError, match=said) as caught:
+            use(file)
+        assert str(file) in str(caught.value)
+    assert (file.read_bytes() if file.is_file() else b"") == before
+
+
+def test_a_missing_folder_and_a_missing_file_are_told(tmp_path: Path) -> None:
+    with pytest.raises(OutboxError, match="create the folder"):
+        make(tmp_path / "nowhere" / "outbox.db")
+    with pytest.raises(OutboxError, match="no outbox"):
+        status(tmp_path / "outbox.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_read_only_file_is_told(file: Path) -> None:
+    outbox = make(file)
+    outbox.put(ADA, users("a"))
+    outbox.close()
+    program = """
+        if os.getuid() == 0:
+            os.seteuid(65534)
+        try:
+            make(Path(sys.argv[1]))
+        except OutboxError as error:
+            print(error)
+        """
+    file.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
+    for folder in (file.parent, *file.parent.parents[:2]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    told = in_another_process(file, program)
+    file.chmod(0o644)
+    assert "read-only" in told.stdout, told
+    outbox = make(file)
+    assert contents(outbox, ADA) == ["a"]
+    outbox.close()
+
+
+def test_a_full_disk_is_told_and_what_was_in_the_file_is_still_there(file: Path) -> None:
+    outbox = make(file, limit=10**6)
+    outbox.put(ADA, users("before"))
+    outbox._db.execute(f"PRAGMA max_page_count = {outbox._db.execute('PRAGMA page_count').fetchone()[0] + 3}")
+    with pytest.raises(OutboxError, match="make room"):
+        outbox.put(ADA, users("x" * 100_000))
+    assert contents(outbox, ADA) == ["before"]
+    outbox._db.execute("PRAGMA max_page_count = 100000")
+    outbox.put(ADA, users("after"))
+    assert contents(outbox, ADA) == ["before", "after"]
+    outbox.close()
