@@ -10,7 +10,7 @@ from .browsing import get_memory, known_categories, list_memories, session_summa
 from .conflicts import get_conflict, list_conflicts, resolve_conflict
 from .deletion import delete_memory, delete_session, delete_user
 from .engine import Engine
-from .processing import process_session
+from .processing import Reading, process_session, read_session
 from .prompts import system_prompt
 from .recalling import recall, recall_steps
 from .schema import create_tables
@@ -34,6 +34,7 @@ __all__ = [
     "Message",
     "ModelError",
     "Page",
+    "Reading",
     "SessionView",
     "create_tables",
     "delete_memory",
@@ -45,6 +46,7 @@ __all__ = [
     "list_conflicts",
     "list_memories",
     "process_session",
+    "read_session",
     "recall",
     "recall_steps",
     "resolve_conflict",

@@ -21,6 +21,7 @@ from .schema import moment, stamp
 from .store import Draft
 from .text import one_line
 from .types import ConflictError, Json, Page
+from .vectors import Vector
 
 _OPEN: Final = ("PENDING", "IN_QUEUE", "RESOLVING")
 _BODIES: Final = (
@@ -57,6 +58,7 @@ def propose(
         "draft": {
             "categories": list(draft.categories), "first": draft.event.first.isoformat(),
             "last": draft.event.last.isoformat(), "position": draft.position,
+            "vector": draft.vector and [draft.vector.model, list(draft.vector.values)],
         },
     }  # fmt: skip
     db.execute(
@@ -207,7 +209,7 @@ def _draft(body: Json, session_id: str, created_at: datetime) -> Draft:
     return Draft(
         content=body["proposed_memory_content"], categories=kept["categories"],
         event=Span(date.fromisoformat(kept["first"]), date.fromisoformat(kept["last"])), session_id=session_id,
-        position=kept["position"], created_at=created_at,
+        position=kept["position"], created_at=created_at, vector=Vector(*kept["vector"]) if kept["vector"] else None,
     )  # fmt: skip
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime, timezone
 from typing import Final
 
 from .render import Talk
+from .schema import moment
 from .types import Message
 
 _ONGOING: Final = (
@@ -27,7 +27,15 @@ def ongoing(db: sqlite3.Connection, user_pk: int) -> list[Talk]:
         " ORDER BY created_at DESC, pk DESC LIMIT ?",
         (user_pk, *_ONGOING, _MOST_SESSIONS),
     ).fetchall()
-    return [Talk(when(created), _messages(db, pk)) for pk, created in sessions]
+    return [Talk(moment(created), _messages(db, pk)) for pk, created in sessions]
+
+
+def messages_of(db: sqlite3.Connection, user_pk: int, session_id: str) -> list[Message]:
+    """The latest messages of one session of the user, oldest first."""
+    row = db.execute(
+        "SELECT pk FROM sessions WHERE session_id = ? AND user_pk = ?", (session_id, user_pk)
+    ).fetchone()
+    return _messages(db, row[0]) if row else []
 
 
 def _messages(db: sqlite3.Connection, session_pk: int) -> list[Message]:
@@ -35,22 +43,13 @@ def _messages(db: sqlite3.Connection, session_pk: int) -> list[Message]:
         "SELECT role, content, created_at FROM messages WHERE session_pk = ? ORDER BY pk DESC LIMIT ?",
         (session_pk, _MOST_MESSAGES),
     ).fetchall()
-    return [Message(role, content, when(created)) for role, content, created in reversed(rows)]
+    return [Message(role, content, moment(created)) for role, content, created in reversed(rows)]
 
 
 def latest_messages(db: sqlite3.Connection, user_pk: int, limit: int) -> list[Message]:
     """The user's last messages over all sessions, oldest first."""
     rows = db.execute(
-        "SELECT m.role, m.content, m.created_at FROM messages m JOIN sessions s ON s.pk = m.session_pk"
-        " WHERE s.user_pk = ? ORDER BY m.pk DESC LIMIT ?",
+        "SELECT role, content, created_at FROM messages WHERE user_pk = ? ORDER BY pk DESC LIMIT ?",
         (user_pk, limit),
     ).fetchall()
-    return [Message(role, content, when(created)) for role, content, created in reversed(rows)]
-
-
-def when(value: str | float) -> datetime:
-    """A time of the HTTP side's tables: ISO 8601 text, or seconds since 1970."""
-    if isinstance(value, str):
-        found = datetime.fromisoformat(value.replace("Z", "+00:00"))
-        return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
-    return datetime.fromtimestamp(value, timezone.utc)
+    return [Message(role, content, moment(created)) for role, content, created in reversed(rows)]

@@ -81,6 +81,9 @@ def delete_user(db: sqlite3.Connection, user_pk: int) -> None:
 
 def _delete_versions(db: sqlite3.Connection, user_pk: int, chain: int, doomed: list[Memory]) -> None:
     db.executemany("DELETE FROM memories WHERE pk = ?", [(m.pk,) for m in doomed])
+    db.executemany(
+        "DELETE FROM vectors WHERE user_pk = ? AND memory_pk = ?", [(user_pk, m.pk) for m in doomed]
+    )
     if store.versions(db, chain):
         store.renew(db, user_pk, chain)
         return
@@ -89,5 +92,4 @@ def _delete_versions(db: sqlite3.Connection, user_pk: int, chain: int, doomed: l
     index.remove(db, user_pk, "memory", chain, stored)
     db.execute("DELETE FROM connections WHERE chain_pk = ? OR other_pk = ?", (chain, chain))
     db.execute("DELETE FROM restatements WHERE chain_pk = ?", (chain,))
-    db.execute("DELETE FROM vectors WHERE chain_pk = ?", (chain,))
     db.execute("DELETE FROM chains WHERE pk = ?", (chain,))

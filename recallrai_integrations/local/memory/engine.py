@@ -1,13 +1,144 @@
-"""The optional models."""
+"""The optional models: a chat model that extracts and analyses, and embeddings that find by meaning.
+
+`Engine()` has neither and is the default: everything works by rules. The models are LangChain's
+(`init_chat_model`, `init_embeddings`); they are imported only when one is named.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel
+from typing_extensions import override
+
+from recallrai_integrations.errors import ConfigurationError, MissingDependencyError
+
+from .types import ModelError
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+    from langchain_core.language_models import BaseChatModel
+
+Schema = TypeVar("Schema", bound=BaseModel)
+Loaded = TypeVar("Loaded")
 
 
-@dataclass(frozen=True, slots=True)
 class Engine:
-    """The model-free default."""
+    """The models that the memory uses.
 
-    model: str | None = None
-    embeddings: str | None = None
+    Args:
+        model: a chat model's name for `init_chat_model` ("openai:gpt-4o-mini"), a chat model, or None.
+        embeddings: a name for `init_embeddings` ("openai:text-embedding-3-small"), embeddings, or None.
+
+    Raises:
+        MissingDependencyError: a model is named and LangChain is not installed.
+        ConfigurationError: LangChain does not know the name, or the provider's package or key is missing.
+    """
+
+    def __init__(
+        self, model: str | BaseChatModel | None = None, embeddings: str | Embeddings | None = None
+    ) -> None:
+        self._chat: Any = _load("chat model", model, _chat_model) if isinstance(model, str) else model
+        self._embeddings: Any = (
+            _load("embeddings", embeddings, _embeddings) if isinstance(embeddings, str) else embeddings
+        )
+        self.embeddings_name = embeddings if isinstance(embeddings, str) else type(embeddings).__name__
+
+    @override
+    def __repr__(self) -> str:
+        # Never the models themselves: their repr may show a key.
+        return f"Engine(model={self.has_model}, embeddings={self.has_embeddings})"
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a chat model is set."""
+        return self._chat is not None
+
+    @property
+    def has_embeddings(self) -> bool:
+        """Whether embeddings are set."""
+        return self._embeddings is not None
+
+    def structured(self, schema: type[Schema], instructions: str, material: str) -> Schema:
+        """The chat model's answer as a `schema`.
+
+        Raises:
+            ModelError: the model failed, or its answer is not of this form.
+        """
+        messages = [("system", instructions), ("user", material)]
+        answer = _guarded(
+            "The chat model", lambda: self._chat.with_structured_output(schema).invoke(messages)
+        )
+        if not isinstance(answer, schema):
+            raise ModelError(f"The chat model answered without the structure {schema.__name__}.")
+        return answer
+
+    def written(self, instructions: str, material: str) -> str:
+        """The chat model's answer as text.
+
+        Raises:
+            ModelError: the model failed or wrote nothing.
+        """
+        answer = _guarded(
+            "The chat model", lambda: self._chat.invoke([("system", instructions), ("user", material)])
+        )
+        text = str(getattr(answer, "text", "") or "").strip()
+        if not text:
+            raise ModelError("The chat model answered without text.")
+        return text
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """One vector for each text.
+
+        Raises:
+            ModelError: the embeddings failed.
+        """
+        vectors: list[list[float]] = _guarded(
+            "The embeddings", lambda: self._embeddings.embed_documents(list(texts))
+        )
+        if len(vectors) != len(texts):
+            raise ModelError("The embeddings gave another number of vectors than there were texts.")
+        return vectors
+
+    def embed_query(self, text: str) -> list[float]:
+        """The vector of a question.
+
+        Raises:
+            ModelError: the embeddings failed.
+        """
+        vector: list[float] = _guarded("The embeddings", lambda: self._embeddings.embed_query(text))
+        return vector
+
+
+def _chat_model(name: str) -> Any:
+    from langchain.chat_models import init_chat_model  # noqa: PLC0415 - an extra, needed only with a model
+
+    return init_chat_model(name)
+
+
+def _embeddings(name: str) -> Any:
+    from langchain.embeddings import init_embeddings  # noqa: PLC0415 - an extra, needed only with embeddings
+
+    return init_embeddings(name)
+
+
+def _load(kind: str, name: str, load: Callable[[str], Loaded]) -> Loaded:
+    try:
+        return load(name)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".", maxsplit=1)[0] == "langchain":
+            raise MissingDependencyError.for_extra("langchain", "langchain") from error
+        raise ConfigurationError(f"The {kind} {name!r} cannot be loaded: {error}") from error
+    except Exception as error:
+        # Providers raise what they like for an unknown name or an absent key; only its kind is safe to show.
+        reason = str(error) if isinstance(error, (ImportError, ValueError)) else type(error).__name__
+        raise ConfigurationError(f"The {kind} {name!r} cannot be loaded: {reason}") from error
+
+
+def _guarded(what: str, call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:
+        # The provider's text may quote the conversation or a key.
+        raise ModelError(f"{what} failed ({type(error).__name__}).") from error

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from .lexicon import word_list
 from .person import third_person
 from .statements import is_change
 from .text import clean, one_line, split_speaker, words
@@ -73,7 +74,7 @@ _JOINED_VERB: Final = re.compile(
     r"^(I(?:'m)?(?: [^\s,]+){2,8}?) and ((?:work (?:as|at|for|in)|live in|study|play the|speak|drive an?|have an?)\s.+)$"
 )
 _WISH: Final = re.compile(r"\b(?:to|want|hope|plan|can|could|will|would|should|used|might|may|if|when)\b")
-_CHITCHAT: Final = frozenset(
+_CHITCHAT: Final = word_list(
     "hi hello hey hiya howdy greetings thanks thank thx ty you u ok okay k sure great cool nice awesome good perfect "
     "excellent wonderful fantastic amazing lovely brilliant super morning afternoon evening night day bye goodbye see "
     "later soon tomorrow yes no yeah yep nope yup lol haha hahaha please welcome wow oh ah hmm um cheers sorry got it "
@@ -81,7 +82,7 @@ _CHITCHAT: Final = frozenset(
     "makes sense understood try then too for your help helpful really appreciate have weekend one how are doing "
     "going whats up everything everyone guys well glad happy hear be take care talk im am and of course absolutely "
     "exactly true indeed interesting go ahead continue hola gracias bonjour merci ciao grazie danke hallo tschuss "
-    "buenos dias oi obrigado obrigada adios salut namaste".split()
+    "buenos dias oi obrigado obrigada adios salut namaste"
 )
 
 

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-STOPWORDS: Final = frozenset(
+
+def word_list(text: str) -> frozenset[str]:
+    """A list of words written as running text."""
+    return frozenset(text.split())
+
+
+STOPWORDS: Final = word_list(
     # English
     "a an the this that these those some any each every such what which who whom whose when where why how "
     "i you he she it we they me him her us them my your his its our their mine yours hers ours theirs "
@@ -28,16 +34,22 @@ STOPWORDS: Final = frozenset(
     "der das ein eine einen einem einer und ist ich du er sie wir ihr mein meine meinen dein sein auf mit zu von "
     "den dem nicht wie wo wer wann bin bist sind im am "
     "il lo gli uno e sono mio di da nel che chi quando o os as um uma eu meu minha em no na "
-    "het een ik jij hij zij wij mijn niet waar wie".split()
+    "het een ik jij hij zij wij mijn niet waar wie"
 )
 
-NUMBERS: Final = {
-    word: str(number)
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split()
-    )
-} | {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "once": "1", "twice": "2"}
+_NUMBERS: Final = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+)  # fmt: skip
+NUMBERS: Final = {word: str(number) for number, word in enumerate(_NUMBERS)} | {
+    "first": "1",
+    "second": "2",
+    "third": "3",
+    "fourth": "4",
+    "fifth": "5",
+    "once": "1",
+    "twice": "2",
+}
 
 _IRREGULAR_VERBS: Final = """
 arise arose arisen; awake awoke awoken; beat beaten; become became; begin began begun; bend bent; bind bound;
@@ -201,7 +213,7 @@ KINDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = tuple(
 )
 
 # Words that carry little of a question's meaning although they are not function words.
-WEAK: Final = frozenset(
+WEAK: Final = word_list(
     "like love go come make take give want need think feel look see use try new good great nice best old day time "
-    "year week month today lot way people many much often long usual current recent".split()
+    "year week month today lot way people many much often long usual current recent"
 )

@@ -1,24 +1,64 @@
-"""What happens to a session when it is processed."""
+"""What happens to a session when it is processed: read first, which may take a model's time, then remember."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Final
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Final, Literal
 
-from . import index, statements
-from .categories import categorise
-from .dates import event_span
+from pydantic import BaseModel, Field
+
+from . import extraction, index, prompts, statements, store, summaries
+from .categories import OTHER, categorise
+from .dates import Span, event_span
 from .engine import Engine
-from .extraction import facts
-from .reconciling import remember
-from .schema import stamp
+from .index import Facet
+from .reconciling import Verdict, remember
 from .store import Draft
-from .text import document_terms, one_line, split_speaker, terms
+from .text import clean, one_line, split_speaker, terms
 from .types import Message
+from .vectors import Vector
 
 _BACKDATED: Final = timedelta(days=1)  # a session that began longer before its first message was backdated
+_AROUND: Final = 400  # characters of a question that help to find its answer
+_KNOWN: Final = 30  # memories that a model is shown to compare with
+_COMPARED_TERMS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    draft: Draft
+    verdict: Verdict | None = None
+    question: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a session told, before it is compared with what is known and stored."""
+
+    told: Sequence[_Told]
+    summary: str
+
+
+class _ExtractedFact(BaseModel):
+    """One fact about the user."""
+
+    content: str = Field(min_length=1)
+    categories: list[str] = Field(default_factory=list)
+    event_date_start: date | None = None
+    event_date_end: date | None = None
+    relation: Literal["new", "restatement", "addition", "change", "contradiction"] = "new"
+    known: int | None = None
+    question: str = ""
+
+
+class _Extraction(BaseModel):
+    """Everything that a conversation told about the user."""
+
+    facts: list[_ExtractedFact]
+    summary: str = ""
 
 
 def process_session(
@@ -31,20 +71,85 @@ def process_session(
     conflicts_enabled: bool,
     engine: Engine,
     now: datetime,
+    reading: Reading | None = None,
 ) -> None:
     """Turn a session's messages into memories, connections, conflicts and a summary.
 
+    Args:
+        session_created_at: when it began. A session that began more than a day before or after its first message
+            counts as backdated: its memories carry its own time.
+        conflicts_enabled: whether contradictions become merge conflicts.
+        engine: the models, or none.
+        now: the time at which versions expire that are replaced.
+        reading: what `read_session` made of the same session, so that no model is waited for in a transaction;
+            None to read it here.
+
     Raises:
-        ModelError: a configured model failed; the caller rolls back and marks the session failed.
+        ModelError: a configured model failed; nothing was written.
     """
-    contents: list[str] = []
-    for position, fact in enumerate(facts(messages)):
-        told, created_at = _times(session_created_at, messages, fact.position)
+    if reading is None:
+        reading = read_session(
+            db,
+            user_pk=user_pk,
+            session_id=session_id,
+            session_created_at=session_created_at,
+            messages=messages,
+            engine=engine,
+        )
+    for told in reading.told:
+        remember(
+            db,
+            user_pk,
+            told.draft,
+            conflicts_enabled=conflicts_enabled,
+            now=now,
+            verdict=told.verdict,
+            question=told.question,
+        )
+    created_at = _times(session_created_at, messages, 0)[1] if messages else session_created_at
+    contents = [told.draft.content for told in reading.told]
+    summaries.put(db, user_pk, session_id, created_at, messages, contents, reading.summary)
+
+
+def read_session(
+    db: sqlite3.Connection,
+    *,
+    user_pk: int,
+    session_id: str,
+    session_created_at: datetime,
+    messages: Sequence[Message],
+    engine: Engine,
+) -> Reading:
+    """What a session tells. Only reads, so it may run on a reader's connection while a model takes its time.
+
+    Raises:
+        ModelError: a configured model failed or answered with something unusable.
+    """
+    if engine.has_model and any(message.role == "user" for message in messages):
+        reading = _by_model(db, user_pk, session_id, session_created_at, messages, engine)
+    else:
+        reading = Reading(_by_rules(session_id, session_created_at, messages), "")
+    if not engine.has_embeddings or not reading.told:
+        return reading
+    vectors = engine.embed([told.draft.content for told in reading.told])
+    return replace(
+        reading,
+        told=[
+            replace(told, draft=replace(told.draft, vector=Vector(engine.embeddings_name, vector)))
+            for told, vector in zip(reading.told, vectors, strict=True)
+        ],
+    )
+
+
+def _by_rules(session_id: str, session_created_at: datetime, messages: Sequence[Message]) -> list[_Told]:
+    told: list[_Told] = []
+    for position, fact in enumerate(extraction.facts(messages)):
+        said, created_at = _times(session_created_at, messages, fact.position)
         stated = statements.read(fact.content, change=fact.change)
         draft = Draft(
             content=fact.content,
             categories=categorise(terms(fact.content)),
-            event=event_span(fact.content, told.date()),
+            event=event_span(fact.content, said.date()),
             session_id=session_id,
             position=position,
             created_at=created_at,
@@ -52,34 +157,66 @@ def process_session(
             key=stated.key if stated else None,
             change=fact.change,
         )
-        remember(db, user_pk, draft, conflicts_enabled=conflicts_enabled, now=now)
-        contents.append(fact.content)
-    _summarise(db, user_pk, session_id, session_created_at, contents)
+        told.append(_Told(draft))
+    return told
 
 
-def _summarise(
+def _by_model(
     db: sqlite3.Connection,
     user_pk: int,
     session_id: str,
     session_created_at: datetime,
-    contents: Sequence[str],
-) -> None:
-    summary = _summary(contents)
-    doc = db.execute(
-        "INSERT INTO summaries (user_pk, session_id, content, session_terms, summary_terms, created_at)"
-        " VALUES (?, ?, ?, '{}', '{}', ?)",
-        (user_pk, session_id, summary, stamp(session_created_at)),
-    ).lastrowid
-    assert doc is not None
-    told = index.weigh(*((document_terms(content), 1.0) for content in contents))
-    db.execute(
-        "UPDATE summaries SET session_terms = ?, summary_terms = ? WHERE pk = ?",
-        (
-            index.put(db, user_pk, "session", doc, told),
-            index.put(db, user_pk, "summary", doc, index.weigh((terms(summary), 1.0))),
-            doc,
-        ),
+    messages: Sequence[Message],
+    engine: Engine,
+) -> Reading:
+    known = _known(db, user_pk, messages)
+    material = "\n".join(
+        [
+            "# Known memories",
+            *(f"{number}. {content}" for number, (_, content) in enumerate(known, 1)),
+            "",
+            "# Conversation",
+            *(
+                f"{message.role.upper()} (at {_times(session_created_at, messages, i)[0]:%Y-%m-%d %H:%M}):"
+                f" {one_line(message.content)}"
+                for i, message in enumerate(messages)
+            ),
+        ]
     )
+    found = engine.structured(_Extraction, prompts.EXTRACTION, material)
+    said, created_at = _times(session_created_at, messages, len(messages) - 1)
+    told: list[_Told] = []
+    for position, fact in enumerate(found.facts):
+        content = one_line(fact.content)
+        stated = statements.read(content)
+        draft = Draft(
+            content=content,
+            categories=[one_line(name) for name in fact.categories if name.strip()] or [OTHER],
+            event=_event(fact, said.date()),
+            session_id=session_id,
+            position=position,
+            created_at=created_at,
+            key=stated.key if stated else None,
+        )
+        chain = known[fact.known - 1][0] if fact.known and 0 < fact.known <= len(known) else None
+        relation = fact.relation if chain is not None else "new"
+        verdict = Verdict(relation, None if relation == "new" else chain)
+        told.append(_Told(draft, verdict, one_line(fact.question)))
+    return Reading(told, found.summary)
+
+
+def _event(fact: _ExtractedFact, said: date) -> Span:
+    first = fact.event_date_start or fact.event_date_end or said
+    return Span(first, max(first, fact.event_date_end or first))
+
+
+def _known(db: sqlite3.Connection, user_pk: int, messages: Sequence[Message]) -> list[tuple[int, str]]:
+    """The memories that a session most likely speaks of: their chains and texts."""
+    said = dict.fromkeys(term for m in messages if m.role == "user" for term in terms(clean(m.content)))
+    counts = index.document_counts(db, user_pk, "memory", said)
+    rarest = sorted(counts, key=lambda term: counts[term])[:_COMPARED_TERMS]
+    hits = index.search(db, user_pk, "memory", [Facet(term, {term: 1.0}) for term in rarest], limit=_KNOWN)
+    return [(hit.doc, store.versions(db, hit.doc)[0].content) for hit in hits]
 
 
 def _times(
@@ -103,8 +240,4 @@ def _asked_before(messages: Sequence[Message], position: int) -> str:
     speaker, said = split_speaker(messages[position - 1].content)
     if not speaker or "?" not in said or speaker == split_speaker(messages[position].content)[0]:
         return ""
-    return one_line(said)[:400]
-
-
-def _summary(contents: Sequence[str]) -> str:
-    return " ".join(content if content.endswith((".", "!")) else content + "." for content in contents)[:600]
+    return one_line(said)[:_AROUND]

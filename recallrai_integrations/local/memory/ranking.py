@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from . import index
+from . import index, vectors
 from .index import Facet, Hit
 from .question import Question
+from .vectors import Vector
 
 _CANDIDATES: Final = 150
 _CENTRES: Final = 40  # hits whose neighbours become candidates
@@ -25,6 +26,7 @@ _BEFORE: Final = 0.1  # how much the memory told right before lifts
 _AFTER: Final = 0.2
 _FEEDBACK: Final = 0.4
 _HINT: Final = 0.3
+_FUSION: Final = 60  # the usual constant of reciprocal rank fusion
 _MOST_LIFT: Final = 0.25
 
 
@@ -83,6 +85,27 @@ def in_context(db: sqlite3.Connection, user_pk: int, question: Question) -> list
             Ranked(chain, session_id, position, similarity + (1 - similarity) * min(_MOST_LIFT, lift))
         )
     return sorted(ranked, key=_order)
+
+
+def by_meaning(
+    db: sqlite3.Connection, user_pk: int, question: Question, vector: Vector, limit: int
+) -> list[Ranked]:
+    """Candidates by words, surroundings and meaning: the best of both lists, fused by their ranks.
+
+    Reciprocal rank fusion decides which are kept; a memory's similarity is the better of its two.
+    """
+    words = in_context(db, user_pk, question)
+    meant = vectors.search(db, user_pk, vector, _CANDIDATES)
+    fused: dict[int, float] = {}
+    for ranks in ([ranked.chain for ranked in words], [hit.doc for hit in meant]):
+        for rank, chain in enumerate(ranks, 1):
+            fused[chain] = fused.get(chain, 0.0) + 1 / (_FUSION + rank)
+    kept = sorted(fused, key=lambda chain: (-fused[chain], -chain))[:limit]
+    similarity = {hit.doc: hit.similarity for hit in meant}
+    for ranked in words:
+        similarity[ranked.chain] = max(ranked.similarity, similarity.get(ranked.chain, 0.0))
+    places = _places(db, kept)
+    return sorted((Ranked(chain, *places[chain], similarity[chain]) for chain in kept), key=_order)
 
 
 def _order(ranked: Ranked) -> tuple[float, int]:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from . import conflicts, conversations, question, ranking, render, store
-from .dates import Span
+from . import agentic, conflicts, conversations, finding, question, ranking, render
 from .engine import Engine
 from .question import Question
-from .ranking import Ranked
-from .render import Entry, Findings, SummaryEntry
-from .schema import stamp
+from .render import Clock, Findings, SummaryEntry
 from .store import COLUMNS, Memory
-from .types import ContextAnswer, ContextQuery, Json, SessionView
+from .types import ContextAnswer, ContextQuery, SessionView
+from .vectors import Vector
 
-_CHILD_STEPS: Final = (1, -1, 2, -2)  # told this close together, memories belong together
-_MOST_CHILDREN: Final = 3  # of one memory
+_SEVERAL: Final = 2  # more parts than this are several questions
 _MOST_SUMMARIES: Final = 4
 
 
@@ -62,165 +58,87 @@ def recall_steps(
     """
     zone = ZoneInfo(query.timezone)
     asked = question.read(session.messages, now.astimezone(zone).date())
-    strategy = _choose(query, asked)
+    strategy = _choose(query, asked, engine)
+    if strategy == "agentic":
+        yield from _agentic_steps(db, user_pk, session, asked, query, engine, now)
+        return
     yield "Searching the user's memories"
-    found = _find(db, user_pk, asked, query, strategy)
+    meaning = strategy == "balanced" and engine.has_embeddings and bool(asked.text)
+    vector = Vector(engine.embeddings_name, engine.embed_query(asked.text)) if meaning else None
+    found = finding.find(db, user_pk, asked, query, thorough=strategy == "balanced", vector=vector)
     yield "Reading past conversations"
     summaries = _summaries(db, user_pk, asked, query)
-    yield "Writing the context"
-    text = render.render(
-        Findings(
-            memories=found.entries,
-            summaries=summaries,
-            ongoing=conversations.ongoing(db, user_pk),
-            conflicts=conflicts.pending_texts(db, user_pk, zone),
-            recent_messages=(
-                None
-                if query.last_n_messages is None
-                else conversations.latest_messages(db, user_pk, query.last_n_messages)
-            ),
-            recent_summaries=(
-                None
-                if query.last_n_summaries is None
-                else _latest_summaries(db, user_pk, query.last_n_summaries)
-            ),
-            heading_without_summaries=strategy != "balanced",
-            zone=zone,
-        )
+    findings = replace(
+        _surroundings(db, user_pk, query),
+        memories=found.entries,
+        summaries=summaries,
+        heading_without_summaries=strategy != "balanced",
     )
     yield ContextAnswer(
-        context=text,
+        context=render.render(findings),
         strategy_used=strategy,
         memory_ids=[entry.versions[0].memory_id for entry in found.entries],
         session_ids=[summary.session_id for summary in summaries],
-        vector_search_queries=[],
+        vector_search_queries=[asked.text] if meaning else [],
         keywords=[facet.term for facet in asked.facets()],
         session_summaries_search_queries=[asked.text] if asked.text else [],
         date_range_filters=found.filters,
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    entries: list[Entry] = field(default_factory=list[Entry])
-    filters: list[Json] = field(default_factory=list[Json])
+def _agentic_steps(
+    db: sqlite3.Connection,
+    user_pk: int,
+    session: SessionView,
+    asked: Question,
+    query: ContextQuery,
+    engine: Engine,
+    now: datetime,
+) -> Iterator[str | ContextAnswer]:
+    clock = Clock(ZoneInfo(query.timezone))
+    for step in agentic.analyse(db, user_pk, session.messages, asked, query, engine, now, clock):
+        if isinstance(step, str):
+            yield step
+            continue
+        yield ContextAnswer(
+            context=render.render(replace(_surroundings(db, user_pk, query), analysis=step.text)),
+            strategy_used="agentic",
+            memory_ids=[entry.versions[0].memory_id for entry in step.found.entries],
+            session_ids=step.session_ids,
+            agent_reasoning=step.reasoning,
+            vector_search_queries=step.queries if engine.has_embeddings else [],
+            keywords=[facet.term for facet in asked.facets()],
+            session_summaries_search_queries=step.queries,
+            date_range_filters=step.found.filters,
+        )
 
 
-def _choose(query: ContextQuery, asked: Question) -> Literal["low_latency", "balanced", "agentic"]:
+def _choose(
+    query: ContextQuery, asked: Question, engine: Engine
+) -> Literal["low_latency", "balanced", "agentic"]:
+    """What `auto` comes to: the least that the question needs.
+
+    One thing asked for is looked up by its words; several questions at once go to the agent where a model makes one.
+    """
     if query.recall_strategy != "auto":
         return query.recall_strategy
-    return "low_latency" if not asked.spans and len(asked.facets()) <= 1 else "balanced"
+    if engine.has_model and len(asked.parts) > _SEVERAL:
+        return "agentic"
+    simple = not asked.spans and not asked.hints and len(asked.facets()) <= 1
+    return "low_latency" if simple and not engine.has_embeddings else "balanced"
 
 
-def _find(
-    db: sqlite3.Connection, user_pk: int, asked: Question, query: ContextQuery, strategy: str
-) -> _Found:
-    if asked.about_everything or (asked.spans and not asked.parts):
-        ranked = _newest(db, user_pk, query.max_top_k, asked.spans)
-    elif strategy == "low_latency":
-        ranked = ranking.by_words(db, user_pk, asked)
-    else:
-        ranked = ranking.in_context(db, user_pk, asked)
-    good = [r for r in ranked if r.similarity >= query.memories_threshold]
-    filters: list[Json] = []
-    if asked.spans and strategy != "low_latency":
-        good, filters = _narrowed(db, good, asked.spans)
-    roots = good[: query.max_top_k]
-    children = _children(db, roots, ranked) if strategy != "low_latency" else {}
-    versions = store.versions_of(
-        db, [r.chain for r in roots] + [c for listed in children.values() for c in listed]
+def _surroundings(db: sqlite3.Connection, user_pk: int, query: ContextQuery) -> Findings:
+    """What every strategy's text holds beside its findings."""
+    messages, summaries = query.last_n_messages, query.last_n_summaries
+    zone = ZoneInfo(query.timezone)
+    return Findings(
+        ongoing=conversations.ongoing(db, user_pk),
+        conflicts=conflicts.pending_texts(db, user_pk, zone),
+        recent_messages=None if messages is None else conversations.latest_messages(db, user_pk, messages),
+        recent_summaries=None if summaries is None else _latest_summaries(db, user_pk, summaries),
+        zone=zone,
     )
-    entries = [
-        Entry(
-            versions[root.chain],
-            root.similarity,
-            [Entry(versions[child], None) for child in children.get(root.chain, ())],
-        )
-        for root in roots
-    ]
-    return _Found(entries, filters)
-
-
-def _children(
-    db: sqlite3.Connection, roots: Sequence[Ranked], ranked: Sequence[Ranked]
-) -> dict[int, list[int]]:
-    """The best memories that are no roots themselves, each under the root with which it was told or is connected.
-
-    There are at most half as many as roots.
-    """
-    placed = {(root.session_id, root.position): root.chain for root in reversed(roots)}
-    parents = _connections(db, [root.chain for root in roots])
-    chosen = {root.chain for root in roots}
-    children: dict[int, list[int]] = {root.chain: [] for root in roots}
-    left = (len(roots) + 1) // 2
-    for candidate in ranked:
-        if not left:
-            break
-        if candidate.chain in chosen:
-            continue
-        near = (placed.get((candidate.session_id, candidate.position + step)) for step in _CHILD_STEPS)
-        for parent in (*near, *parents.get(candidate.chain, ())):
-            if parent is not None and len(children[parent]) < _MOST_CHILDREN:
-                children[parent].append(candidate.chain)
-                chosen.add(candidate.chain)
-                left -= 1
-                break
-    return children
-
-
-def _connections(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, list[int]]:
-    """Which of these chains each other chain is connected with, the closest first."""
-    rows = db.execute(
-        "SELECT other_pk, chain_pk FROM connections WHERE chain_pk IN (SELECT value FROM json_each(?))"
-        " ORDER BY strength DESC",
-        (json.dumps(chains),),
-    )
-    found: dict[int, list[int]] = {}
-    for other, chain in rows:
-        found.setdefault(other, []).append(chain)
-    return found
-
-
-def _narrowed(
-    db: sqlite3.Connection, ranked: Sequence[Ranked], spans: Sequence[Span]
-) -> tuple[list[Ranked], list[Json]]:
-    """Only what happened, or else was told, in one of the spans; everything where that leaves nothing."""
-    rows = db.execute(
-        "SELECT chain_pk, event_date_start, event_date_end, created_at FROM memories"
-        " WHERE expired_at IS NULL AND chain_pk IN (SELECT value FROM json_each(?))",
-        (json.dumps([r.chain for r in ranked]),),
-    )
-    times = {chain: (first, last, created) for chain, first, last, created in rows}
-    bounds = [(stamp(span.start()), stamp(span.end())) for span in spans]
-    for kind in ("event_date", "created_at"):
-        inside = [
-            r
-            for r in ranked
-            if any(
-                (times[r.chain][0] <= end and start <= times[r.chain][1])
-                if kind == "event_date"
-                else start <= times[r.chain][2] <= end
-                for start, end in bounds
-            )
-        ]
-        if inside:
-            return inside, [{"filter_type": kind, "start_date": s, "end_date": e} for s, e in bounds]
-    return list(ranked), []
-
-
-def _newest(db: sqlite3.Connection, user_pk: int, limit: int, spans: Sequence[Span]) -> list[Ranked]:
-    """The latest memories, of the named days only where there are any."""
-    where, values = "", list[str]()
-    for span in spans:
-        where += (" OR " if where else "") + "(m.event_date_start <= ? AND ? <= m.event_date_end)"
-        values += [stamp(span.end()), stamp(span.start())]
-    rows = db.execute(
-        "SELECT c.pk, c.session_id, c.position FROM memories m JOIN chains c ON c.pk = m.chain_pk"
-        f" WHERE m.user_pk = ? AND m.expired_at IS NULL {f'AND ({where})' if where else ''}"
-        " ORDER BY m.created_at DESC, m.pk DESC LIMIT ?",
-        (user_pk, *values, limit),
-    )
-    return [Ranked(chain, session_id, position, 1.0) for chain, session_id, position in rows]
 
 
 def _summaries(

@@ -20,6 +20,7 @@ _RELATED: Final = 0.45  # similarity from which memories are connected
 _MOST_CONNECTIONS: Final = 3
 _COMPARED: Final = 5
 _MOST_TERMS: Final = 8  # of a new fact, the rarest known ones, by which its like are looked for
+_QUESTION: Final = "You have told me two things that cannot both be right. Which one is right?"
 _ANY_DAY: Final = date(2000, 1, 1)  # where only it matters whether there is a date phrase
 _NEGATION: Final = re.compile(r"\b(?:not|no|never|none|without|\w+n't)\b", re.IGNORECASE)
 _TELLING: Final = 2  # terms a fact must have before it can be contained in another
@@ -36,38 +37,43 @@ class Verdict:
 
 
 def remember(
-    db: sqlite3.Connection, user_pk: int, draft: Draft, *, conflicts_enabled: bool, now: datetime
-) -> int | None:
+    db: sqlite3.Connection,
+    user_pk: int,
+    draft: Draft,
+    *,
+    conflicts_enabled: bool,
+    now: datetime,
+    verdict: Verdict | None = None,
+    question: str = "",
+) -> None:
     """Store a fact as what it is to the facts already known.
 
     Args:
-        draft: the fact; its `key` is filled by its statement.
+        draft: the fact.
         conflicts_enabled: whether a plain contradiction is asked about instead of replacing what was known.
         now: the time at which a replaced version expires.
-
-    Returns:
-        The chain that holds the fact now, or None where a conflict holds it.
+        verdict: a model's; None to judge by rules.
+        question: what to ask the user if it is a contradiction; empty for the usual words.
     """
     near = _near(db, user_pk, draft)
-    verdict = _judge(db, user_pk, draft, near)
-    if verdict.chain is None:
-        chain = store.add(db, user_pk, draft)
+    if verdict is None or (verdict.chain is not None and not store.versions(db, verdict.chain)):
+        verdict = _judge(db, user_pk, draft, near)
+    chain = verdict.chain
+    if chain is None:
+        added = store.add(db, user_pk, draft)
         for hit in near[:_MOST_CONNECTIONS]:
             if hit.similarity >= _RELATED:
-                store.connect(db, chain, hit.doc, hit.similarity)
-        return chain
-    if verdict.relation == "restatement":
-        store.restate(db, verdict.chain, draft.session_id, draft.created_at)
+                store.connect(db, added, hit.doc, hit.similarity)
+    elif verdict.relation == "restatement":
+        store.restate(db, chain, draft.session_id, draft.created_at)
     elif verdict.relation == "addition":
-        store.supersede(db, user_pk, verdict.chain, draft, "ADDITION_TO_EXISTING_MEMORY", now)
+        store.supersede(db, user_pk, chain, draft, "ADDITION_TO_EXISTING_MEMORY", now)
     elif verdict.relation == "contradiction" and conflicts_enabled:
-        known = store.versions(db, verdict.chain)[0]
-        question = "You have told me two things that cannot both be right. Which one is right?"
-        conflicts.propose(db, user_pk, verdict.chain, draft, question, [known.content, draft.content])
-        return None
+        known = store.versions(db, chain)[0]
+        options = [known.content, draft.content]
+        conflicts.propose(db, user_pk, chain, draft, question or _QUESTION, options)
     else:
-        store.supersede(db, user_pk, verdict.chain, draft, "TEMPORAL_CONFLICT", now)
-    return verdict.chain
+        store.supersede(db, user_pk, chain, draft, "TEMPORAL_CONFLICT", now)
 
 
 def _near(db: sqlite3.Connection, user_pk: int, draft: Draft) -> list[Hit]:

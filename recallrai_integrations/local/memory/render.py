@@ -73,10 +73,10 @@ def render(found: Findings) -> str:
     """The whole text; it ends with a line feed."""
     clock = Clock(found.zone)
     if found.analysis:
-        parts = [found.analysis.rstrip() + "\n\n"]
+        parts = [found.analysis.rstrip() + "\n"]
     else:
         parts = [MEMORIES, "\n\n", _memories(found.memories, clock), _summaries(found, clock)]
-    parts += ["\n\n", ONGOING, "\n\n", *_ongoing(found.ongoing, clock)]
+    parts += ["\n\n\n", ONGOING, "\n\n", *_ongoing(found.ongoing, clock)]
     if found.conflicts:
         parts += ["\n", CONFLICTS, "\n\n", *(text + "\n" for text in found.conflicts)]
     parts += ["\n", RECENT_MESSAGES, "\n"]
@@ -123,6 +123,12 @@ class Clock:
         """Event dates are whole days and belong to no zone."""
         first, last = memory.event_date_start[:10], memory.event_date_end[:10]
         return f"{first} 12:00 AM to {last} 11:59 PM".replace("-", "/")
+
+    @staticmethod
+    def span(memory: Memory) -> str:
+        """The days of a memory, in prose."""
+        first, last = memory.event_date_start[:10], memory.event_date_end[:10]
+        return (first if first == last else f"{first} to {last}").replace("-", "/")
 
 
 def _memories(entries: Sequence[Entry], clock: Clock) -> str:

@@ -79,11 +79,11 @@ CREATE TABLE IF NOT EXISTS restatements (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS vectors (
     user_pk INTEGER NOT NULL,
-    chain_pk INTEGER NOT NULL,
+    memory_pk INTEGER NOT NULL,
     model TEXT NOT NULL,
     vector BLOB NOT NULL,
-    PRIMARY KEY (user_pk, chain_pk, model)
-) WITHOUT ROWID;
+    PRIMARY KEY (user_pk, memory_pk)
+);
 CREATE TABLE IF NOT EXISTS merge_conflicts (
     pk INTEGER PRIMARY KEY,
     conflict_id TEXT NOT NULL UNIQUE,

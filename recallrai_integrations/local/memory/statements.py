@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+from .lexicon import word_list
 from .text import split_speaker, stem, terms, words
 
 _SUBJECT: Final = r"(?P<subject>User(?:'s (?:[\w-]+ ){0,2}[\w-]+?)?|I|My (?:[\w-]+ )?[\w-]+?)"
@@ -25,21 +26,21 @@ _PAST: Final = re.compile(
     r"\b(?:used to|was|were|had|lived|worked|liked|loved|years? ago|formerly|previously)\b", re.IGNORECASE
 )
 
-DIETS: Final = frozenset(stem(word) for word in "vegan vegetarian pescatarian carnivore omnivore".split())
-FISH_EATERS: Final = frozenset(stem(word) for word in "pescatarian carnivore omnivore".split())
-FISH: Final = frozenset(stem(word) for word in "fish seafood sushi salmon tuna shrimp".split())
+DIETS: Final = frozenset(map(stem, word_list("vegan vegetarian pescatarian carnivore omnivore")))
+FISH_EATERS: Final = frozenset(map(stem, word_list("pescatarian carnivore omnivore")))
+FISH: Final = frozenset(map(stem, word_list("fish seafood sushi salmon tuna shrimp")))
 _ANIMAL_FOOD: Final = frozenset(
-    stem(word) for word in "meat fish chicken beef pork steak bacon seafood sushi lamb".split()
+    map(stem, word_list("meat fish chicken beef pork steak bacon seafood sushi lamb"))
 )
 _PROFESSION: Final = re.compile(
     r"^(?:[\w-]+ ){0,2}(?:nurse|teacher|chef|cook|pilot|student|scientist|guide|coach|clerk|judge|lawyer|plumber|[\w-]{3,}(?:er|or|ist|ian|man|woman|ant|eer|smith))\b",
     re.IGNORECASE,
 )
-_NOT_A_PROFESSION: Final = frozenset(
+_NOT_A_PROFESSION: Final = word_list(
     "vegetarian brother sister mother father daughter lover believer supporter member owner beginner sufferer australian "
     "italian canadian brazilian indian norwegian russian ukrainian belgian hungarian romanian bulgarian egyptian iranian "
     "minimalist pessimist optimist perfectionist christian buddhist protestant immigrant teenager smoker drinker runner "
-    "person descendant".split()
+    "person descendant"
 )
 
 # Pattern to property. `value` is what the property is said to be.
@@ -77,14 +78,14 @@ _NEGATIVE_VERBS: Final = re.compile(
     re.IGNORECASE,
 )
 # Nouns of which there is one value at a time ("User's phone number is ...") ...
-_ATTRIBUTES: Final = frozenset(
+_ATTRIBUTES: Final = word_list(
     "name nickname surname birthday birthdate anniversary email address number phone age height weight size nationality job "
     "occupation profession title employer company hometown salary rent budget sign type car bike major degree school "
-    "university timezone language deadline code password pin username team religion color colour eyes hair commute".split()
+    "university timezone language deadline code password pin username team religion color colour eyes hair commute"
 )
 # ... and people of whom there is one, when the value is a name.
-_PEOPLE: Final = frozenset(
-    "wife husband spouse partner girlfriend boyfriend fiance fiancee boss manager doctor dentist therapist landlord".split()
+_PEOPLE: Final = word_list(
+    "wife husband spouse partner girlfriend boyfriend fiance fiancee boss manager doctor dentist therapist landlord"
 )
 
 
@@ -185,7 +186,7 @@ def _of_form(said: str, change: bool) -> Statement | None:
 def _statement(subject: str, prop: str, value: str, positive: bool, change: bool) -> Statement | None:
     found = frozenset(terms(value) or words(value))
     if prop == "kind":
-        last = words(value.split(" at ")[0].split(" in ")[0].split(" for ")[0])
+        last = words(value.split(" at ", maxsplit=1)[0].split(" in ", maxsplit=1)[0].split(" for ", maxsplit=1)[0])
         if not _PROFESSION.match(value) or not last or last[-1] in _NOT_A_PROFESSION:
             return None
         prop = "occupation"

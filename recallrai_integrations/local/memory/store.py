@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
-from . import index
+from . import index, vectors
 from .dates import Span
 from .schema import stamp
 from .text import document_terms, terms
+from .vectors import Vector
 
 Reason: TypeAlias = Literal["ADDITION_TO_EXISTING_MEMORY", "TEMPORAL_CONFLICT", "MERGE_CONFLICT"]
 
@@ -36,6 +37,7 @@ class Draft:
         around: words of its surroundings by which it may be found too.
         key: subject and property, where it states one (`statements`).
         change: whether it was told as a change.
+        vector: its place in meaning, where embeddings are set.
     """
 
     content: str
@@ -47,6 +49,7 @@ class Draft:
     around: str = ""
     key: str | None = None
     change: bool = False
+    vector: Vector | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ class Memory:
     @property
     def categories(self) -> list[str]:
         """Its categories; at least one."""
-        return json.loads(self.stored_categories)
+        names: list[str] = json.loads(self.stored_categories)
+        return names
 
 
 COLUMNS: Final = (
@@ -133,7 +137,7 @@ def _expire(
 
 
 def _insert(db: sqlite3.Connection, user_pk: int, chain: int, version: int, draft: Draft) -> None:
-    db.execute(
+    stored = db.execute(
         "INSERT INTO memories (memory_id, user_pk, chain_pk, version, session_id, content, categories,"
         " event_date_start, event_date_end, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -141,7 +145,10 @@ def _insert(db: sqlite3.Connection, user_pk: int, chain: int, version: int, draf
             json.dumps(list(draft.categories)), stamp(draft.event.start()), stamp(draft.event.end()),
             stamp(draft.created_at),
         ),
-    )  # fmt: skip
+    ).lastrowid  # fmt: skip
+    assert stored is not None
+    if draft.vector:
+        vectors.put(db, user_pk, stored, draft.vector)
 
 
 def reindex(db: sqlite3.Connection, user_pk: int, chain: int, around: str = "") -> None:

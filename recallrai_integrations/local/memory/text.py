@@ -11,10 +11,11 @@ import re
 import threading
 import unicodedata
 from functools import lru_cache
+from typing import Any, Protocol, cast
 
-import snowballstemmer
+import snowballstemmer  # type: ignore[import-untyped]  # it ships no types
 
-from .lexicon import IRREGULAR, NUMBERS, STOPWORDS
+from .lexicon import IRREGULAR, NUMBERS, STOPWORDS, word_list
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*|[\u2600-\u27bf\U0001f000-\U0001faff]")
 _UNSPACED = re.compile(
@@ -26,8 +27,8 @@ _BRITISH_VERB = re.compile(r"(?<=[a-z]{4})is(?=e$|es$|ed$|ing$|ation$|ations$)")
 _CONTRACTION = re.compile(r"(?:n't|'s|'re|'ve|'ll|'d|'m)$")
 
 _SPEAKER = re.compile(r"^(?P<name>[^\W\d_][\w.'\u2019-]{0,30}(?: [^\W\d_][\w.'\u2019-]{0,30}){0,2}): (?=\S)")
-_NO_SPEAKERS = frozenset(
-    "note notes ps update edit reminder fyi warning todo question answer re subject example".split()
+_NO_SPEAKERS = word_list(
+    "note notes ps update edit reminder fyi warning todo question answer re subject example"
 )
 
 _SHORTENED = {"ca": "can", "wo": "will", "sha": "shall"}  # what is left of "can't", "won't", "shan't"
@@ -74,11 +75,15 @@ def stem(word: str) -> str:
     return _stemmer("english").stemWord(word)
 
 
-def _stemmer(language: str) -> snowballstemmer.stemmer:
+class _Stemmer(Protocol):
+    def stemWord(self, word: str) -> str: ...  # noqa: N802 - named by Snowball
+
+
+def _stemmer(language: str) -> _Stemmer:
     # A stemmer keeps its word in the object: one per thread.
-    stemmers: dict[str, snowballstemmer.stemmer] = _local.__dict__
+    stemmers: dict[str, _Stemmer] = _local.__dict__
     if language not in stemmers:
-        stemmers[language] = snowballstemmer.stemmer(language)
+        stemmers[language] = cast("Any", snowballstemmer).stemmer(language)
     return stemmers[language]
 
 
