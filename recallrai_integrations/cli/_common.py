@@ -28,6 +28,7 @@ from recallrai_integrations import (
     ServiceUnavailableError,
     connect,
 )
+from recallrai_integrations.identity import user_id_text
 
 __all__ = [
     "DEFAULT_DATABASE",
@@ -72,7 +73,16 @@ class WrongUseError(RecallrAIIntegrationError):
     """The command was used in a way that cannot work; the message holds the remedy."""
 
 
-UserOption = Annotated[str, typer.Option("--user", metavar="ID", help="The application's id of the user.")]
+def _user(value: str) -> str:
+    if not value:
+        raise WrongUseError("--user is empty: pass the application's id of the user.")
+    return user_id_text(value)
+
+
+UserOption = Annotated[
+    str,
+    typer.Option("--user", metavar="ID", callback=_user, help="The application's id of the user."),
+]
 LocalOption = Annotated[
     str | None,
     typer.Option(

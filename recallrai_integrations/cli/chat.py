@@ -17,9 +17,8 @@ from recallrai_integrations import (
     NotFoundError,
     Recall,
     RecallOptions,
-    RecallrAIIntegrationError,
 )
-from recallrai_integrations.identity import thread_id_text, user_id_text
+from recallrai_integrations.identity import thread_id_text
 from recallrai_integrations.messages import clean_text
 from recallrai_integrations.options import Strategy
 
@@ -134,7 +133,7 @@ def chat_command(
     is not known yet comes into being with the first message. Without credentials and --local it uses
     recallrai.db in the working directory, and says so.
     """
-    user, thread = user_id_text(user), thread_id_text(thread)
+    thread = thread_id_text(thread)
     chosen: Strategy = strategy
     options = RecallOptions(strategy=chosen)
     chat_model = open_model(model)
@@ -170,8 +169,6 @@ def _converse(chat: _Chat) -> bool:
         except (ModelError, InvalidInputError) as error:
             problem(str(error))
             complete = False
-        except RecallrAIIntegrationError:
-            raise
     return complete
 
 

@@ -20,7 +20,6 @@ from recallrai_integrations import (
     ServiceUnavailableError,
 )
 from recallrai_integrations.flows import Transcript, import_transcript
-from recallrai_integrations.identity import user_id_text
 from recallrai_integrations.models import Page
 from recallrai_integrations.ops import ListSessions
 
@@ -41,7 +40,7 @@ from .reading import UnreadableError, read_transcripts
 __all__ = ["import_command"]
 
 _SUFFIXES = frozenset({".json", ".jsonl", ".ndjson"})
-_POLL_SECONDS = 0.5
+_FIRST_POLL, _LAST_POLL = 0.05, 2.0
 _PATIENCE_SECONDS = 1800.0
 _END_OF_TIME = datetime.max.replace(tzinfo=timezone.utc)
 
@@ -77,7 +76,6 @@ def import_command(
     After an interruption, run it again: it goes on where it stopped. Without credentials and --local it
     writes to recallrai.db in the working directory, and says so.
     """
-    user = user_id_text(user)
     outcome = _Outcome(user)
     found = list(_read_all(list(_files(paths)), outcome))
     # Facts change: a conversation must not be turned into memories before an older one.
@@ -176,7 +174,7 @@ def _store(
 
 def _wait(connection: Connection, user_id: str, session_ids: Sequence[str], outcome: _Outcome) -> None:
     """Waits until nothing of the user is being processed, and notes the sessions that failed."""
-    patience = time.monotonic() + _PATIENCE_SECONDS
+    patience, pause = time.monotonic() + _PATIENCE_SECONDS, _FIRST_POLL
     with _progress("Making memories") as progress:
         bar = progress.add_task("", total=len(session_ids))
         while running := _ids(connection, user_id, "processing") & set(session_ids):
@@ -185,7 +183,8 @@ def _wait(connection: Connection, user_id: str, session_ids: Sequence[str], outc
                 problem(f"{len(running)} conversations are still being processed after half an hour.")
                 return
             progress.update(bar, completed=len(session_ids) - len(running))
-            time.sleep(_POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(2 * pause, _LAST_POLL)
         progress.update(bar, completed=len(session_ids))
     failed = _ids(connection, user_id, "failed", "insufficient_balance") & set(session_ids)
     outcome.not_processed += sorted(failed)

@@ -49,7 +49,8 @@ def block_in(texts: Iterable[str]) -> str:
 def recalled_memories(block: str) -> list[RecalledMemory]:
     """The memories of a block, the service's order kept; the paragraphs of a freely written one."""
     headings = list(_HEADING.finditer(block))
-    for heading, end in zip(headings, [*(one.start() for one in headings[1:]), len(block)], strict=True):
+    ends = [*(one.start() for one in headings), len(block)][1:]
+    for heading, end in zip(headings, ends, strict=False):
         if heading[0] == Kind.MEMORIES.value:
             return [_memory(found) for found in _MEMORY.finditer(block, heading.end(), end)]
     free = block[: headings[0].start()] if headings else block

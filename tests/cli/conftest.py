@@ -1,0 +1,77 @@
+"""The command line as its users see it: exit code, standard output, standard error."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from recallrai_integrations.cli.app import app
+
+
+class Ended:
+    """What a command left behind."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    def failed(self, code: int, *words: str) -> None:
+        """It ended with one line on stderr that holds these words, and without a traceback."""
+        assert self.code == code, (self.code, self.out, self.err)
+        errors = [line for line in self.err.splitlines() if not line.startswith("No RECALLRAI_API_KEY")]
+        assert len(errors) == 1, self.err
+        assert errors[0].startswith("Error: ")
+        assert "Traceback" not in self.err
+        for word in words:
+            assert word in errors[0], (word, errors[0])
+
+    def __repr__(self) -> str:
+        return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.fixture
+def run() -> Run:
+    """Runs a command in this process."""
+
+    def run_it(*args: Any, stdin: str | bytes = "") -> Ended:
+        result = CliRunner().invoke(app, [str(arg) for arg in args], input=stdin)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Ended(result.exit_code, result.stdout, result.stderr)
+
+    return run_it
+
+
+@pytest.fixture
+def spawn() -> Run:
+    """Runs a command in a process of its own, the installed way."""
+
+    def run_it(*args: Any, stdin: str = "", env: dict[str, str] | None = None) -> Ended:
+        result = subprocess.run(
+            [Path(sys.executable).with_name("recallrai-integrations"), *map(str, args)],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            env={**os.environ, **(env or {})},
+            timeout=100,
+            check=False,
+        )
+        return Ended(result.returncode, result.stdout, result.stderr)
+
+    return run_it
