@@ -97,11 +97,27 @@ class Front:
         method, path = scope["method"], scope["path"]
         at, started = time.time(), time.perf_counter()
         status: int | None = None
+        noted = False
+
+        def note() -> None:
+            nonlocal noted
+            if noted:
+                return
+            noted = True
+            seconds = round(time.perf_counter() - started, 6)
+            query = scope["query_string"].decode("latin-1")
+            self.requests.append(RequestRecord(method, path, query, status, seconds, at))
+            if logger.isEnabledFor(logging.INFO):
+                logger.info(
+                    "request", extra={"method": method, "path": path, "status": status, "seconds": seconds}
+                )
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif not message.get("more_body"):
+                note()  # before the last byte leaves: who has the answer finds the request in the log
             await send(message)
 
         try:
@@ -116,13 +132,7 @@ class Front:
             # The client has its 500; the trace may quote what was sent, so only the kind of error is told.
             logger.error("request failed", extra={"path": path, "error": type(error).__name__})  # noqa: TRY400
         finally:
-            seconds = round(time.perf_counter() - started, 6)
-            query = scope["query_string"].decode("latin-1")
-            self.requests.append(RequestRecord(method, path, query, status, seconds, at))
-            if logger.isEnabledFor(logging.INFO):
-                logger.info(
-                    "request", extra={"method": method, "path": path, "status": status, "seconds": seconds}
-                )
+            note()
 
     async def _strike(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.delay and fault.when == "before":
