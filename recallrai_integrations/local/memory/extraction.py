@@ -32,6 +32,12 @@ _ASKS: Final = re.compile(
     r"have you|is there|are there|should i|can i|could i|may i|do i|am i|did i|is it|does|shall we)\b",
     re.IGNORECASE,
 )
+_INVERTED: Final = re.compile(
+    r"^(?:(?:and|but|so|ok|okay|well|hey|hi|also|then)[, ]+)*"
+    r"(?:(?:what|which|who|when|where|why|how)(?: \w+)? )?(?:do|does|did|is|are|can|could|should|would|will|am|was|were) "
+    r"(?:i|you|we|he|she|they|it|there|my|the)\b",
+    re.IGNORECASE,
+)
 _REQUEST: Final = re.compile(
     r"^(?:(?:and|but|so|ok|okay|well|hey|hi|also|then|now|thanks|great|perfect)[, ]+)*(?:please\b|"
     r"(?:can|could|would|will) you\b|"
@@ -62,6 +68,7 @@ _LEANS: Final = re.compile(
     r"^(?:it|its|it's|that|that's|this|these|those|they|they're|he|he's|she|she's|his|her|their|there|which|such|then|so)\b",
     re.IGNORECASE,
 )
+_JUDGES: Final = re.compile(r"^(?:it|they|he|she)\b(?:'s)? ?(?:is|was|are|were)\b", re.IGNORECASE)
 _OPENER: Final = re.compile(
     r"^(?:(?:hi|hello|hey|thanks|thank you|ok|okay|well|oh|yes|yeah|yep|sure|great|wow|cool|btw|by the way|also|anyway|and|so|fyi|actually|no(?=[,.!]))\b"
     r"(?: there| so much| a lot| again| everyone| all)?[,.! \u2014-]+)+(?=\S)",
@@ -77,7 +84,7 @@ _WISH: Final = re.compile(r"\b(?:to|want|hope|plan|can|could|will|would|should|u
 _CHITCHAT: Final = word_list(
     "hi hello hey hiya howdy greetings thanks thank thx ty you u ok okay k sure great cool nice awesome good perfect "
     "excellent wonderful fantastic amazing lovely brilliant super morning afternoon evening night day bye goodbye see "
-    "later soon tomorrow yes no yeah yep nope yup lol haha hahaha please welcome wow oh ah hmm um cheers sorry got it "
+    "lot lots bunch later soon tomorrow yes no yeah yep nope yup lol haha hahaha please welcome wow oh ah hmm um cheers sorry got it "
     "its sounds thats that this is was fine alright right so much very the a an to there all again i ill will do "
     "makes sense understood try then too for your help helpful really appreciate have weekend one how are doing "
     "going whats up everything everyone guys well glad happy hear be take care talk im am and of course absolutely "
@@ -181,7 +188,14 @@ def _split(text: str, speaker: str) -> Iterator[tuple[str, bool]]:
             for part in _grouped(said, limit=_LONGEST, merge_all=True):
                 yield f"{speaker}: {part}", is_change(part)
         return
-    kept = (fact for sentence in sentences(text) for part in _kept(sentence) for fact in _separate(part))
+    kept: list[str] = []
+    for sentence in sentences(text):
+        if is_chitchat(sentence):
+            # "It was wonderful" says something of what was told before it, and nothing by itself.
+            if kept and _JUDGES.match(sentence):
+                kept.append(sentence)
+            continue
+        kept += [fact for part in _kept(sentence) for fact in _separate(part)]
     for group in _grouped(kept, limit=_USUAL, merge_all=False):
         yield _polish(group), is_change(group)
 
@@ -196,7 +210,7 @@ def _kept(sentence: str) -> Iterator[str]:
             return
     if _QUESTION.search(sentence):
         yield from _clauses(sentence)
-    elif (
+    elif _INVERTED.match(sentence) or (
         _ASKS.match(sentence)
         and len(words(sentence)) <= _SHORT_ANSWER
         and not re.search(r"\b(?:I|my)\b", sentence)
@@ -204,7 +218,7 @@ def _kept(sentence: str) -> Iterator[str]:
         return
     elif _REQUEST.match(sentence):
         yield from _clauses(sentence)
-    elif not is_chitchat(sentence):
+    else:
         yield sentence
 
 

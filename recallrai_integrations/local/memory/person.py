@@ -97,7 +97,7 @@ def _conjugate(verb: str) -> str:
 
 
 def _coordinated(text: str, *, present: bool) -> str:
-    if not present:
+    if not present or re.search(r"\bto\b.*\b(?:and|but|or)\b", text):
         return text
     return _AND.sub(lambda m: m[1] + (_conjugate(m[2]) if m[2] in _COORDINATED else m[2]), text)
 

@@ -14,13 +14,14 @@ from .index import Facet, Hit
 from .lexicon import IRREGULAR_PAST
 from .statements import Statement
 from .store import Draft, Memory
-from .text import split_speaker, terms, words
+from .text import split_speaker, stem, terms, words
 
 _RELATED: Final = 0.45  # similarity from which memories are connected
 _MOST_CONNECTIONS: Final = 3
 _COMPARED: Final = 5
 _MOST_TERMS: Final = 8  # of a new fact, the rarest known ones, by which its like are looked for
 _QUESTION: Final = "You have told me two things that cannot both be right. Which one is right?"
+_NAMING: Final = frozenset(map(stem, ("name", "named", "called")))  # ways to say the same name
 _ANY_DAY: Final = date(2000, 1, 1)  # where only it matters whether there is a date phrase
 _NEGATION: Final = re.compile(r"\b(?:not|no|never|none|without|\w+n't)\b", re.IGNORECASE)
 _TELLING: Final = 2  # terms a fact must have before it can be contained in another
@@ -93,7 +94,8 @@ def _judge(db: sqlite3.Connection, user_pk: int, draft: Draft, near: Sequence[Hi
             known = store.versions(db, chain)[0]
             relation = _compare(statements.read(known.content), stated)
             if relation == "same":
-                relation = _same_thing(known.content, draft.content)
+                added = set(terms(draft.content)) - set(terms(known.content)) - _NAMING
+                relation = "addition" if added else "restatement"
             if relation != "new":
                 return Verdict(relation, chain)
     for hit in near:
@@ -113,13 +115,15 @@ def _judge(db: sqlite3.Connection, user_pk: int, draft: Draft, near: Sequence[Hi
 
 
 def _same_thing(known: str, new: str) -> Relation:
-    """How a fact stands to another about the same thing that it does not oppose."""
-    before, now = set(terms(known)), set(terms(new))
+    """How a fact stands to another that it does not oppose: told before, with more detail, or new.
+
+    Only what is said again word for word is let go; everything else is kept, if only as a version.
+    """
     if _opposed(known, new):
         return "new"
-    if now <= before:
+    if f" {' '.join(words(new))} " in f" {' '.join(words(known))} ":
         return "restatement"
-    return "addition" if before < now else "new"
+    return "addition" if set(terms(known)) < set(terms(new)) else "new"
 
 
 def _opposed(one: str, other: str) -> bool:

@@ -186,7 +186,9 @@ def _of_form(said: str, change: bool) -> Statement | None:
 def _statement(subject: str, prop: str, value: str, positive: bool, change: bool) -> Statement | None:
     found = frozenset(terms(value) or words(value))
     if prop == "kind":
-        last = words(value.split(" at ", maxsplit=1)[0].split(" in ", maxsplit=1)[0].split(" for ", maxsplit=1)[0])
+        last = words(
+            value.split(" at ", maxsplit=1)[0].split(" in ", maxsplit=1)[0].split(" for ", maxsplit=1)[0]
+        )
         if not _PROFESSION.match(value) or not last or last[-1] in _NOT_A_PROFESSION:
             return None
         prop = "occupation"
