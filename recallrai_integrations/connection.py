@@ -9,11 +9,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
+from os.path import realpath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
 from weakref import WeakValueDictionary
 
-from typing_extensions import Self
+from typing_extensions import Self, override
 
 from .conversation import Conversation
 from .credentials import Credentials
@@ -111,6 +112,8 @@ def connect(
         credentials = _credentials_of(client or async_client)
     else:
         credentials = Credentials.find(api_key, project_id, base_url)
+    # The embedded service has another port each time: there it is the file that messages are for.
+    service = credentials.base_url if local is None else f"local {realpath(local)}"
     try:
         return Connection(
             credentials,
@@ -118,6 +121,7 @@ def connect(
             client=client,
             async_client=async_client,
             server=server,
+            project=f"{service} {credentials.project_id}",
             recall=recall or RecallOptions(),
             context=context or ContextOptions(),
             delivery=delivery or DeliveryOptions(),
@@ -148,12 +152,14 @@ class Connection:
         client: RecallrAI | None,
         async_client: AsyncRecallrAI | None,
         server: LocalRecallrAI | None,
+        project: str,
         recall: RecallOptions,
         context: ContextOptions,
         delivery: DeliveryOptions,
     ) -> None:
         # The SDK, pydantic and httpx take a quarter of a second to import: not before they are needed.
         from .backend import Backend  # noqa: PLC0415
+        from .courier import Courier  # noqa: PLC0415
         from .drive import Engine  # noqa: PLC0415
         from .instructions import Instructions  # noqa: PLC0415
         from .outbox import open_outbox  # noqa: PLC0415
@@ -163,14 +169,16 @@ class Connection:
         self.delivery_options = delivery
         self._credentials = credentials
         self._server = server
-        self._outbox = open_outbox(delivery, project=f"{credentials.base_url} {credentials.project_id}")
+        self._outbox = open_outbox(delivery, project=project)
         self._backend = Backend(credentials, timeout=timeout, client=client, async_client=async_client)
         self._engine: Engine = Engine(self._backend, delivery, self._engine_event)
         self.instructions: Instructions = Instructions(self._backend.system_prompt)
         self._lock = threading.Lock()
         self._recent: OrderedDict[Address, State] = OrderedDict()
         self._states: WeakValueDictionary[Address, State] = WeakValueDictionary()
-        self._woken: set[Address] = set()
+        self._courier = Courier(
+            self._engine, self._outbox, self._state_at, retry_after=delivery.breaker_reset
+        )
         self._warned = False
         self._closed = False
 
@@ -201,7 +209,6 @@ class Connection:
             MissingIdentityError: no user id.
             InvalidInputError: an id that cannot be sent, or an option out of its range.
         """
-        from .flows import State  # noqa: PLC0415
         from .outbox import Address  # noqa: PLC0415
 
         self._check_open()
@@ -212,7 +219,7 @@ class Connection:
             )
         if isinstance(process_every, bool) or process_every < 1:
             raise InvalidInputError(f"process_every must be at least 1, not {process_every!r}.")
-        floor = _MIN_AUTO_PROCESS_SECONDS
+        floor: float = _MIN_AUTO_PROCESS_SECONDS
         if self._server is not None:
             floor = self._server.min_auto_process_seconds
         elif self._credentials.is_loopback:
@@ -233,21 +240,15 @@ class Connection:
         with self._lock:
             state = self._states.get(address)
             if state is None:
-                state = State(
-                    address,
-                    self._outbox,
-                    self.delivery_options,
-                    observe=self._observe,
-                    wake=self._wake,
-                )
-                self._states[address] = state
+                state = self._states[address] = self._new_state(address)
             elif metadata is not None:
                 state.address = address
             self._recent[address] = state
             self._recent.move_to_end(address)
             if len(self._recent) > _CONVERSATIONS_IN_MIND:
                 oldest, kept = self._recent.popitem(last=False)
-                if self._outbox.waiting(oldest):  # what is known of a message in doubt must not be lost
+                in_memory = not self._outbox.blocking
+                if in_memory and self._outbox.waiting(oldest):  # what is known of a doubt must not be lost
                     self._recent[oldest] = kept
         return Conversation(self, state, process=process, every=process_every)
 
@@ -263,33 +264,35 @@ class Connection:
         self._check_open()
         return UserMemory(self, user_id)
 
-    def flush(self) -> int:
+    @property
+    def is_down(self) -> bool:
+        """Whether the service failed when it was last tried: what was read may not be all there is."""
+        return self._engine.is_down
+
+    def flush(self, timeout: float | None = None) -> int:
         """Delivers all that waits, of all conversations, also what an earlier process left in the outbox.
 
+        It tries even while the circuit breaker is open, and goes on with other conversations when one fails.
+
+        Args:
+            timeout: seconds to wait; what is under way goes on beside the caller. None waits for the end.
+
         Returns:
-            How many messages still wait: 0 unless the service is down.
+            How many messages still wait: 0 unless the service is down, or time was short.
 
         Raises:
-            RequestRejectedError: the service refused a message for good.
+            RequestRejectedError: the service refused a message for good; all others have been tried.
             ServiceUnavailableError: an outage with `on_error="raise"`.
         """
-        from . import flows  # noqa: PLC0415
-
-        for address in self._outbox.addresses():
-            self.run(flows.flush(self._state_at(address)), insist=True)
-            if self._engine.is_down:
-                break
+        self.run(self._flush_flow(timeout), insist=True)
         return self._outbox.count()
 
-    async def aflush(self) -> int:
+    async def aflush(self, timeout: float | None = None) -> int:
         """The async twin of `flush`."""
-        from . import flows  # noqa: PLC0415
+        import asyncio  # noqa: PLC0415
 
-        for address in self._outbox.addresses():
-            await self.arun(flows.flush(self._state_at(address)), insist=True)
-            if self._engine.is_down:
-                break
-        return self._outbox.count()
+        await self.arun(self._flush_flow(timeout), insist=True)
+        return await asyncio.to_thread(self._outbox.count)
 
     def close(self) -> None:
         """Delivers what waits, then ends workers, clients and the local service; an outage is only logged."""
@@ -341,6 +344,7 @@ class Connection:
     ) -> None:
         await self.aclose()
 
+    @override
     def __repr__(self) -> str:
         return f"Connection({self._credentials.base_url!r}, project_id={self._credentials.project_id!r})"
 
@@ -351,6 +355,7 @@ class Connection:
         from .drive import drive  # noqa: PLC0415
 
         self._check_open()
+        self._courier.start()
         return drive(flow, self._engine, insist=insist)
 
     async def arun(self, flow: Flow[T], *, insist: bool = False) -> T:
@@ -358,6 +363,7 @@ class Connection:
         from .drive import adrive  # noqa: PLC0415
 
         self._check_open()
+        self._courier.start()
         return await adrive(flow, self._engine, insist=insist)
 
     def redacted(self, address: Address, messages: Sequence[Message]) -> list[Message]:
@@ -406,37 +412,30 @@ class Connection:
             )
         return dict(cast("Mapping[str, Any]", answer))
 
-    def _state_at(self, address: Address) -> State:
-        from .flows import State  # noqa: PLC0415
+    def _flush_flow(self, timeout: float | None) -> Flow[None]:
+        from . import flows  # noqa: PLC0415
 
+        return flows.flush_all(
+            self._outbox.addresses, self._state_at, timeout, blocking=self._outbox.blocking
+        )
+
+    def _state_at(self, address: Address) -> State:
         with self._lock:
             state = self._states.get(address)
             if state is None:
-                state = State(
-                    address, self._outbox, self.delivery_options, observe=self._observe, wake=self._wake
-                )
-                self._states[address] = state
+                state = self._states[address] = self._new_state(address)
             return state
 
-    def _wake(self, state: State) -> None:
-        """Has a worker deliver what waits for a conversation; one worker for one conversation at a time."""
-        with self._lock:
-            if state.address in self._woken:
-                return
-            self._woken.add(state.address)
-        self._engine.submit(lambda: self._deliver(state))
+    def _new_state(self, address: Address) -> State:
+        from .flows import State  # noqa: PLC0415
 
-    def _deliver(self, state: State) -> None:
-        from . import flows  # noqa: PLC0415
-        from .drive import drive  # noqa: PLC0415
-
-        with self._lock:
-            self._woken.discard(state.address)
-        try:
-            drive(flows.deliver_alone(state), self._engine)
-        except RecallrAIIntegrationError as error:
-            # An outage was told by the engine; what waits goes with the next record, flush or close.
-            logger.debug("RecallrAI: delivery in the background failed: %s", error)
+        return State(
+            address,
+            self._outbox,
+            self.delivery_options,
+            observe=self._observe,
+            wake=self._courier.wake,
+        )
 
     def _tell_of_loss(self) -> None:
         left = self._outbox.count()
@@ -452,18 +451,14 @@ class Connection:
             self._warned = False
             logger.info("RecallrAI is available again.")
             if self._outbox.count():
-                self._engine.submit(self._drain)
+                self._courier.drain()
         elif kind == "recovered":
             return
         self._tell(Event(kind=kind, detail=detail))
 
-    def _drain(self) -> None:
-        """After an outage: delivers what waits for conversations that may never come back by themselves."""
-        for address in self._outbox.addresses():
-            self._deliver(self._state_at(address))
-
     def _observe(self, state: State, kind: str, detail: dict[str, Any]) -> None:
         if kind == "degraded":
+            self._courier.retry_later()
             if not self._warned:
                 self._warned = True
                 logger.warning(

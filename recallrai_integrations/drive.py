@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -155,7 +156,14 @@ class Engine:
         return op.call()
 
     async def _alocal(self, op: Local[T], _: bool) -> T:
-        return await asyncio.to_thread(op.call) if op.blocking else op.call()
+        if not op.blocking:
+            return op.call()
+        work = asyncio.ensure_future(asyncio.to_thread(op.call))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait((work,))  # a step in a file is over before the flow hears of the cancellation
+            raise
 
     def _sleep(self, op: Sleep, _: bool) -> None:
         time.sleep(op.seconds)
@@ -172,14 +180,15 @@ class Engine:
         return op.future.result() if op.future.done() else None
 
     def _beside(self, op: Beside[T], insist: bool) -> Pending[T]:
-        return _PendingCall.start(lambda: cast("T", self.execute(op.op, insist=insist)), op.when_late)
+        flow: Flow[T] = op.flow
+        return _PendingCall[T].start(lambda: drive(flow, self, insist=insist))
 
     async def _abeside(self, op: Beside[T], insist: bool) -> Pending[T]:
-        task = cast("asyncio.Task[T]", asyncio.create_task(self.aexecute(op.op, insist=insist)))
+        task = asyncio.create_task(adrive(op.flow, self, insist=insist))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, whoever collects it
-        return _PendingTask(task, op.when_late)
+        return _PendingTask(task)
 
     def _collect(self, op: Collect[T], _: bool) -> list[Pending[T]]:
         calls = {one.future: one for one in cast("Sequence[_PendingCall[T]]", op.pending)}
@@ -253,7 +262,8 @@ class _Guard:
     def __enter__(self) -> None:
         try:
             self._breaker.handle_new_request()
-        except OpenedState:
+        except OpenedState as opened:
+            opened.__traceback__ = None  # one object for the whole outage: its trace would grow with each use
             if not self._insist:
                 raise _BreakerOpenError(
                     "RecallrAI failed several times in a row and is not asked for a while.",
@@ -276,14 +286,13 @@ class _Guard:
 
 
 class _PendingCall(Pending[T], Generic[T]):
-    """A request on a daemon thread of its own, so that one that hangs keeps no interpreter from exiting."""
+    """A flow on a daemon thread of its own, so that one that hangs keeps no interpreter from exiting."""
 
-    def __init__(self, future: Future[T], when_late: Callable[[T], object]) -> None:
+    def __init__(self, future: Future[T]) -> None:
         self.future = future
-        self._when_late = when_late
 
     @classmethod
-    def start(cls, call: Callable[[], T], when_late: Callable[[T], object]) -> _PendingCall[T]:
+    def start(cls, call: Callable[[], T]) -> _PendingCall[T]:
         future: Future[T] = Future()
 
         def run() -> None:
@@ -292,35 +301,27 @@ class _PendingCall(Pending[T], Generic[T]):
             except BaseException as error:  # noqa: BLE001 - kept for whoever collects it
                 future.set_exception(error)
 
-        threading.Thread(target=run, name="recallrai-beside", daemon=True).start()
-        return cls(future, when_late)
+        thread = threading.Thread(
+            target=copy_context().run, args=(run,), name="recallrai-beside", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # no threads any more: the interpreter is on its way out
+            run()
+        return cls(future)
 
     @override
     def result(self) -> T:
         return self.future.result()
 
-    @override
-    def abandon(self) -> None:
-        self.future.add_done_callback(lambda done: _deliver_late(done, self._when_late))
-
 
 class _PendingTask(Pending[T], Generic[T]):
-    def __init__(self, task: asyncio.Task[T], when_late: Callable[[T], object]) -> None:
+    def __init__(self, task: asyncio.Task[T]) -> None:
         self.task = task
-        self._when_late = when_late
 
     @override
     def result(self) -> T:
         return self.task.result()
-
-    @override
-    def abandon(self) -> None:
-        self.task.add_done_callback(lambda done: _deliver_late(done, self._when_late))
-
-
-def _deliver_late(done: Future[T] | asyncio.Future[T], when_late: Callable[[T], object]) -> None:
-    if not done.cancelled() and done.exception() is None:
-        when_late(done.result())
 
 
 def _may_repeat(state: RetryCallState) -> bool:

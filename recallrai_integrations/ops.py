@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from aiologic import Lock
+from typing_extensions import override
 
 from .messages import Message
 from .models import (
@@ -155,6 +156,7 @@ class AddMessage(ServiceOp[None]):
     message: Message
 
     @property
+    @override
     def repeatable(self) -> bool:
         """Never blindly."""
         return False
@@ -276,7 +278,10 @@ class Together(Op[list[T]]):
 
 
 class Pending(ABC, Generic[T]):
-    """A request under way beside the flow: started by `Beside`, waited for by `Collect`."""
+    """A flow under way beside another one: started by `Beside`, waited for by `Collect`.
+
+    Nobody has to collect it: it goes on to its end by itself, and its error is told to nobody then.
+    """
 
     @abstractmethod
     def result(self) -> T:
@@ -286,22 +291,17 @@ class Pending(ABC, Generic[T]):
             ServiceError: what went wrong.
         """
 
-    @abstractmethod
-    def abandon(self) -> None:
-        """Nobody waits any more: a late answer goes to `when_late`, a late error nowhere."""
-
 
 @dataclass(frozen=True, slots=True)
 class Beside(Op[Pending[T]]):
-    """Starts a request and goes on."""
+    """Starts a flow and goes on."""
 
-    op: ServiceOp[T]
-    when_late: Callable[[T], object]
+    flow: Generator[Op[Any], Any, T]
 
 
 @dataclass(frozen=True, slots=True)
 class Collect(Op["list[Pending[T]]"]):
-    """Waits until one of the requests has ended, at most `seconds`; answers with those that have."""
+    """Waits until one of them has ended, at most `seconds` (None: as long as it takes); those that have."""
 
     pending: Sequence[Pending[T]]
-    seconds: float
+    seconds: float | None

@@ -7,7 +7,7 @@ a truth behind.
 
 from recallrai_integrations.ops import Flow
 
-from .delivery import deliver_alone, flush, record
+from .delivery import deliver_alone, flush, flush_all, record
 from .ending import clear, end_run, finish
 from .history import history
 from .importing import Imported, Transcript, import_transcript
@@ -27,6 +27,7 @@ __all__ = [
     "find_session",
     "finish",
     "flush",
+    "flush_all",
     "history",
     "import_transcript",
     "recall",

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from recallrai_integrations.errors import (
     CredentialsError,
     NotFoundError,
     OutboxFullError,
+    RecallrAIIntegrationError,
     RequestRejectedError,
     ServiceUnavailableError,
 )
 from recallrai_integrations.messages import Message
-from recallrai_integrations.ops import Exclusive, Flow, Process, Sleep
-from recallrai_integrations.outbox import Waiting
+from recallrai_integrations.ops import Beside, Collect, Exclusive, Flow, Local, Pending, Process, Sleep
+from recallrai_integrations.outbox import Address, Waiting
 
 from .sending import send, still_wanted
 from .sessions import keep_place, open_session, sessions_to_process, settle
 from .state import State, local, what_waits
 
-__all__ = ["deliver", "deliver_alone", "flush", "process_open", "put", "record"]
+__all__ = ["deliver", "deliver_alone", "flush", "flush_all", "process_open", "put", "record"]
 
 _ROLLOVERS = 3
 _CLAIM_POLL = 0.02
 _CLAIM_PATIENCE = 2.0
 _BACK_PRESSURE_POLL = 0.05
 _PAYMENT_REQUIRED = 402
+_FLUSHED_AT_ONCE = 8
+_HOPELESS = 3
 
 
 def record(state: State, messages: Sequence[Message]) -> Flow[None]:
@@ -98,15 +102,19 @@ def _make_room(state: State) -> Flow[bool]:
     return state.failed_at is None
 
 
-def deliver_alone(state: State) -> Flow[None]:
+def deliver_alone(state: State, *, patience: float | None = None) -> Flow[None]:
     """`deliver` under the conversation's lock, for workers."""
-    yield from Exclusive(state.lock, deliver(state))
+    yield from Exclusive(state.lock, deliver(state, patience=patience))
 
 
-def deliver(state: State) -> Flow[None]:
+def deliver(state: State, *, patience: float | None = None) -> Flow[None]:
     """Sends what waits for this conversation, in order.
 
     What the service refuses for good is set aside, told in `state.rejected`, and later messages still go.
+
+    Args:
+        state: the conversation.
+        patience: seconds to wait for another process that is delivering it; after that it is left to it.
 
     Raises:
         ServiceUnavailableError: an outage; what was not acknowledged keeps waiting.
@@ -116,7 +124,7 @@ def deliver(state: State) -> Flow[None]:
     if not (yield from what_waits(state)):
         return
     try:
-        if not (yield from _claim(state)):
+        if not (yield from _claim(state, _CLAIM_PATIENCE if patience is None else patience)):
             return
         if state.place.unsettled:
             yield from settle(state)
@@ -154,16 +162,16 @@ def _deliver_one(state: State, waiting: Waiting) -> Flow[None]:
         yield from local(state, lambda: outbox.done(address, waiting, place))
 
 
-def _claim(state: State) -> Flow[bool]:
+def _claim(state: State, patience: float) -> Flow[bool]:
     """The claim, with the place as it was left last; False while another process goes on delivering."""
     outbox, address = state.outbox, state.address
-    patience = time.monotonic() + _CLAIM_PATIENCE
+    ends = time.monotonic() + patience
     while True:
         place = yield from local(state, lambda: outbox.claim(address, state.place))
         if place is not None:
             state.place = place
             return True
-        if time.monotonic() > patience:
+        if time.monotonic() >= ends:
             return False
         yield from Sleep(_CLAIM_POLL)
 
@@ -211,6 +219,67 @@ def flush(state: State) -> Flow[int]:
     if state.rejected:
         raise state.rejected.pop(0)
     return len((yield from what_waits(state)))
+
+
+def flush_all(
+    addresses: Callable[[], list[Address]],
+    state_at: Callable[[Address], State],
+    timeout: float | None,
+    *,
+    blocking: bool,
+) -> Flow[None]:
+    """Delivers what waits, several conversations at the same time.
+
+    Args:
+        addresses: the conversations for which something waits.
+        state_at: the state of one.
+        timeout: seconds to wait; the rest goes on by itself. None waits for all.
+        blocking: whether `addresses` may touch a disk.
+
+    Raises:
+        RecallrAIIntegrationError: the first error, after all conversations have been tried; credentials and
+            an outage of several conversations in a row end it sooner.
+    """
+    ends = None if timeout is None else time.monotonic() + timeout
+    waiting = deque((yield from Local(addresses, blocking=blocking)))
+    errors: list[RecallrAIIntegrationError] = []
+    if len(waiting) <= 1 and ends is None:
+        yield from _flush_some(waiting, state_at, errors)
+    else:
+        pending: list[Pending[None]] = []
+        while len(pending) < min(_FLUSHED_AT_ONCE, len(waiting)):
+            one = yield from Beside(_flush_some(waiting, state_at, errors))
+            pending.append(one)
+        while pending:
+            done = yield from Collect(pending, None if ends is None else max(0.0, ends - time.monotonic()))
+            if not done:
+                break
+            for one in done:
+                pending.remove(one)
+                one.result()
+    if errors:
+        raise errors[0]
+
+
+def _flush_some(
+    waiting: deque[Address], state_at: Callable[[Address], State], errors: list[RecallrAIIntegrationError]
+) -> Flow[None]:
+    in_a_row = 0
+    while waiting:
+        try:
+            address = waiting.popleft()
+        except IndexError:  # taken by another one
+            return
+        try:
+            left = yield from flush(state_at(address))
+        except RecallrAIIntegrationError as error:
+            errors.append(error)
+            left = 1
+            if isinstance(error, CredentialsError):
+                waiting.clear()
+        in_a_row = in_a_row + 1 if left else 0
+        if in_a_row == _HOPELESS:
+            waiting.clear()
 
 
 def process_open(state: State) -> Flow[list[str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from recallrai_integrations.errors import NotFoundError, ServiceUnavailableError
 from recallrai_integrations.models import ContextAnswer
-from recallrai_integrations.ops import Beside, Collect, Exclusive, Flow, GetContext, Pending, WaitFor
+from recallrai_integrations.ops import Beside, Collect, Exclusive, Flow, GetContext, WaitFor
 from recallrai_integrations.options import RecallOptions
 
 from .delivery import deliver
@@ -51,9 +51,13 @@ def recall(
         CredentialsError, RequestRejectedError: always.
     """
     texts = {} if instructions is None else {name: instructions(name) for name in _prompts_for(options)}
+    deadline = state.delivery.recall_deadline
+    ends = None if deadline is None else time.monotonic() + deadline
     try:
-        session_id = yield from Exclusive(state.lock, _session_to_ask(state))
-        recalled = yield from _ask(state, GetContext(state.user_id, session_id, options, on_progress))
+        if ends is None:
+            recalled = yield from _ask(state, options, on_progress)
+        else:
+            recalled = yield from _ask_until(state, options, on_progress, ends)
     except ServiceUnavailableError as error:
         if state.delivery.on_error == "raise":
             raise
@@ -65,7 +69,8 @@ def recall(
     if recalled.answer is None or not texts:
         return recalled
     text = texts.get(recalled.answer.strategy) or next(iter(texts.values()))
-    return replace(recalled, instructions=(yield from WaitFor(text, _INSTRUCTIONS_GRACE)) or "")
+    patience = _INSTRUCTIONS_GRACE if ends is None else max(0.0, ends - time.monotonic())
+    return replace(recalled, instructions=(yield from WaitFor(text, patience)) or "")
 
 
 def _prompts_for(options: RecallOptions) -> tuple[str, ...]:
@@ -83,45 +88,41 @@ def _session_to_ask(state: State) -> Flow[str]:
     return (yield from open_session(state))
 
 
-def _ask(state: State, request: GetContext) -> Flow[Recalled]:
-    recalled = yield from _within_deadline(state, request)
-    fallback = request.options.fallback_strategy
-    if recalled.degraded or recalled.answer is None:
-        return recalled
-    state.last_answer = recalled.answer
-    if fallback is None or recalled.answer.memory_ids:
-        return recalled
-    second = replace(request, options=replace(request.options, strategy=fallback))
-    return Recalled((yield from second), degraded=False)
+def _ask(
+    state: State, options: RecallOptions, on_progress: Callable[[str], object] | None = None
+) -> Flow[Recalled]:
+    """Delivers the question and asks; a second strategy when the first recalls nothing."""
+    generation = state.generation
+    session_id = yield from Exclusive(state.lock, _session_to_ask(state))
+    answer = yield from GetContext(state.user_id, session_id, options, on_progress)
+    if options.fallback_strategy is not None and not answer.memory_ids:
+        second = replace(options, strategy=options.fallback_strategy, fallback_strategy=None)
+        answer = yield from GetContext(state.user_id, session_id, second)
+    if state.generation == generation:  # else it was forgotten while it was asked
+        state.last_answer = answer
+    return Recalled(answer, degraded=False)
+
+
+def _ask_until(
+    state: State,
+    options: RecallOptions,
+    on_progress: Callable[[str], object] | None,
+    ends: float,
+) -> Flow[Recalled]:
+    """`_ask` beside this flow; what is late goes on alone and is kept for the next turn."""
+    asked = [(yield from Beside(_ask(state, options, on_progress)))]
+    if state.delivery.on_deadline == "fallback":
+        if (yield from Collect(asked, (ends - time.monotonic()) / 2)):
+            return asked[0].result()
+        asked.append((yield from Beside(_ask(state, replace(options, strategy="low_latency")))))
+    if (yield from Collect(asked[:1], max(0.0, ends - time.monotonic()))):
+        return asked[0].result()
+    if asked[1:] and (yield from Collect(asked[1:], 0.0)):
+        return asked[1].result()
+    state.note("late", deadline=state.delivery.recall_deadline)
+    return _late(state)
 
 
 def _late(state: State) -> Recalled:
     stale = state.last_answer if state.delivery.on_deadline == "stale" else None
     return Recalled(stale, degraded=True)
-
-
-def _within_deadline(state: State, request: GetContext) -> Flow[Recalled]:
-    deadline = state.delivery.recall_deadline
-    if deadline is None:
-        return Recalled((yield from request), degraded=False)
-
-    def keep(late: ContextAnswer) -> None:
-        state.last_answer = late
-
-    ends = time.monotonic() + deadline
-    main: Pending[ContextAnswer] = yield from Beside(request, keep)
-    second: Pending[ContextAnswer] | None = None
-    if state.delivery.on_deadline == "fallback":
-        if (yield from Collect((main,), deadline / 2)):
-            return Recalled(main.result(), degraded=False)
-        quick = replace(request, options=replace(request.options, strategy="low_latency"), on_progress=None)
-        second = yield from Beside(quick, keep)
-    if (yield from Collect((main,), max(0.0, ends - time.monotonic()))):
-        return Recalled(main.result(), degraded=False)
-    if second is not None and (yield from Collect((second,), 0.0)):
-        return Recalled(second.result(), degraded=False)
-    main.abandon()
-    if second is not None:
-        second.abandon()
-    state.note("late", deadline=deadline)
-    return _late(state)

@@ -33,6 +33,7 @@ class State:
         delivery: how they are delivered.
         place: where the conversation stands in the service.
         known: the latest messages seen, for `history()` in an outage.
+        generation: grows when the conversation is forgotten, so that what comes late is known to be.
         turns: runs that ended, for `process="every_n_turns"`.
         failed_at: when the service last failed, by the monotonic clock.
         last_answer: the last memories recalled, for `on_deadline="stale"`.
@@ -48,6 +49,7 @@ class State:
     place: Place = field(default_factory=Place)
     known: deque[Message] = field(default_factory=lambda: deque[Message](maxlen=1000))
     turns: int = 0
+    generation: int = 0
     failed_at: float | None = None
     last_answer: ContextAnswer | None = None
     rejected: list[RequestRejectedError] = field(default_factory=list[RequestRejectedError])

@@ -1,0 +1,120 @@
+"""Delivery beside the callers: background mode, another try after an outage, what an earlier process left."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from . import flows
+from .drive import Engine, drive
+from .errors import RecallrAIIntegrationError
+from .outbox import Address, Outbox
+
+__all__ = ["Courier"]
+
+logger = logging.getLogger("recallrai_integrations")
+
+
+class Courier:
+    """Owns the deliveries that no caller waits for. They run on workers of the engine, which ends with them.
+
+    Args:
+        engine: runs them.
+        outbox: what waits.
+        state_at: the state of a conversation.
+        retry_after: seconds until what an outage left waiting is tried again.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        outbox: Outbox,
+        state_at: Callable[[Address], flows.State],
+        *,
+        retry_after: float,
+    ) -> None:
+        self._engine = engine
+        self._outbox = outbox
+        self._state_at = state_at
+        self._retry_after = retry_after
+        self._lock = threading.Lock()
+        self._woken: set[Address] = set()
+        self._timer: threading.Timer | None = None
+        self._started = not outbox.blocking  # memory holds nothing of an earlier process
+        self._closed = False
+
+    def start(self) -> None:
+        """At the first use of a connection: delivers what an earlier process left in the file."""
+        if not self._started:
+            self._started = True
+            self.drain()
+
+    def wake(self, state: flows.State) -> None:
+        """Has a worker deliver what waits for a conversation; one worker for one conversation at a time."""
+        with self._lock:
+            if state.address in self._woken:
+                return
+            self._woken.add(state.address)
+        self._submit(lambda: self._deliver(state))
+
+    def drain(self) -> None:
+        """Has a worker deliver all that waits, for conversations that may never come back by themselves."""
+        self._submit(self._drain)
+
+    def retry_later(self) -> None:
+        """After an outage: drains once the service may be back."""
+        with self._lock:
+            if self._timer is not None or self._closed:
+                return
+            self._timer = timer = threading.Timer(self._retry_after, self._retry)
+            timer.daemon = True  # at interpreter exit the connection flushes by itself
+            try:
+                timer.start()
+            except RuntimeError:  # the interpreter is on its way out
+                self._timer = None
+
+    def close(self) -> None:
+        """No delivery is started any more."""
+        with self._lock:
+            self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _retry(self) -> None:
+        with self._lock:
+            self._timer = None
+        if not self._closed:
+            self.drain()
+
+    def _submit(self, work: Callable[[], Any]) -> None:
+        try:
+            self._engine.submit(work)
+        except RuntimeError:  # no workers any more: the interpreter is on its way out
+            work()
+
+    def _deliver(self, state: flows.State) -> None:
+        with self._lock:
+            self._woken.discard(state.address)
+        self._run(state)
+
+    def _drain(self) -> None:
+        try:
+            addresses = self._outbox.addresses()
+        except RecallrAIIntegrationError as error:
+            logger.error("RecallrAI: %s", error)  # noqa: TRY400 - its text says all
+            return
+        for address in addresses:
+            if self._closed or not self._run(self._state_at(address), patience=0.0):
+                return
+
+    def _run(self, state: flows.State, *, patience: float | None = None) -> bool:
+        """Delivers for one conversation; False in an outage."""
+        try:
+            drive(flows.deliver_alone(state, patience=patience), self._engine)
+        except RecallrAIIntegrationError as error:
+            logger.debug("RecallrAI: delivery in the background failed: %s", error)
+            self.retry_later()
+            return False
+        return True
