@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from . import browsing, conflicts, index, store
+from . import browsing, conflicts, index, store, summaries
 from .store import Memory
 
 _USER_TABLES: Final = (
@@ -48,13 +48,7 @@ def delete_session(db: sqlite3.Connection, user_pk: int, session_id: str) -> Non
     A fact that was told again in another session stays, as that session's.
     """
     conflicts.delete_of_session(db, user_pk, session_id)
-    for doc, told, summary in db.execute(
-        "SELECT pk, session_terms, summary_terms FROM summaries WHERE user_pk = ? AND session_id = ?",
-        (user_pk, session_id),
-    ).fetchall():
-        index.remove(db, user_pk, "session", doc, told)
-        index.remove(db, user_pk, "summary", doc, summary)
-        db.execute("DELETE FROM summaries WHERE pk = ?", (doc,))
+    summaries.delete(db, user_pk, session_id)
     chains = db.execute(
         "SELECT DISTINCT chain_pk FROM memories WHERE user_pk = ? AND session_id = ?", (user_pk, session_id)
     ).fetchall()
@@ -84,6 +78,8 @@ def _delete_versions(db: sqlite3.Connection, user_pk: int, chain: int, doomed: l
     db.executemany(
         "DELETE FROM vectors WHERE user_pk = ? AND memory_pk = ?", [(user_pk, m.pk) for m in doomed]
     )
+    for session_id in {m.session_id for m in doomed}:
+        summaries.rewrite(db, user_pk, session_id)
     if store.versions(db, chain):
         store.renew(db, user_pk, chain)
         return

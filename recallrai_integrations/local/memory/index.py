@@ -48,7 +48,7 @@ _FEEDBACK_TERMS: Final = 10
 _ALIKE_LENGTH: Final = 4  # shorter words are not compared
 _ALIKE_PREFIX: Final = 2  # letters that have to agree
 _ALIKE_COMPARED: Final = 2_000
-_ALIKE_RATIO: Final = 0.8
+_ALIKE_RATIO: Final = 0.75
 _PRIOR: Final = 20  # documents imagined beside the real ones, so that rarity means little among a handful
 _RAREST: Final = 3.5  # the most a single term may count
 _UNKNOWN: Final = 2.0  # what a term that the user never said counts against a document
@@ -91,7 +91,7 @@ def remove(db: sqlite3.Connection, user_pk: int, kind: Kind, doc: int, stored: s
     )
     db.executemany(
         "DELETE FROM vocabulary WHERE user_pk = ? AND kind = ? AND term = ? AND docs <= 0",
-        [(user_pk, kind, term) for term in entries],
+        [(user_pk, kind, term) for term in (_EVERY, *entries)],
     )
 
 

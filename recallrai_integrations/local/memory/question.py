@@ -67,6 +67,10 @@ def read(messages: Sequence[Message], today: date) -> Question:
         for part in _parts(text)
         if (facets := index.facets(terms(_without(part, spans)))[:_MOST_FACETS])
     ]
+    if not parts and not spans:
+        # "What about it?" asks about anything that the user spoke of right before.
+        earlier = [clean(m.content)[-500:] for m in messages[:last] if m.role == "user"][-1:]
+        parts = [[facet] for facet in index.facets(terms(" ".join(earlier)))[:_MOST_FACETS]]
     asked = " ".join(words(text))
     return Question(
         text=text,

@@ -33,16 +33,60 @@ def put(
         contents: the facts that were told in it.
         summary: by a model; empty to write one by rules.
     """
-    if not messages:
+    if messages:
+        answers = [clean(m.content)[:_ASSISTANT_SHARE] for m in messages if m.role == "assistant"]
+        _insert(
+            db,
+            user_pk,
+            session_id,
+            stamp(created_at),
+            contents,
+            answers,
+            one_line(summary) or by_rules(messages, contents),
+        )
+
+
+def rewrite(db: sqlite3.Connection, user_pk: int, session_id: str) -> None:
+    """Write a session's summary again after some of its memories were deleted, so that it tells them no more."""
+    found = db.execute(
+        "SELECT created_at FROM summaries WHERE user_pk = ? AND session_id = ?", (user_pk, session_id)
+    ).fetchone()
+    if found is None:
         return
-    text = one_line(summary) or by_rules(messages, contents)
+    rows = db.execute(
+        "SELECT content FROM memories WHERE user_pk = ? AND session_id = ? ORDER BY pk", (user_pk, session_id)
+    )
+    contents = [content for (content,) in rows]
+    delete(db, user_pk, session_id)
+    _insert(db, user_pk, session_id, found[0], contents, (), by_rules((), contents))
+
+
+def delete(db: sqlite3.Connection, user_pk: int, session_id: str) -> None:
+    """Delete a session's summary, if it has one."""
+    for doc, told, summary in db.execute(
+        "SELECT pk, session_terms, summary_terms FROM summaries WHERE user_pk = ? AND session_id = ?",
+        (user_pk, session_id),
+    ).fetchall():
+        index.remove(db, user_pk, "session", doc, told)
+        index.remove(db, user_pk, "summary", doc, summary)
+        db.execute("DELETE FROM summaries WHERE pk = ?", (doc,))
+
+
+def _insert(
+    db: sqlite3.Connection,
+    user_pk: int,
+    session_id: str,
+    created_at: str,
+    contents: Sequence[str],
+    answers: Sequence[str],
+    text: str,
+) -> None:
     doc = db.execute(
         "INSERT INTO summaries (user_pk, session_id, content, session_terms, summary_terms, created_at)"
         " VALUES (?, ?, ?, '{}', '{}', ?)",
-        (user_pk, session_id, text, stamp(created_at)),
+        (user_pk, session_id, text, created_at),
     ).lastrowid
     assert doc is not None
-    answers = [clean(m.content)[:_ASSISTANT_SHARE] for m in messages if m.role == "assistant"]
     told = index.weigh(
         *((document_terms(content), 1.0) for content in contents),
         *((terms(answer), _ASSISTANT_WEIGHT) for answer in answers),
@@ -64,7 +108,7 @@ def by_rules(messages: Sequence[Message], contents: Sequence[str]) -> str:
         return (
             f'User said: "{asked[:_LONGEST_PART]}"'
             if asked
-            else "The user said nothing in this conversation."
+            else "Nothing is remembered of this conversation."
         )
     parts: list[str] = []
     for content in contents:
