@@ -31,6 +31,7 @@ from recallrai_integrations import (
 from recallrai_integrations.identity import user_id_text
 
 __all__ = [
+    "CREDENTIALS",
     "DEFAULT_DATABASE",
     "ExitCode",
     "Group",
@@ -52,7 +53,7 @@ __all__ = [
 DEFAULT_DATABASE = "recallrai.db"
 """The local memory of `import`, `chat` and `serve` when nothing else is said, in the working directory."""
 
-_CREDENTIALS = ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL")
+CREDENTIALS = ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL")
 
 out = Console(highlight=False)
 """Results."""
@@ -213,7 +214,7 @@ def connected(
         WrongUseError: no such database.
         ConfigurationError: neither is given.
     """
-    if local is None and not any(os.environ.get(name) for name in _CREDENTIALS):
+    if local is None and not any(os.environ.get(name) for name in CREDENTIALS):
         if not default_local:
             raise ConfigurationError(
                 "No RecallrAI credentials. Set RECALLRAI_API_KEY and RECALLRAI_PROJECT_ID, or pass "

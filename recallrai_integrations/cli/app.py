@@ -10,7 +10,11 @@ from recallrai_integrations import __version__
 
 from ._common import Group
 from .chat import chat_command
+from .conflicts import conflicts_app
+from .demo import demo_command
 from .importing import import_command
+from .memories import memories_app
+from .outbox import outbox_app
 from .serve import serve_command
 
 __all__ = ["app"]
@@ -42,6 +46,10 @@ def _root(
     pass
 
 
+app.command("demo")(demo_command)
 app.command("chat")(chat_command)
 app.command("import")(import_command)
 app.command("serve")(serve_command)
+app.add_typer(memories_app, name="memories")
+app.add_typer(conflicts_app, name="conflicts")
+app.add_typer(outbox_app, name="outbox")

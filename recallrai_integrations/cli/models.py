@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import importlib
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from recallrai_integrations import Message, MissingDependencyError
 
@@ -13,8 +15,9 @@ from .offline import Said, answer
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+    from llama_index.core.llms import LLM
 
-__all__ = ["ChatModel", "ModelError", "init_langchain_model", "open_model"]
+__all__ = ["ChatModel", "ModelError", "init_langchain_model", "init_llama_index_model", "open_model"]
 
 
 class ModelError(WrongUseError):
@@ -61,6 +64,33 @@ def init_langchain_model(name: str) -> BaseChatModel:
         raise MissingDependencyError.for_extra("langchain", "langchain") from error
     try:
         return init_chat_model(name)
+    except Exception as error:
+        raise WrongUseError(f"The model {name!r} cannot be used: {_shortened(error)}") from error
+
+
+def init_llama_index_model(name: str) -> LLM:
+    """A model of LlamaIndex, whose packages are named after their providers, as `llama_index.llms.openai`.
+
+    Raises:
+        WrongUseError: there is no such model, or its package or key is missing.
+    """
+    from llama_index.core.llms import LLM  # noqa: PLC0415 - an extra
+
+    provider, _, model = name.partition(":")
+    package = re.sub(r"\W", "_", provider)
+    if not model:
+        raise WrongUseError(f"The model {name!r} names no provider: write it as openai:gpt-5-mini.")
+    try:
+        module = importlib.import_module(f"llama_index.llms.{package}")
+    except ModuleNotFoundError as error:
+        command = f"pip install llama-index-llms-{package.replace('_', '-')}"
+        raise WrongUseError(f"The model {name!r} needs a package. Run: {command}") from error
+    offered = (getattr(module, one) for one in getattr(module, "__all__", ()))
+    found = next((one for one in offered if isinstance(one, type) and issubclass(one, LLM)), None)
+    if found is None:
+        raise WrongUseError(f"llama_index.llms.{package} offers no model class; choose another provider.")
+    try:
+        return cast("LLM", cast("Callable[..., object]", found)(model=model))
     except Exception as error:
         raise WrongUseError(f"The model {name!r} cannot be used: {_shortened(error)}") from error
 

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recallrai_integrations.cli.app import app
+from recallrai_integrations.local import LocalRecallrAI
 
 
 class Ended:
@@ -75,3 +76,13 @@ def spawn() -> Run:
         return Ended(result.returncode, result.stdout, result.stderr)
 
     return run_it
+
+
+@pytest.fixture
+def hosted(monkeypatch):
+    """A service reached by the environment, as the hosted one is."""
+    with LocalRecallrAI() as server:
+        monkeypatch.setenv("RECALLRAI_API_KEY", server.api_key)
+        monkeypatch.setenv("RECALLRAI_PROJECT_ID", server.project_id)
+        monkeypatch.setenv("RECALLRAI_BASE_URL", server.base_url)
+        yield server

@@ -15,7 +15,6 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 
 from recallrai_integrations import connect
-from recallrai_integrations.local import LocalRecallrAI
 from recallrai_integrations.ops import ListSessions, Process, ReadMessages
 
 SAID = [("user", "My parrot is called Kiwi."), ("assistant", "What a fine name for a parrot!")]
@@ -278,16 +277,6 @@ def test_half_of_the_credentials_is_an_error_and_no_reason_to_write_elsewhere(ru
 
 
 @pytest.fixture
-def hosted(monkeypatch):
-    """A service reached by the environment, as the hosted one is, and a connection to look into it."""
-    with LocalRecallrAI() as server:
-        monkeypatch.setenv("RECALLRAI_API_KEY", server.api_key)
-        monkeypatch.setenv("RECALLRAI_PROJECT_ID", server.project_id)
-        monkeypatch.setenv("RECALLRAI_BASE_URL", server.base_url)
-        yield server
-
-
-@pytest.fixture
 def look(hosted):
     with connect() as connection:
         yield lambda: _stored_in(connection)
@@ -369,7 +358,7 @@ def test_memories_that_could_not_be_made_are_told(run, hosted, long_talk, outcom
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one child")
 @pytest.mark.parametrize(("signal_", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_a_stopped_import_is_completed_by_the_next(spawn, hosted, look, long_talk, signal_, code):
+def test_a_stopped_import_is_completed_by_the_next(spawn, hosted, look, *, long_talk, signal_, code):
     hosted.faults.add(delay=0.2, path="*/add-message")
     command = [sys.executable, "-m", "recallrai_integrations.cli", "import", long_talk, "--user", "ada"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:

@@ -1,0 +1,105 @@
+"""`recallrai-integrations memories`: what is remembered of a user."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from recallrai_integrations import Memory, NotFoundError
+
+from ._common import (
+    Group,
+    JsonOption,
+    LocalOption,
+    UserOption,
+    WrongUseError,
+    connected,
+    json_out,
+    out,
+    require_user,
+)
+
+__all__ = ["memories_app"]
+
+memories_app = typer.Typer(cls=Group, help="List a user's memories, or show one with its versions.")
+
+
+@memories_app.command("list")
+def list_command(
+    user: UserOption,
+    local: LocalOption = None,
+    category: Annotated[
+        list[str] | None, typer.Option("--category", help="Only of this category; may be repeated.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List current memories, newest first."""
+    with connected(local) as connection:
+        require_user(connection, user)
+        found = connection.user(user).memories(categories=category or (), limit=limit)
+    if as_json:
+        json_out([asdict(one) for one in found])
+        return
+    if not found:
+        out.print("No memories.")
+        return
+    table = Table("memory", "since", "version", "id")
+    table.columns[3].no_wrap = True
+    for one in found:
+        table.add_row(
+            Text(one.content), _day(one.event_start or one.created_at), str(one.version), one.memory_id
+        )
+    out.print(table)
+
+
+@memories_app.command("show")
+def show_command(
+    memory_id: Annotated[str, typer.Argument(metavar="ID", help="Of any version of the memory.")],
+    user: UserOption,
+    local: LocalOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one memory with its versions and connections."""
+    with connected(local) as connection:
+        require_user(connection, user)
+        try:
+            memory = connection.user(user).memory(memory_id)
+        except NotFoundError:
+            raise WrongUseError(
+                f"{user!r} has no memory {memory_id!r}: see memories list --user {user}."
+            ) from None
+    if as_json:
+        json_out(asdict(memory))
+        return
+    _show(memory)
+
+
+def _show(memory: Memory) -> None:
+    out.print(Text(memory.content, style="bold"), soft_wrap=True)
+    facts = [f"version {memory.version}", f"happened {_day(memory.event_start)} to {_day(memory.event_end)}"]
+    facts += [f"stored {_day(memory.created_at)}"]
+    facts += [f"categories {', '.join(memory.categories)}"] if memory.categories else []
+    facts += ["a merge conflict waits for the user"] if memory.in_conflict else []
+    out.print(Text("; ".join(facts), style="dim"), soft_wrap=True)
+    for version in memory.previous_versions:
+        out.print(
+            Text(
+                f"version {version.version}: {version.content} "
+                f"({version.reason or 'superseded'}, {_day(version.created_at)} to {_day(version.expired_at)})"
+            ),
+            soft_wrap=True,
+        )
+    for memory_id, content in memory.connected:
+        out.print(Text(f"connected: {content} ({memory_id})"), soft_wrap=True)
+
+
+def _day(when: datetime | None) -> str:
+    return "…" if when is None else f"{when:%Y-%m-%d}"

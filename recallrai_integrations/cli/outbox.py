@@ -1,0 +1,89 @@
+"""`recallrai-integrations outbox`: messages that wait for the service in a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from recallrai_integrations import RequestRejectedError
+from recallrai_integrations.outbox import export, status
+
+from ._common import (
+    ExitCode,
+    Group,
+    JsonOption,
+    LocalOption,
+    WrongUseError,
+    connected,
+    json_out,
+    out,
+    problem,
+)
+
+__all__ = ["outbox_app"]
+
+outbox_app = typer.Typer(cls=Group, help="Look at, deliver or export what waits in an outbox file.")
+
+_FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The file of DeliveryOptions(outbox=FILE).")
+]
+
+
+@outbox_app.command("status")
+def status_command(file: _FileArgument, *, as_json: JsonOption = False) -> None:
+    """Show how much waits for whom, and since when; touches nothing."""
+    found = status(_there(file))
+    if as_json:
+        json_out([asdict(one) for one in found])
+        return
+    if not found:
+        out.print("Nothing waits.")
+        return
+    table = Table("user", "thread", "waiting", "oldest", "rejected", "project")
+    for one in found:
+        oldest = "" if one.oldest is None else f"{one.oldest:%Y-%m-%d %H:%M:%S} UTC"
+        table.add_row(
+            one.user_id, one.thread_id or "", str(one.waiting), oldest, str(one.rejected), one.project
+        )
+    out.print(table, markup=False)
+
+
+@outbox_app.command("flush")
+def flush_command(file: _FileArgument, local: LocalOption = None) -> None:
+    """Deliver what waits for the project you are connected to; exit code 1 when something still waits."""
+    with connected(local, on_error="degrade", outbox=_there(file)) as connection:
+        rejected = 0
+        while True:
+            try:
+                left = connection.flush()
+            except RequestRejectedError as error:
+                rejected += 1
+                problem(f"A message was refused for good and set aside: {error}")
+            else:
+                break
+    if left:
+        problem(
+            f"{left} messages still wait: the service could not take them. See recallrai-integrations doctor."
+        )
+    else:
+        out.print("Everything is delivered." if not rejected else "Everything else is delivered.")
+    if left or rejected:
+        raise typer.Exit(ExitCode.NOT_COMPLETE)
+
+
+@outbox_app.command("export")
+def export_command(file: _FileArgument) -> None:
+    """Print what waits or was rejected as JSON lines; touches nothing."""
+    for entry in export(_there(file)):
+        typer.echo(json.dumps(entry, ensure_ascii=False, default=str))
+
+
+def _there(file: Path) -> Path:
+    if not file.is_file():
+        raise WrongUseError(f"There is no outbox file {file}.")
+    return file
