@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import threading
 import uuid
 from collections import OrderedDict
@@ -12,7 +14,7 @@ from os import PathLike
 from os.path import realpath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from typing_extensions import Self, override
 
@@ -137,11 +139,20 @@ def _credentials_of(client: Any) -> Credentials:
     return Credentials(http.api_key, http.project_id, http.base_url)
 
 
+_unclosed: WeakSet[Connection] = WeakSet()
+
+
+def _close_at_exit() -> None:
+    for connection in list(_unclosed):
+        connection.close_in_own_process()
+
+
 class Connection:
     """A connection to one project of RecallrAI, made by `connect`.
 
     Shared by threads, event loops and all users of an application. `close()` (or leaving it as a context
-    manager) delivers what waits; it does not process open threads.
+    manager) delivers what waits; it does not process open threads. A connection that nobody closed is closed
+    when the interpreter exits.
     """
 
     def __init__(
@@ -181,6 +192,10 @@ class Connection:
         )
         self._warned = False
         self._closed = False
+        self._pid = os.getpid()
+        if not _unclosed:
+            atexit.register(_close_at_exit)
+        _unclosed.add(self)
 
     def conversation(
         self,
@@ -303,7 +318,7 @@ class Connection:
         except RecallrAIIntegrationError as error:
             logger.error("RecallrAI: %s", error)  # noqa: TRY400 - closing goes on; a trace says no more
         self._tell_of_loss()
-        self._closed = True
+        self._end_of_use()
         self._engine.close()
         self._backend.close()
         self._outbox.close()
@@ -321,7 +336,7 @@ class Connection:
         except RecallrAIIntegrationError as error:
             logger.error("RecallrAI: %s", error)  # noqa: TRY400 - as in `close`
         self._tell_of_loss()
-        self._closed = True
+        self._end_of_use()
         await self._backend.aclose()
         await asyncio.to_thread(self._engine.close)
         self._outbox.close()
@@ -365,6 +380,11 @@ class Connection:
         self._check_open()
         self._courier.start()
         return await adrive(flow, self._engine, insist=insist)
+
+    def close_in_own_process(self) -> None:
+        """`close()`, unless this is a fork: what waits is the parent's to deliver."""
+        if self._pid == os.getpid():
+            self.close()
 
     def redacted(self, address: Address, messages: Sequence[Message]) -> list[Message]:
         """The messages as they may leave the process: what the `redact` hook makes of them."""
@@ -436,6 +456,11 @@ class Connection:
             observe=self._observe,
             wake=self._courier.wake,
         )
+
+    def _end_of_use(self) -> None:
+        self._closed = True
+        self._courier.close()
+        _unclosed.discard(self)
 
     def _tell_of_loss(self) -> None:
         left = self._outbox.count()

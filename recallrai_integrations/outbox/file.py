@@ -204,11 +204,15 @@ class FileOutbox(Outbox):
 
     @override
     def close(self) -> None:
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                if self._owner.pid == os.getpid():
-                    self._db.close()
+        if self._closed:
+            return
+        if self._owner.pid == os.getpid():
+            with suppress(OutboxError), self._write() as db:
+                # A delivery that is still on its way leaves its claim as a dead process would.
+                db.execute("UPDATE conversations SET lease_until = 0 WHERE owner = ?", (self._owner.token,))
+            with self._lock:
+                self._db.close()
+        self._closed = True
 
     @override
     def __repr__(self) -> str:

@@ -1,0 +1,47 @@
+"""Services that fail on demand, and counting of what they hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from recallrai_integrations import Connection
+from recallrai_integrations.local import LocalRecallrAI
+
+Texts = Callable[..., list[str]]
+
+
+@pytest.fixture
+def texts(server: LocalRecallrAI) -> Iterator[Texts]:
+    """What the service holds for a user, all sessions in order, asked by a client of its own."""
+    from recallrai import RecallrAI
+    from recallrai.exceptions import UserNotFoundError
+
+    sdk = RecallrAI(api_key=server.api_key, project_id=server.project_id, base_url=server.base_url)
+
+    def read(user: str = "ada") -> list[str]:
+        try:
+            sessions = sdk.get_user(user).list_sessions(limit=100).sessions
+        except UserNotFoundError:
+            return []
+        ordered = sorted(sessions, key=lambda one: one.created_at)
+        return [one.content for session in ordered for one in session.get_messages(limit=500).messages]
+
+    yield read
+    sdk._http.client.close()
+
+
+def eventually(happened: Callable[[], object], seconds: float = 20.0) -> None:
+    """Waits until something is so."""
+    ends = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.01)
+
+
+def forget_what_is_known(connection: Connection) -> None:
+    """As if the process were new: of all conversations, nothing is known but what the outbox holds."""
+    connection._states.clear()
+    connection._recent.clear()

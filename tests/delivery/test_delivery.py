@@ -1,0 +1,500 @@
+"""Each message once and in order, whatever the service does; unmodified SDK, real HTTP, both colours."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recallrai_integrations import Connection, Event, Message
+from recallrai_integrations.errors import (
+    OutboxError,
+    OutboxFullError,
+    RequestRejectedError,
+    ServiceUnavailableError,
+)
+from recallrai_integrations.local import LocalRecallrAI
+from tests.conftest import Call
+
+from .conftest import Texts, eventually, forget_what_is_known
+
+Make = Callable[..., Connection]
+ADD = {"method": "POST", "path": "*/add-message"}
+LOST_ANSWERS: list[dict[str, Any]] = [
+    {"drop": True, "when": "after"},
+    {"drop": True, "when": "before"},
+    {"status": 502, "body": "<html>bad gateway</html>", "when": "after"},
+    {"status": 500, "when": "after"},
+    {"status": 503, "body": "", "when": "before"},
+    {"status": 200, "body": "<html>", "when": "after"},
+    {"hang": True, "when": "after"},
+]
+
+
+@pytest.fixture(params=["memory", "file"])
+def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    return tmp_path / "outbox.db" if request.param == "file" else None
+
+
+@pytest.mark.parametrize("fault", LOST_ANSWERS, ids=lambda fault: "-".join(map(str, fault.values()))[:30])
+async def test_an_answer_lost_around_the_write_stores_each_message_once_and_keeps_repeats(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, fault: dict[str, Any]
+) -> None:
+    connection = make_connection(timeout=0.5, deliver={"retries": 1, "breaker_threshold": 100})
+    conversation = connection.conversation("ada", "t1")
+    said = ["ok", "ok", "hello", "ok", "bye"]
+    for nth in (1, 2, 4):
+        server.faults.add(**ADD, **fault, nth=nth)
+    for text in said:
+        await call(conversation.record, ("user", text))
+    await call(conversation.flush)
+    assert texts() == said
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_in_an_outage_messages_wait_and_arrive_in_order_afterwards(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, when: str, outbox: Path | None
+) -> None:
+    connection = make_connection(deliver={"retries": 0, "outbox": outbox})
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "ok"))
+    server.faults.add(status=503, method="POST", when=when)
+    server.faults.add(status=503)
+    for text in ("ok", "ok", "three"):
+        await call(conversation.record, ("user", text))
+    recall = await call(conversation.recall)
+    assert recall.degraded
+    assert [one.content for one in await call(conversation.history)] == ["ok"] * 3 + ["three"]
+    assert await call(connection.flush) == 3
+    server.faults.clear()
+    assert await call(connection.flush) == 0
+    assert texts() == ["ok", "ok", "ok", "three"]
+
+
+async def test_another_process_delivers_what_one_left_behind_and_neither_repeats_nor_reorders(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, tmp_path: Path
+) -> None:
+    options = {"outbox": tmp_path / "o.db", "retries": 0}
+    first, second = make_connection(deliver=options), make_connection(deliver=options)
+    server.faults.add(**ADD, drop=True, when="after", times=1)
+    server.faults.add(status=503, times=5)
+    one = first.conversation("ada", "t1")
+    await call(one.record, Message("user", "ok", id="m1"))
+    await call(one.record, Message("user", "ok", id="m2"))
+    server.faults.clear()
+    two = second.conversation("ada", "t1")
+    await call(two.record, [Message("user", "ok", id="m1"), Message("user", "end", id="m3")])
+    await call(one.record, Message("user", "end", id="m3"))
+    await call(one.record, Message("user", "after", id="m4"))
+    assert texts() == ["ok", "ok", "end", "after"]
+
+
+async def test_what_an_earlier_process_left_goes_when_the_connection_is_used(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, tmp_path: Path
+) -> None:
+    server.faults.add(status=503)
+    earlier = make_connection(deliver={"outbox": tmp_path / "o.db", "retries": 0})
+    await call(earlier.conversation("ada").record, ("user", "left"))
+    earlier.close()
+    server.faults.clear()
+    later = make_connection(deliver={"outbox": tmp_path / "o.db"})
+    await call(later.conversation("bob", "t1").record, ("user", "hi"))
+    eventually(lambda: texts("ada") == ["left"])
+
+
+async def test_after_an_outage_what_waits_goes_by_itself(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    connection = make_connection(deliver={"retries": 0, "breaker_reset": 0.2})
+    server.faults.add(status=503)
+    await call(connection.conversation("ada", "t1").record, ("user", "hi"))
+    server.faults.clear()
+    eventually(lambda: texts() == ["hi"])
+
+
+async def test_a_session_deleted_while_a_message_is_in_doubt_is_followed_by_another(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = make_connection(deliver={"retries": 0})
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "one"))
+    session_id = (await call(conversation.info)).session_id
+    server.faults.add(**ADD, drop=True, when="before")
+    await call(conversation.record, ("user", "two"))
+    server.faults.clear()
+    await _delete_session(server, session_id)
+    assert await call(conversation.flush) == 0
+    assert texts() == ["two"]
+    assert "deleted on the server" in caplog.text
+
+
+async def _delete_session(server: LocalRecallrAI, session_id: str) -> None:
+    import httpx
+
+    headers = {"X-Recallr-Api-Key": server.api_key, "X-Recallr-Project-Id": server.project_id}
+    async with httpx.AsyncClient(trust_env=False, headers=headers) as http:
+        gone = await http.delete(f"{server.base_url}/api/v1/users/ada/sessions/{session_id}")
+        assert gone.status_code == 204
+
+
+async def test_a_thread_opened_twice_is_merged_once_although_answers_are_lost(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, tmp_path: Path
+) -> None:
+    older = make_connection().conversation("ada", "t1")
+    connection = make_connection(deliver={"retries": 0, "outbox": tmp_path / "o.db", "breaker_threshold": 99})
+    younger = connection.conversation("ada", "t1")
+    server.faults.add(status=503, method="GET", path="*/sessions")
+    await call(younger.record, [("user", "ok"), ("user", "ok"), ("user", "ok")])
+    server.faults.clear()
+    await call(older.record, ("user", "first"))
+    state = younger._state
+    alone = connection.conversation("ada")
+    await call(alone.record, [("user", "ok"), ("user", "ok")])
+    state.place.enter(
+        (await call(alone.info)).session_id, stored=2, now=older._state.place.since, unsettled=True
+    )  # type: ignore[arg-type]
+    state.outbox.keep(state.address, state.place)
+    for when in ("after", "before", "after"):
+        server.faults.add(**ADD, drop=True, when=when, times=1)
+    for _ in range(4):
+        await call(younger.flush)
+        forget_what_is_known(connection)
+        younger = connection.conversation("ada", "t1")
+    assert texts() == ["first"] + ["ok"] * 5
+
+
+async def test_a_message_refused_for_good_is_told_and_set_aside_and_others_go(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, outbox: Path | None
+) -> None:
+    connection = make_connection(deliver={"outbox": outbox})
+    conversation = connection.conversation("ada", "t1")
+    server.faults.add(**ADD, status=422, nth=2)
+    with pytest.raises(RequestRejectedError, match="422"):
+        await call(conversation.record, [("user", "a"), ("user", "b"), ("user", "c")])
+    assert texts() == ["a", "c"]
+    if outbox is not None:
+        from recallrai_integrations.outbox import export
+
+        (rejected,) = export(outbox)
+        assert (rejected["content"], rejected["role"]) == ("b", "user")
+        assert "422" in rejected["rejected"]
+
+
+async def test_when_the_account_is_out_of_funds_nothing_is_set_aside(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    conversation = make_connection().conversation("ada", "t1")
+    server.faults.add(**ADD, status=402, times=1)
+    with pytest.raises(RequestRejectedError, match="402"):
+        await call(conversation.record, ("user", "a"))
+    await call(conversation.record, ("user", "b"))
+    assert texts() == ["a", "b"]
+
+
+async def test_one_refusal_keeps_flush_from_no_other_conversation(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    connection = make_connection(deliver={"retries": 0, "breaker_threshold": 100})
+    server.faults.add(status=503)
+    for user in ("ada", "bob", "cleo"):
+        await call(connection.conversation(user, "t").record, ("user", f"from {user}"))
+    server.faults.clear()
+    server.faults.add(method="POST", path="*/ada/*/add-message", status=422)
+    with pytest.raises(RequestRejectedError):
+        await call(connection.flush)
+    assert (texts("ada"), texts("bob"), texts("cleo")) == ([], ["from bob"], ["from cleo"])
+
+
+async def test_given_back_on_error_raise_a_message_repeated_with_its_id_is_stored_once(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, outbox: Path | None
+) -> None:
+    connection = make_connection(deliver={"on_error": "raise", "retries": 0, "outbox": outbox})
+    conversation = connection.conversation("ada", "t1")
+    message = Message("user", "hi", id="m1")
+    server.faults.add(**ADD, drop=True, when="after", times=1)
+    with pytest.raises(ServiceUnavailableError):
+        await call(conversation.record, message)
+    assert await call(connection.flush) == 0
+    if outbox is not None:
+        forget_what_is_known(connection)
+        conversation = connection.conversation("ada", "t1")
+    for _ in range(2):
+        await call(conversation.record, message)
+    assert texts() == ["hi"]
+
+
+async def test_cancelled_at_any_moment_nothing_is_lost_or_doubled(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, outbox: Path | None
+) -> None:
+    connection = make_connection(deliver={"outbox": outbox})
+    conversation = connection.conversation("ada", "t1")
+    server.faults.add(delay=0.02, when="after")
+    taken = []
+    for number in range(12):
+        task = asyncio.create_task(conversation.arecord(Message("user", f"{number % 3}", id=str(number))))
+        await asyncio.sleep(0.006 * number)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        taken.append(f"{number % 3}")
+    server.faults.clear()
+    assert await connection.aflush() == 0
+    stored = texts()
+    await conversation.arecord([Message("user", text, id=str(number)) for number, text in enumerate(taken)])
+    assert sorted(texts()) == sorted(taken)
+    assert stored == [text for text in taken if text in stored][: len(stored)] or outbox is not None
+
+
+# --- retries and the breaker
+
+
+async def test_retry_after_is_honoured(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    conversation = make_connection().conversation("ada", "t1")
+    server.faults.add(**ADD, status=429, retry_after=1, times=1)
+    started = time.monotonic()
+    await call(conversation.record, ("user", "hi"))
+    assert time.monotonic() - started >= 1.0
+    assert texts() == ["hi"]
+
+
+async def test_a_wish_to_wait_beyond_the_budget_is_an_outage_at_once(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    connection = make_connection(deliver={"on_error": "raise", "retry_budget": 1.0})
+    server.faults.add(status=429, retry_after=3600)
+    with pytest.raises(ServiceUnavailableError) as caught:
+        await call(connection.conversation("ada", "t1").record, ("user", "hi"))
+    assert caught.value.retry_after == 3600
+
+
+async def test_a_dead_service_is_left_alone_after_the_first_failures_and_tried_again_later(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    connection = make_connection(deliver={"retries": 0, "breaker_threshold": 3, "breaker_reset": 0.5})
+    conversation = connection.conversation("ada", "t1")
+    server.faults.add(status=503)
+    for number in range(6):
+        await call(conversation.record, ("user", f"{number}"))
+    asked = len(server.requests)
+    assert asked == 3
+    for _ in range(5):
+        assert (await call(conversation.recall)).degraded
+    assert len(server.requests) == asked
+    assert await call(conversation.flush) == 6, "a flush insists"
+    assert len(server.requests) > asked
+    server.faults.clear()
+    eventually(lambda: texts() == [f"{number}" for number in range(6)])
+
+
+# --- background mode
+
+
+async def test_in_the_background_recording_costs_no_request_and_order_is_kept(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, outbox: Path | None
+) -> None:
+    connection = make_connection(deliver={"mode": "background", "outbox": outbox})
+    conversation = connection.conversation("ada", "t1")
+    server.faults.add(delay=0.3, path="*/sessions*")
+    for number in range(20):
+        await call(conversation.record, ("user", f"{number}"))
+    assert texts() == []
+    server.faults.clear()
+    recall = await call(conversation.recall)
+    assert not recall.degraded
+    assert texts() == [f"{number}" for number in range(20)], "a recall waits for the question"
+    await call(conversation.record, ("assistant", "answer"))
+    await call(connection.close)
+    assert texts()[-1] == "answer"
+
+
+async def test_a_full_outbox_holds_callers_back_until_there_is_room(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    connection = make_connection(deliver={"mode": "background", "outbox_limit": 2})
+    server.faults.add(**ADD, delay=0.05)
+    for number in range(8):
+        await call(connection.conversation("ada", "t1").record, ("user", f"{number}"))
+    assert await call(connection.flush) == 0
+    assert texts() == [f"{number}" for number in range(8)]
+
+
+@pytest.mark.parametrize("mode", ["inline", "background"])
+async def test_a_full_outbox_in_an_outage_refuses_by_policy_and_keeps_what_it_has(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, mode: str, outbox: Path | None
+) -> None:
+    events: list[Event] = []
+    options = {"mode": mode, "outbox_limit": 2, "retries": 0, "on_event": events.append, "outbox": outbox}
+    connection = make_connection(deliver={**options, "retry_budget": 1.0})
+    server.faults.add(status=503)
+    for number in range(3):
+        await call(connection.conversation("ada", "t1").record, ("user", f"{number}"))
+    assert "refused" in [event.kind for event in events]
+    if mode == "background":
+        strict = make_connection(deliver={**options, "on_error": "raise", "retry_budget": 0.2})
+        if outbox is None:
+            await call(strict.conversation("bob", "t1").record, [("user", "a"), ("user", "b")])
+        with pytest.raises(OutboxFullError):
+            await call(strict.conversation("bob", "t1").record, ("user", "c"))
+    server.faults.clear()
+    await call(connection.flush)
+    assert texts() == ["0", "1"]
+
+
+async def test_flush_waits_no_longer_than_its_timeout(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    connection = make_connection(deliver={"mode": "background"})
+    server.faults.add(**ADD, delay=1.5)
+    await call(connection.conversation("ada", "t1").record, ("user", "slow"))
+    started = time.monotonic()
+    assert await call(connection.flush, timeout=0.1) == 1
+    assert time.monotonic() - started < 1.0
+    assert await call(connection.flush) == 0
+    assert texts() == ["slow"]
+
+
+@pytest.mark.parametrize("ends", ["", "raise SystemExit(3)", "1 / 0", "sys.stdout.close()"])
+@pytest.mark.parametrize("mode", ["inline", "background"])
+def test_the_interpreter_exits_without_close_and_nothing_is_lost(
+    server: LocalRecallrAI, texts: Texts, ends: str, mode: str
+) -> None:
+    server.faults.add(**ADD, delay=0.2)
+    server.faults.add(status=503, times=1)
+    program = f"""
+        import sys
+        from recallrai_integrations import connect, DeliveryOptions
+        connection = connect(api_key={server.api_key!r}, project_id={server.project_id!r},
+                             base_url={server.base_url!r}, delivery=DeliveryOptions(mode={mode!r}, retries=0))
+        for number in range(4):
+            connection.conversation("ada", "t1").record(("user", str(number)))
+        {ends}
+        """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], check=False, capture_output=True, timeout=60
+    )
+    assert texts() == ["0", "1", "2", "3"]
+
+
+def test_what_a_closing_connection_could_not_deliver_is_told(
+    make_connection: Make, server: LocalRecallrAI, caplog: pytest.LogCaptureFixture, outbox: Path | None
+) -> None:
+    connection = make_connection(deliver={"retries": 0, "outbox": outbox})
+    server.faults.add(status=503)
+    connection.conversation("ada", "t1").record(("user", "hi"))
+    connection.close()
+    assert ("1 messages could not be delivered and are lost" in caplog.text) is (outbox is None)
+
+
+# --- recall deadlines
+
+SLOW = {"path": "*/context"}
+
+
+async def remember(connection: Connection, call: Call) -> None:
+    earlier = connection.conversation("ada")
+    await call(earlier.record, ("user", "My dog is called Biscuit."))
+    assert (await call(earlier.finish, wait=30)).status == "processed"
+
+
+async def test_past_the_deadline_a_turn_goes_on_and_the_late_answer_serves_the_next(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    connection = make_connection(deliver={"recall_deadline": 0.5, "on_deadline": "stale"})
+    await remember(connection, call)
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "What is my dog called?"))
+    server.faults.add(**SLOW, delay=1.2)
+    started = time.monotonic()
+    first = await call(conversation.recall)
+    assert time.monotonic() - started < 0.9
+    assert (first.degraded, first.context) == (True, "")
+    await call(conversation.record, ("assistant", "A moment."))
+    assert time.monotonic() - started < 1.1, "a late recall holds up no record"
+    await asyncio.sleep(1.0)
+    second = await call(conversation.recall)
+    assert second.degraded
+    assert "Biscuit" in second.context
+    server.faults.clear()
+    assert not (await call(conversation.recall)).degraded
+
+
+async def test_the_deadline_covers_the_question_that_cannot_be_stored(
+    make_connection: Make, server: LocalRecallrAI, call: Call, texts: Texts
+) -> None:
+    connection = make_connection(deliver={"recall_deadline": 0.4, "mode": "background"})
+    conversation = connection.conversation("ada", "t1")
+    server.faults.add(**ADD, delay=1.0, times=1)
+    await call(conversation.record, ("user", "What is my dog called?"))
+    started = time.monotonic()
+    assert (await call(conversation.recall)).degraded
+    assert time.monotonic() - started < 0.8
+    await call(connection.flush)
+    assert texts() == ["What is my dog called?"]
+
+
+async def test_past_half_the_deadline_the_quick_strategy_is_asked_too(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    connection = make_connection(deliver={"recall_deadline": 2.0, "on_deadline": "fallback"})
+    await remember(connection, call)
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "What is my dog called?"))
+    server.faults.add(**SLOW, delay=5.0, nth=1)
+    recall = await call(conversation.recall)
+    assert (recall.degraded, recall.strategy) == (False, "low_latency")
+    assert "Biscuit" in recall.context
+
+
+# --- what only shows in many threads
+
+
+def test_many_threads_in_few_conversations_lose_and_mix_nothing(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, outbox: Path | None
+) -> None:
+    connections = [make_connection(deliver={"outbox": outbox}) for _ in range(2 if outbox else 1)]
+    for connection in connections:  # opened before the race, so that all find the same session
+        for user in ("ada", "bob"):
+            connection.conversation(user, "t").record(Message("user", "start", id="start"))
+    server.faults.add(**ADD, drop=True, when="after", probability=0.1)
+    server.faults.add(**ADD, status=500, when="before", probability=0.1)
+
+    def work(number: int) -> None:
+        for turn in range(10):
+            for user in ("ada", "bob"):
+                conversation = connections[number % len(connections)].conversation(user, "t")
+                conversation.record(("user", f"{user} {number} {turn}"))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    server.faults.clear()
+    for connection in connections:
+        assert connection.flush() == 0
+    for user in ("ada", "bob"):
+        stored = [text for text in texts(user) if text != "start"]
+        assert sorted(stored) == sorted(
+            f"{user} {number} {turn}" for number in range(4) for turn in range(10)
+        )
+        for number in range(4):
+            mine = [text for text in stored if text.split()[1] == str(number)]
+            assert mine == [f"{user} {number} {turn}" for turn in range(10)]
+
+
+async def test_a_broken_outbox_is_an_error_of_ours_when_connecting(
+    make_connection: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "o.db").write_text("a letter, no database " * 50)
+    with pytest.raises(OutboxError, match="o.db"):
+        make_connection(deliver={"outbox": tmp_path / "o.db"})
+    assert (tmp_path / "o.db").read_text().startswith("a letter")
