@@ -6,12 +6,16 @@ import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Generic
+
+from typing_extensions import TypeVar, override
 
 from .connection import Connection, connect
 from .recall import Recall
 
 __all__ = ["IMAGE_PLACEHOLDER", "ConnectionSource", "TurnCache"]
+
+T = TypeVar("T", default=Recall)
 
 IMAGE_PLACEHOLDER = "[image]"
 """Stands for a message that holds no text but an image (ours)."""
@@ -52,12 +56,13 @@ class ConnectionSource:
     def __deepcopy__(self, memo: dict[int, Any]) -> ConnectionSource:
         return self
 
+    @override
     def __reduce__(self) -> tuple[Any, ...]:
         return (ConnectionSource, ())
 
 
-class TurnCache:
-    """The recalls of the latest user turns, so that a tool loop asks once however often it calls the model.
+class TurnCache(Generic[T]):
+    """What belongs to the latest user turns: a tool loop recalls once however often it calls the model.
 
     Lives in the process only: memories are never put into a framework's state.
 
@@ -68,23 +73,23 @@ class TurnCache:
     def __init__(self, size: int = 1024) -> None:
         self._size = size
         self._lock = threading.Lock()
-        self._recalls: OrderedDict[Hashable, Recall] = OrderedDict()
+        self._turns: OrderedDict[Hashable, T] = OrderedDict()
 
-    def get(self, turn: Hashable) -> Recall | None:
-        """The recall of a turn, if it is still there."""
+    def get(self, turn: Hashable) -> T | None:
+        """What was kept for a turn, usually its recall, if it is still there."""
         with self._lock:
-            recall = self._recalls.get(turn)
-            if recall is not None:
-                self._recalls.move_to_end(turn)
-            return recall
+            kept = self._turns.get(turn)
+            if kept is not None:
+                self._turns.move_to_end(turn)
+            return kept
 
-    def put(self, turn: Hashable, recall: Recall) -> None:
-        """Keeps the recall of a turn."""
+    def put(self, turn: Hashable, value: T) -> None:
+        """Keeps something for a turn."""
         with self._lock:
-            self._recalls[turn] = recall
-            self._recalls.move_to_end(turn)
-            if len(self._recalls) > self._size:
-                self._recalls.popitem(last=False)
+            self._turns[turn] = value
+            self._turns.move_to_end(turn)
+            if len(self._turns) > self._size:
+                self._turns.popitem(last=False)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> TurnCache:
+    def __deepcopy__(self, memo: dict[int, Any]) -> TurnCache[T]:
         return self

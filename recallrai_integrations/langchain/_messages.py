@@ -1,0 +1,194 @@
+"""LangChain messages to conversation text and back: what is stored, and what never is.
+
+```text
+Human                     its text blocks, one per line; "[image]" and the like when there is no text
+Human, a summary          never: a summarizer wrote it
+AI with text              stored, without reasoning; a refusal is text; an audio answer is its transcript
+AI with tool calls        not stored (its narration is no answer)
+Chat                      user and assistant roles
+Tool, Function, System, Remove    never
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, cast
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    HumanMessage,
+    ToolMessage,
+)
+
+from recallrai_integrations.adapter import IMAGE_PLACEHOLDER
+from recallrai_integrations.messages import Message, Role, clean_text
+
+__all__ = [
+    "conversation_of",
+    "from_langchain",
+    "is_user",
+    "text_of",
+    "to_langchain",
+    "turn_answer",
+    "turn_questions",
+]
+
+_SUMMARY_PREFIXES: Final = (
+    "Here is a summary of the conversation to date:",
+    "Here is a summary of the conversation so far:",
+    "This is a summary of the conversation",
+)
+_PLACEHOLDERS: Final = {
+    "image": IMAGE_PLACEHOLDER,
+    "image_url": IMAGE_PLACEHOLDER,
+    "input_image": IMAGE_PLACEHOLDER,
+    "audio": "[audio]",
+    "input_audio": "[audio]",
+    "video": "[video]",
+    "file": "[file]",
+    "input_file": "[file]",
+    "document": "[file]",
+}
+_ROLES: Final[dict[str, Role]] = {
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "ai": "assistant",
+    "model": "assistant",
+}
+
+
+def from_langchain(message: BaseMessage) -> Message | None:
+    """The conversation message that a LangChain message stands for; None when it is not stored."""
+    role = _role(message)
+    if role is None:
+        return None
+    text = text_of(message)
+    return Message(role, text, id=message.id or None) if text.strip() else None
+
+
+def conversation_of(messages: Iterable[BaseMessage]) -> list[Message]:
+    """The conversation within a request: what its user and assistant said, in order."""
+    return [one for message in messages if (one := from_langchain(message)) is not None]
+
+
+def to_langchain(message: Message, *, id: str | None = None) -> BaseMessage:  # noqa: A002 - LangChain's name
+    """A stored message as a LangChain message."""
+    kind = HumanMessage if message.role == "user" else AIMessage
+    return kind(content=message.content, id=id)
+
+
+def is_user(message: BaseMessage) -> bool:
+    """Whether the user said it: a human message that is not a summarizer's."""
+    return _role(message) == "user"
+
+
+def turn_questions(messages: Sequence[BaseMessage], seen: frozenset[str] = frozenset()) -> list[Message]:
+    """What the user said since the last answer, oldest first.
+
+    The frameworks hand over the whole conversation. New is what stands at its end: behind the last message
+    of the model, and behind what was seen before. What a middleware puts further up is not the user's.
+
+    Args:
+        messages: the conversation, tool traffic included.
+        seen: ids of user messages that were handled before.
+    """
+    found: list[Message] = []
+    for message in reversed(messages):
+        if isinstance(message, AIMessage) or _role(message) == "assistant":
+            break
+        if is_user(message):
+            if message.id in seen:
+                break
+            stored = from_langchain(message)
+            if stored is not None:
+                found.append(stored)
+    return found[::-1]
+
+
+def turn_answer(messages: Sequence[BaseMessage], *, direct: bool = False) -> Message | None:
+    """The answer that a run ended with, or None: a tool call, no text, nothing new.
+
+    Args:
+        messages: the conversation when the run has ended.
+        direct: a tool's result that the user got as the answer (`return_direct`) counts as one.
+    """
+    last = messages[-1] if messages else None
+    if isinstance(last, ToolMessage):
+        text = clean_text(text_of(last))
+        return Message("assistant", text, id=last.id or None) if direct and text.strip() else None
+    if last is None or _role(last) != "assistant":
+        return None
+    return from_langchain(last)
+
+
+def text_of(message: BaseMessage) -> str:
+    """What a message says, as text that can be stored; "" when it says nothing."""
+    content = cast("str | list[str | dict[str, Any]]", message.content)  # pyright: ignore[reportUnknownMemberType] - untyped dict blocks
+    text = content if isinstance(content, str) else _joined(content, message)
+    if not text.strip():
+        text = _told_otherwise(message)
+    if not text.strip() and not isinstance(content, str) and _role(message) == "user":
+        text = "\n".join(_placeholders(content))
+    return clean_text(text)
+
+
+def _role(message: BaseMessage) -> Role | None:
+    if isinstance(message, HumanMessage):
+        return None if _is_summary(message) else "user"
+    if isinstance(message, AIMessage):
+        return None if message.tool_calls or message.invalid_tool_calls else "assistant"
+    if isinstance(message, ChatMessage):
+        return _ROLES.get(message.role.lower())
+    return None
+
+
+def _is_summary(message: HumanMessage) -> bool:
+    if message.additional_kwargs.get("lc_source"):
+        return True
+    content = cast("object", message.content)  # pyright: ignore[reportUnknownMemberType] - untyped dict blocks
+    return isinstance(content, str) and content.startswith(_SUMMARY_PREFIXES)
+
+
+def _joined(content: list[str | dict[str, Any]], message: BaseMessage) -> str:
+    """Text blocks, one per line; those of an answer with citations are pieces of one sentence."""
+    blocks = [block for block in content if isinstance(block, str) or _is_text(block)]
+    cited = isinstance(message, AIMessage) and any(
+        not isinstance(block, str) and (block.get("citations") or block.get("annotations"))
+        for block in blocks
+    )
+    chunk = type(message).__name__.endswith("Chunk")
+    texts = [block if isinstance(block, str) else str(block.get("text") or "") for block in blocks]
+    return ("" if cited or chunk else "\n").join(text for text in texts if text)
+
+
+def _is_text(block: dict[str, Any]) -> bool:
+    return block.get("type") in ("text", "output_text", "input_text")
+
+
+def _told_otherwise(message: BaseMessage) -> str:
+    """A refusal or the transcript of an audio answer: providers put them beside the text."""
+    content = cast("str | list[str | dict[str, Any]]", message.content)  # pyright: ignore[reportUnknownMemberType] - untyped dict blocks
+    told = [message.additional_kwargs.get("refusal"), _transcript(message.additional_kwargs.get("audio"))]
+    for block in content if isinstance(content, list) else ():
+        if isinstance(block, dict):
+            value = cast("Any", block.get("value") if block.get("type") == "non_standard" else block)
+            if isinstance(value, dict):
+                known = cast("dict[str, Any]", value)
+                told += [known.get("refusal"), _transcript(known), _transcript(known.get("audio"))]
+    return "\n".join(text for text in told if isinstance(text, str) and text)
+
+
+def _transcript(audio: Any) -> Any:
+    return cast("dict[str, Any]", audio).get("transcript") if isinstance(audio, dict) else None
+
+
+def _placeholders(content: list[str | dict[str, Any]]) -> Iterator[str]:
+    for block in content:
+        if isinstance(block, dict):
+            kind = str(block.get("type", ""))
+            if kind in _PLACEHOLDERS:
+                yield _PLACEHOLDERS[kind]
