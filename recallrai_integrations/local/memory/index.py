@@ -34,10 +34,10 @@ _STORED: Final = {
     "session": "SELECT pk, session_terms FROM summaries WHERE pk IN (SELECT value FROM json_each(?))",
     "summary": "SELECT pk, summary_terms FROM summaries WHERE pk IN (SELECT value FROM json_each(?))",
 }
-_BUDGET: Final = 2_000  # postings read for the search that decides what is found
-_SHARE: Final = 60  # postings read for a term even when the budget is used up
-_SMALL_BUDGET: Final = 500  # the same for searches that only add to it
-_SMALL_SHARE: Final = 25
+_BUDGET: Final = 1_500  # postings read for the search that decides what is found
+_SHARE: Final = 40  # postings read for a term even when the budget is used up
+_SMALL_BUDGET: Final = 300  # the same for searches that only add to it
+_SMALL_SHARE: Final = 15
 _SAME: Final = 0.8  # what a word of the same meaning counts
 _MEMBER: Final = 0.65  # what "dog" counts when "pet" is asked for
 _GENERAL: Final = 0.5  # what "pet" counts when "dog" is asked for

@@ -18,8 +18,8 @@ from .index import Facet, Hit
 from .question import Question
 from .vectors import Vector
 
-_CANDIDATES: Final = 150
-_CENTRES: Final = 40  # hits whose neighbours become candidates
+_CANDIDATES: Final = 120
+_CENTRES: Final = 25  # hits whose neighbours become candidates
 _FEEDBACK_HITS: Final = 10
 _SESSION: Final = 0.3  # how much the session's similarity lifts
 _BEFORE: Final = 0.1  # how much the memory told right before lifts
