@@ -25,9 +25,10 @@ check: install
 unit: install
 	$(BIN)/pytest -n 2
 
-# The adapters and the core with the oldest versions that pyproject.toml allows.
+# The adapters and the core with the oldest versions that pyproject.toml allows. The cassettes are left out:
+# the recorder that the oldest langchain-tests allows does not run beside today's aiohttp.
 lowest: $(LOWEST)/.installed
-	$(LOWEST)/bin/pytest -n 2 tests/core tests/langchain tests/llama_index
+	$(LOWEST)/bin/pytest -n 2 tests/core tests/langchain tests/llama_index --ignore tests/core/test_wire.py
 
 format: install
 	$(BIN)/ruff check --fix .
