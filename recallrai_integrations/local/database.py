@@ -13,7 +13,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeAlias, TypeVar
@@ -32,10 +32,19 @@ _LARGEST_GROUP: Final = 256
 
 @dataclass(slots=True)
 class _Task(Generic[T]):
-    """A function of a connection, and where its outcome goes."""
+    """A function of a connection, and where its outcome goes.
+
+    Args:
+        run: what is to be done.
+        outcome: set when it is done; belongs to `loop` if there is one.
+        loop: the event loop that waits, or None where a thread does.
+        one_statement: it is atomic by itself and needs no savepoint.
+    """
 
     run: Callable[[sqlite3.Connection], T]
-    outcome: Future[T]
+    outcome: Future[T] | asyncio.Future[T]
+    loop: asyncio.AbstractEventLoop | None = None
+    one_statement: bool = False
 
 
 class Database:
@@ -69,29 +78,39 @@ class Database:
 
     def submit(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Run a function in a write transaction; the future is done once it is committed or rolled back."""
-        return self._enqueue(self._writes, run)
+        outcome = Future[T]()
+        self._enqueue(self._writes, _Task(run, outcome))
+        return outcome
 
     def submit_read(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
         """Run a function that only reads, on a thread of its own and in one snapshot."""
-        return self._enqueue(self._reads, run)
+        outcome = Future[T]()
+        self._enqueue(self._reads, _Task(run, outcome))
+        return outcome
 
-    async def write(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        """Like `submit`, awaited. A cancelled request does not take back its write."""
-        return await asyncio.shield(asyncio.wrap_future(self.submit(run)))
+    async def write(self, run: Callable[[sqlite3.Connection], T], *, one_statement: bool = False) -> T:
+        """Like `submit`, awaited. A cancelled request does not take back its write.
+
+        Args:
+            run: what is to be written; the transaction is not its business.
+            one_statement: it executes a single statement, which SQLite undoes by itself when it fails.
+        """
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[T] = loop.create_future()
+        self._enqueue(self._writes, _Task(run, outcome, loop, one_statement))
+        return await outcome
 
     async def read(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Like `submit_read`, awaited."""
-        return await asyncio.wrap_future(self.submit_read(run))
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[T] = loop.create_future()
+        self._enqueue(self._reads, _Task(run, outcome, loop))
+        return await outcome
 
-    def _enqueue(self, tasks: _Queue, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        task = _Task(run, Future[T]())
+    def _enqueue(self, tasks: _Queue, task: _Task[Any]) -> None:
         if self._closed:
-            task.outcome.set_exception(
-                LocalServiceError(f"The local service on {self.path} has been stopped.")
-            )
-        else:
-            tasks.put(task)
-        return task.outcome
+            raise LocalServiceError(f"The local service on {self.path} has been stopped.")
+        tasks.put(task)
 
     def close(self) -> None:
         """Carry out what is queued, then close the file. Idempotent."""
@@ -115,22 +134,20 @@ class Database:
         own = None if self.path == schema.MEMORY else _reader(self.path)
         try:
             while (task := self._reads.get()) is not None:
-                if not task.outcome.set_running_or_notify_cancel():
-                    continue
-                try:
-                    if own is None:
-                        with self._turn:
-                            result = task.run(self._writer)
-                    else:
-                        with _snapshot(own):
-                            result = task.run(own)
-                except BaseException as error:  # noqa: BLE001 - belongs to the one who asked
-                    task.outcome.set_exception(error)
-                else:
-                    task.outcome.set_result(result)
+                _deliver([self._read_one(own, task)])
         finally:
             if own is not None:
                 own.close()
+
+    def _read_one(self, own: sqlite3.Connection | None, task: _Task[Any]) -> _Outcome:
+        try:
+            if own is None:
+                with self._turn:
+                    return task, task.run(self._writer), None
+            with _snapshot(own):
+                return task, task.run(own), None
+        except BaseException as error:  # noqa: BLE001 - belongs to the one who asked
+            return task, None, error
 
     def _write_all(self) -> None:
         while (first := self._writes.get()) is not None:
@@ -148,7 +165,7 @@ class Database:
                 return
 
     def _commit(self, group: list[_Task[Any]]) -> None:
-        results: list[tuple[_Task[Any], Any, BaseException | None]] = []
+        results: list[_Outcome] = []
         try:
             with self._turn, schema.transaction(self._writer):
                 results.extend((write, *_in_savepoint(self._writer, write)) for write in group)
@@ -157,14 +174,35 @@ class Database:
             logger.error(  # noqa: TRY400 - no trace: a message of SQLite may quote what was to be written
                 "write failed", extra={"error": type(error).__name__, "writes": len(group)}
             )
-        for write, result, failure in results:
-            if failure is None:
-                write.outcome.set_result(result)
-            else:
-                write.outcome.set_exception(failure)
+        _deliver(results)
 
 
+_Outcome: TypeAlias = "tuple[_Task[Any], Any, BaseException | None]"
 _Queue: TypeAlias = "queue.SimpleQueue[_Task[Any] | None]"
+
+
+def _deliver(results: Iterable[_Outcome]) -> None:
+    """Tell everyone who waits; each event loop is woken once for all of its own."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
+    for result in results:
+        loop = result[0].loop
+        if loop is None:
+            _settle([result])
+        else:
+            by_loop.setdefault(loop, []).append(result)
+    for loop, settled in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, settled)
+
+
+def _settle(results: Iterable[_Outcome]) -> None:
+    for task, result, error in results:
+        if task.outcome.done():  # the request was cancelled meanwhile
+            continue
+        if error is None:
+            task.outcome.set_result(result)
+        else:
+            task.outcome.set_exception(error)
 
 
 def _thread(name: str, run: Callable[[], None]) -> threading.Thread:
@@ -190,6 +228,13 @@ def _snapshot(db: sqlite3.Connection) -> Generator[None]:
 
 
 def _in_savepoint(db: sqlite3.Connection, write: _Task[Any]) -> tuple[Any, BaseException | None]:
+    if write.one_statement:
+        try:
+            return write.run(db), None
+        except Exception as error:
+            if not db.in_transaction:
+                raise
+            return None, error
     db.execute("SAVEPOINT one")
     try:
         result = write.run(db)

@@ -80,6 +80,37 @@ class Connections:
         return Protocol
 
 
+class _Watch:
+    """Looks at an answer as it is sent, and notes it once."""
+
+    def __init__(self, scope: Scope, send: Send, requests: deque[RequestRecord]) -> None:
+        self.status: int | None = None
+        self._scope = scope
+        self._send = send
+        self._requests = requests
+        self._at, self._started = time.time(), time.perf_counter()
+        self._noted = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif not message.get("more_body"):
+            self.note()  # before the last byte leaves: who has the answer finds the request in the log
+        await self._send(message)
+
+    def note(self) -> None:
+        if self._noted:
+            return
+        self._noted = True
+        method, path = self._scope["method"], self._scope["path"]
+        query = self._scope["query_string"].decode("latin-1")
+        seconds = round(time.perf_counter() - self._started, 6)
+        self._requests.append(RequestRecord(method, path, query, self.status, seconds, self._at))
+        if logger.isEnabledFor(logging.INFO):
+            told = {"method": method, "path": path, "status": self.status, "seconds": seconds}
+            logger.info("request", extra=told)
+
+
 class Front:
     """The ASGI application that uvicorn runs, around the real one."""
 
@@ -95,44 +126,20 @@ class Front:
             await self._app(scope, receive, send)
             return
         method, path = scope["method"], scope["path"]
-        at, started = time.time(), time.perf_counter()
-        status: int | None = None
-        noted = False
-
-        def note() -> None:
-            nonlocal noted
-            if noted:
-                return
-            noted = True
-            seconds = round(time.perf_counter() - started, 6)
-            query = scope["query_string"].decode("latin-1")
-            self.requests.append(RequestRecord(method, path, query, status, seconds, at))
-            if logger.isEnabledFor(logging.INFO):
-                logger.info(
-                    "request", extra={"method": method, "path": path, "status": status, "seconds": seconds}
-                )
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            elif not message.get("more_body"):
-                note()  # before the last byte leaves: who has the answer finds the request in the log
-            await send(message)
-
+        watch = _Watch(scope, send, self.requests)
         try:
             fault = self._service.faults.strike(method, path)
             if fault is None:
-                await self._app(scope, _limited(scope, receive), watched)
+                await self._app(scope, _limited(scope, receive), watch.send)
             else:
-                await self._strike(fault, scope, receive, watched)
+                await self._strike(fault, scope, receive, watch.send)
         except Exception as error:
-            if status is None:
+            if watch.status is None:
                 raise
             # The client has its 500; the trace may quote what was sent, so only the kind of error is told.
             logger.error("request failed", extra={"path": path, "error": type(error).__name__})  # noqa: TRY400
         finally:
-            note()
+            watch.note()
 
     async def _strike(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.delay and fault.when == "before":

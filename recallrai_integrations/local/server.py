@@ -214,6 +214,7 @@ class _Server:
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
             server_header=False,
+            proxy_headers=False,  # no one else may say from where a request comes
         )
         self._uvicorn = uvicorn.Server(config)
         host, port = cast("tuple[str, int]", listening.getsockname()[:2])

@@ -130,7 +130,8 @@ def page(
     ).fetchall()
     shown = json.dumps([key for (key,) in keys[offset : offset + limit]])
     rows = db.execute(
-        "SELECT * FROM sessions WHERE pk IN (SELECT value FROM json_each(?)) ORDER BY created_at DESC, pk DESC",
+        "SELECT * FROM sessions WHERE pk IN (SELECT value FROM json_each(?))"
+        " ORDER BY created_at DESC, pk DESC",
         (shown,),
     )
     return Page([Session(*row).wire() for row in rows], len(keys))
@@ -163,29 +164,20 @@ def delete(db: sqlite3.Connection, session: Session) -> None:
 def add_message(
     db: sqlite3.Connection, custom_user_id: str, session_id: str, role: str, content: str
 ) -> None:
-    """Append a message and restart the inactivity timer.
+    """Append a message, which restarts the inactivity timer (by a trigger); a single statement.
 
     Raises:
         Refused: 404; 400 unless the session is pending.
     """
-    row = db.execute(
-        "SELECT s.pk, s.user_pk, s.status, s.auto_process_after_seconds FROM sessions s"
-        " JOIN users u ON u.pk = s.user_pk WHERE s.session_id = ? AND u.custom_user_id = ?",
-        (session_id, custom_user_id),
-    ).fetchone()
-    if row is None:
-        find(db, custom_user_id, session_id)
-        raise not_found("Session", session_id)
-    pk, user_pk, status, seconds = row
-    if status != "pending":
-        raise Refused(400, f"Cannot add message to session with status {status}")
-    moment = now()
-    db.execute(
-        "INSERT INTO messages (session_pk, user_pk, role, content, created_at) VALUES (?, ?, ?, ?, ?)",
-        (pk, user_pk, role, content, moment),
+    added = db.execute(
+        "INSERT INTO messages (session_pk, user_pk, role, content, created_at)"
+        " SELECT s.pk, s.user_pk, ?, ?, ? FROM sessions s JOIN users u ON u.pk = s.user_pk"
+        " WHERE s.session_id = ? AND u.custom_user_id = ? AND s.status = 'pending'",
+        (role, content, now(), session_id, custom_user_id),
     )
-    db.execute("UPDATE sessions SET due_at = ? WHERE pk = ?", (time.time() + seconds, pk))
-    users.touch(db, user_pk, moment)
+    if not added.rowcount:
+        status = find(db, custom_user_id, session_id).status
+        raise Refused(400, f"Cannot add message to session with status {status}")
 
 
 def messages(db: sqlite3.Connection, session: Session, offset: int, limit: int) -> Page:

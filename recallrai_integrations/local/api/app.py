@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from typing import Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,8 +20,6 @@ from .common import Json
 
 logger = logging.getLogger("recallrai_integrations.local")
 
-MAX_BODY_BYTES: Final = 16 * 1024 * 1024
-
 
 def create_app(service: Service) -> FastAPI:
     """The API over a running service."""
@@ -33,7 +30,7 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,  # the SDKs follow no redirects
     )
     app.state.service = service
-    for part in (users, sessions, context, memories, conflicts, inspect):
+    for part in (sessions, context, users, memories, conflicts, inspect):
         app.include_router(part.router)
 
     @app.exception_handler(Refused)
@@ -62,5 +59,9 @@ def create_app(service: Service) -> FastAPI:
     async def model_failed(_request: Request, error: ModelError) -> Json:
         logger.error("model failed", extra={"error": type(error).__name__})
         return Json({"detail": f"The model of the local service failed: {error}"}, 503)
+
+    @app.exception_handler(Exception)
+    async def failed(_request: Request, _error: Exception) -> Json:  # the front logs it, without its texts
+        return Json({"detail": "Internal error of the local service; its log names the kind"}, 500)
 
     return app

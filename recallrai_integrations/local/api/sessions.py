@@ -37,6 +37,19 @@ router = APIRouter(prefix="/api/v1/users/{custom_user_id}/sessions", tags=["sess
 _ALL: Final = 1_000_000  # memories of one session
 
 
+# The first route is the first that is tried, and this is the one that is called most.
+@router.post("/{session_id}/add-message", response_model=Detail, responses=errors(400, 404))
+async def add_message(
+    caller: Caller, custom_user_id: UserIdInPath, session_id: SessionIdInPath, body: MessageToAdd
+) -> Response:
+    """Append a message to a pending session."""
+    await caller.database.write(
+        lambda db: sessions.add_message(db, custom_user_id, str(session_id), body.role, body.message),
+        one_statement=True,
+    )
+    return Json({"detail": "Message added successfully"})
+
+
 @router.post("", status_code=201, response_model=SessionAnswer, responses=errors(404))
 async def create_session(caller: Caller, custom_user_id: UserIdInPath, body: SessionToCreate) -> Response:
     """Open a session. `custom_created_at_utc` backdates it and what is remembered from it."""
@@ -128,17 +141,6 @@ async def delete_session(
         lambda db: sessions.delete(db, sessions.find(db, custom_user_id, str(session_id)))
     )
     return Response(status_code=204)
-
-
-@router.post("/{session_id}/add-message", response_model=Detail, responses=errors(400, 404))
-async def add_message(
-    caller: Caller, custom_user_id: UserIdInPath, session_id: SessionIdInPath, body: MessageToAdd
-) -> Response:
-    """Append a message to a pending session."""
-    await caller.database.write(
-        lambda db: sessions.add_message(db, custom_user_id, str(session_id), body.role, body.message)
-    )
-    return Json({"detail": "Message added successfully"})
 
 
 @router.post("/{session_id}/process", response_model=Detail, responses=errors(400, 404))
