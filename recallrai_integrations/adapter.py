@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -17,6 +18,8 @@ __all__ = ["IMAGE_PLACEHOLDER", "ConnectionSource", "TurnCache"]
 
 T = TypeVar("T", default=Recall)
 
+_VARIABLES = ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL")
+
 IMAGE_PLACEHOLDER = "[image]"
 """Stands for a message that holds no text but an image (ours)."""
 
@@ -24,8 +27,9 @@ IMAGE_PLACEHOLDER = "[image]"
 class ConnectionSource:
     """A connection, or the promise to make one from the environment when it is needed first.
 
-    Adapters are made at import time, in constructors, on event loops: none of these may do I/O. Copies of an
-    adapter share the source, and pickling or deep-copying it never takes a key along.
+    Adapters are made at import time, in constructors, on event loops: none of these may do I/O. Adapters
+    that are given no connection share one, also those that are made anew for every request. Copies of an
+    adapter share it too, and pickling or deep-copying never takes a key along.
 
     Args:
         connection: the application's; None to `connect()` from the environment on first use.
@@ -33,7 +37,11 @@ class ConnectionSource:
 
     def __init__(self, connection: Connection | None = None) -> None:
         self._connection = connection
-        self._lock = threading.Lock()
+
+    @property
+    def known(self) -> Connection | None:
+        """The connection, if there is one already."""
+        return self._connection or _known_from_environment()
 
     def get(self) -> Connection:
         """The connection.
@@ -41,17 +49,11 @@ class ConnectionSource:
         Raises:
             CredentialsError: none was given and the environment has no credentials.
         """
-        if self._connection is None:
-            with self._lock:
-                if self._connection is None:
-                    self._connection = connect()
-        return self._connection
+        return self.known or _from_environment()
 
     async def aget(self) -> Connection:
         """The connection; making one imports the SDK, which is kept off the event loop."""
-        if self._connection is None:
-            return await asyncio.to_thread(self.get)
-        return self._connection
+        return self.known or await asyncio.to_thread(_from_environment)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ConnectionSource:
         return self
@@ -59,6 +61,27 @@ class ConnectionSource:
     @override
     def __reduce__(self) -> tuple[Any, ...]:
         return (ConnectionSource, ())
+
+
+_environment_lock = threading.Lock()
+_environment: dict[tuple[str | None, ...], Connection] = {}
+
+
+def _environment_key() -> tuple[str | None, ...]:
+    return tuple(map(os.environ.get, _VARIABLES))
+
+
+def _known_from_environment() -> Connection | None:
+    connection = _environment.get(_environment_key())
+    return None if connection is None or connection._closed else connection  # noqa: SLF001 - of the same package
+
+
+def _from_environment() -> Connection:
+    with _environment_lock:
+        connection = _known_from_environment()
+        if connection is None:
+            connection = _environment[_environment_key()] = connect()
+        return connection
 
 
 class TurnCache(Generic[T]):
@@ -90,6 +113,11 @@ class TurnCache(Generic[T]):
             self._turns.move_to_end(turn)
             if len(self._turns) > self._size:
                 self._turns.popitem(last=False)
+
+    def drop(self, turn: Hashable) -> None:
+        """Forgets a turn that has ended."""
+        with self._lock:
+            self._turns.pop(turn, None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TurnCache[T]:
         return self
