@@ -12,6 +12,9 @@ from ._common import Group
 from .chat import chat_command
 from .conflicts import conflicts_app
 from .demo import demo_command
+from .doctor import doctor_command
+from .exporting import export_command
+from .forgetting import forget_command
 from .importing import import_command
 from .memories import memories_app
 from .outbox import outbox_app
@@ -48,8 +51,11 @@ def _root(
 
 app.command("demo")(demo_command)
 app.command("chat")(chat_command)
-app.command("import")(import_command)
 app.command("serve")(serve_command)
+app.command("doctor")(doctor_command)
+app.command("import")(import_command)
+app.command("export")(export_command)
+app.command("forget")(forget_command)
 app.add_typer(memories_app, name="memories")
 app.add_typer(conflicts_app, name="conflicts")
 app.add_typer(outbox_app, name="outbox")

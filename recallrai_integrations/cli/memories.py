@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from recallrai_integrations import Memory, NotFoundError
+from recallrai_integrations import Memory, NotFoundError, RequestRejectedError
 
 from ._common import (
     Group,
@@ -50,13 +49,10 @@ def list_command(
     if not found:
         out.print("No memories.")
         return
-    table = Table("memory", "since", "version", "id")
-    table.columns[3].no_wrap = True
     for one in found:
-        table.add_row(
-            Text(one.content), _day(one.event_start or one.created_at), str(one.version), one.memory_id
-        )
-    out.print(table)
+        out.print(Text(one.content), soft_wrap=True)
+        day = _day(one.event_start or one.created_at)
+        out.print(Text(f"  {one.memory_id} · {day} · version {one.version}", style="dim"), soft_wrap=True)
 
 
 @memories_app.command("show")
@@ -72,7 +68,7 @@ def show_command(
         require_user(connection, user)
         try:
             memory = connection.user(user).memory(memory_id)
-        except NotFoundError:
+        except (NotFoundError, RequestRejectedError):  # the service refuses an id that is no UUID
             raise WrongUseError(
                 f"{user!r} has no memory {memory_id!r}: see memories list --user {user}."
             ) from None
@@ -90,13 +86,8 @@ def _show(memory: Memory) -> None:
     facts += ["a merge conflict waits for the user"] if memory.in_conflict else []
     out.print(Text("; ".join(facts), style="dim"), soft_wrap=True)
     for version in memory.previous_versions:
-        out.print(
-            Text(
-                f"version {version.version}: {version.content} "
-                f"({version.reason or 'superseded'}, {_day(version.created_at)} to {_day(version.expired_at)})"
-            ),
-            soft_wrap=True,
-        )
+        why = f"{version.reason or 'superseded'}, {_day(version.created_at)} to {_day(version.expired_at)}"
+        out.print(Text(f"version {version.version}: {version.content} ({why})"), soft_wrap=True)
     for memory_id, content in memory.connected:
         out.print(Text(f"connected: {content} ({memory_id})"), soft_wrap=True)
 

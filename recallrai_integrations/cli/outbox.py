@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from recallrai_integrations import RequestRejectedError
+from recallrai_integrations import Connection, RequestRejectedError
 from recallrai_integrations.outbox import export, status
 
 from ._common import (
@@ -58,14 +58,8 @@ def flush_command(file: _FileArgument, local: LocalOption = None) -> None:
     """Deliver what waits for the project you are connected to; exit code 1 when something still waits."""
     with connected(local, on_error="degrade", outbox=_there(file)) as connection:
         rejected = 0
-        while True:
-            try:
-                left = connection.flush()
-            except RequestRejectedError as error:
-                rejected += 1
-                problem(f"A message was refused for good and set aside: {error}")
-            else:
-                break
+        while (left := _flush(connection)) is None:
+            rejected += 1
     if left:
         problem(
             f"{left} messages still wait: the service could not take them. See recallrai-integrations doctor."
@@ -81,6 +75,15 @@ def export_command(file: _FileArgument) -> None:
     """Print what waits or was rejected as JSON lines; touches nothing."""
     for entry in export(_there(file)):
         typer.echo(json.dumps(entry, ensure_ascii=False, default=str))
+
+
+def _flush(connection: Connection) -> int | None:
+    """How many still wait; None when one was refused for good, so that the rest is still to be delivered."""
+    try:
+        return connection.flush()
+    except RequestRejectedError as error:
+        problem(f"A message was refused for good and set aside: {error}")
+        return None
 
 
 def _there(file: Path) -> Path:

@@ -1,0 +1,250 @@
+"""`recallrai-integrations doctor`: what is wrong with the set-up, and what to do about it."""
+
+from __future__ import annotations
+
+import platform
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+import httpx
+import typer
+from packaging.requirements import Requirement
+from rich.text import Text
+
+from recallrai_integrations import (
+    Connection,
+    CredentialsError,
+    NotFoundError,
+    RecallrAIIntegrationError,
+    ServiceError,
+    __version__,
+    connect,
+)
+from recallrai_integrations.credentials import Credentials
+from recallrai_integrations.ops import GetUser
+from recallrai_integrations.outbox import status
+from recallrai_integrations.plan import CLOCK_TOLERANCE
+
+from ._common import ExitCode, JsonOption, LocalOption, json_out, out
+
+__all__ = ["doctor_command"]
+
+_State = Literal["fine", "note", "problem"]
+_MARKS: Final[dict[_State, tuple[str, str]]] = {
+    "fine": ("ok  ", "green"),
+    "note": ("note", "yellow"),
+    "problem": ("BAD ", "bold red"),
+}
+_FRAMEWORKS: Final = frozenset(
+    {
+        "recallrai",
+        "httpx",
+        "langchain",
+        "langchain-core",
+        "langgraph",
+        "langchain-classic",
+        "llama-index-core",
+    }
+)
+_NOBODY: Final = "recallrai-integrations-doctor"
+_SECONDS: Final = 10.0
+_SLOW: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at; only a problem makes the exit code 1.
+
+    Args:
+        about: `versions`, `credentials`, `service`, `clock`, `proxy` or `outbox`.
+        state: how it is.
+        text: what was found.
+        remedy: what to do; "" when nothing.
+    """
+
+    about: str
+    state: _State
+    text: str
+    remedy: str = ""
+
+
+def doctor_command(
+    local: LocalOption = None,
+    outbox: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also look at this outbox file.")
+    ] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Check credentials, reachability, versions, clock, proxies and the outbox; changes nothing.
+
+    Each finding comes with its remedy. Exit code 1 when there is a problem.
+    """
+    findings: list[Finding] = []
+    for finding in _findings(local, outbox):
+        findings.append(finding)
+        if not as_json:
+            mark, style = _MARKS[finding.state]
+            out.print(Text(mark, style=style), Text(f"{finding.about}: {finding.text}"), soft_wrap=True)
+            if finding.remedy:
+                out.print(Text(f"     {finding.remedy}"), soft_wrap=True)
+    if as_json:
+        json_out([asdict(one) for one in findings])
+    if any(one.state == "problem" for one in findings):
+        raise typer.Exit(ExitCode.NOT_COMPLETE)
+
+
+def _findings(local: str | None, outbox: Path | None) -> Iterator[Finding]:
+    yield from _versions()
+    if local is None:
+        try:
+            credentials = Credentials.find()
+        except RecallrAIIntegrationError as error:
+            yield Finding("credentials", "problem", str(error), "Or pass --local PATH.")
+        else:
+            project = f"project {credentials.project_id} at {credentials.base_url}"
+            yield Finding("credentials", "fine", f"well-formed, for {project}")
+            yield from _proxies(credentials)
+            yield from _clock(credentials)
+            with connect() as connection:
+                yield from _service(connection)
+    elif local != ":memory:" and not Path(local).is_file():
+        yield Finding("service", "problem", f"there is no database at {local}", "Check the path of --local.")
+    else:
+        yield from _local_service(local)
+    if outbox is not None:
+        yield from _outbox(outbox)
+
+
+def _versions() -> Iterator[Finding]:
+    yield Finding(
+        "versions", "fine", f"recallrai-integrations {__version__}, Python {platform.python_version()}"
+    )
+    # Extras that include others name the same requirement several times.
+    supported = {str(one): one for one in map(_bare, metadata.requires("recallrai-integrations") or ())}
+    for requirement in supported.values():
+        name = requirement.name
+        if name not in _FRAMEWORKS:
+            continue
+        try:
+            version = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            install = f'If you want it, run: pip install "{requirement}"'
+            yield Finding("versions", "note", f"{name} is not installed", install)
+            continue
+        if requirement.specifier.contains(version, prereleases=True):
+            yield Finding("versions", "fine", f"{name} {version}")
+        else:
+            remedy = f'Run: pip install "{requirement}"'
+            yield Finding("versions", "problem", f"{name} {version} is not supported", remedy)
+
+
+def _bare(text: str) -> Requirement:
+    """A requirement without the extra that asks for it."""
+    requirement = Requirement(text)
+    requirement.marker = None
+    return requirement
+
+
+def _service(connection: Connection) -> Iterator[Finding]:
+    started = time.monotonic()
+    try:
+        connection.run(iter(GetUser(_NOBODY)), insist=True)
+    except NotFoundError:
+        pass  # the answer to a question about nobody: the service is there and takes the credentials
+    except CredentialsError as error:
+        yield Finding("credentials", "problem", str(error), "Compare key and project with your dashboard.")
+        return
+    except ServiceError as error:
+        yield Finding("service", "problem", str(error), "Check RECALLRAI_BASE_URL and your network.")
+        return
+    seconds = time.monotonic() - started
+    slow = seconds > _SLOW
+    yield Finding(
+        "service",
+        "note" if slow else "fine",
+        f"answers in {seconds * 1000:.0f} ms and takes the credentials",
+        "Consider DeliveryOptions(recall_deadline=…), so that no turn waits for it." if slow else "",
+    )
+
+
+def _local_service(path: str) -> Iterator[Finding]:
+    try:
+        with connect(local=path) as connection:
+            yield from _service(connection)
+    except RecallrAIIntegrationError as error:
+        yield Finding("service", "problem", str(error), "Check --local.")
+
+
+def _clock(credentials: Credentials) -> Iterator[Finding]:
+    try:
+        answer = httpx.head(credentials.base_url, timeout=_SECONDS, trust_env=not credentials.is_loopback)
+        theirs = parsedate_to_datetime(answer.headers["Date"])
+    except (httpx.HTTPError, KeyError, ValueError):
+        return  # the service itself is looked at elsewhere
+    apart = abs(datetime.now(timezone.utc) - theirs)
+    if apart < CLOCK_TOLERANCE:
+        yield Finding("clock", "fine", f"within {CLOCK_TOLERANCE.seconds} s of the service's")
+    else:
+        yield Finding(
+            "clock",
+            "problem",
+            f"{apart.total_seconds():.0f} s apart from the service's, more than the "
+            f"{CLOCK_TOLERANCE.seconds} s within which repeated messages are told apart",
+            "Set the clock, for instance with NTP.",
+        )
+
+
+def _proxies(credentials: Credentials) -> Iterator[Finding]:
+    address = urlsplit(credentials.base_url)
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    host = address.hostname or ""
+    if not proxy or urllib.request.proxy_bypass(host):
+        return
+    name = urlsplit(proxy).hostname or "a proxy"  # never the whole: it may hold a password
+    if credentials.is_loopback:
+        yield Finding(
+            "proxy",
+            "note",
+            f"{name} would take even requests to {host}; this package goes past it, other programs do not",
+            f"Set NO_PROXY={host}",
+        )
+    else:
+        yield Finding("proxy", "note", f"requests go through {name}", "Set NO_PROXY if that is not wanted.")
+
+
+def _outbox(file: Path) -> Iterator[Finding]:
+    try:
+        conversations = status(file)
+    except RecallrAIIntegrationError as error:
+        yield Finding("outbox", "problem", str(error), "Check --outbox.")
+        return
+    waiting = sum(one.waiting for one in conversations)
+    rejected = sum(one.rejected for one in conversations)
+    if not waiting and not rejected:
+        yield Finding("outbox", "fine", "nothing waits")
+    if waiting:
+        oldest = min(one.oldest for one in conversations if one.oldest is not None)
+        since = f"{oldest:%Y-%m-%d %H:%M} UTC"
+        yield Finding(
+            "outbox",
+            "note",
+            f"{waiting} entries of {len(conversations)} conversations wait, the oldest since {since}",
+            f"Run: recallrai-integrations outbox flush {file}",
+        )
+    if rejected:
+        yield Finding(
+            "outbox",
+            "problem",
+            f"{rejected} messages were refused by the service for good",
+            f"Look at them: recallrai-integrations outbox export {file}",
+        )
