@@ -53,7 +53,8 @@ class ConnectionSource:
 
     async def aget(self) -> Connection:
         """The connection; making one imports the SDK, which is kept off the event loop."""
-        return self.known or await asyncio.to_thread(_from_environment)
+        known = self.known
+        return await asyncio.to_thread(_from_environment) if known is None else known
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ConnectionSource:
         return self
@@ -73,7 +74,7 @@ def _environment_key() -> tuple[str | None, ...]:
 
 def _known_from_environment() -> Connection | None:
     connection = _environment.get(_environment_key())
-    return None if connection is None or connection._closed else connection  # noqa: SLF001 - of the same package
+    return None if connection is None or connection.closed else connection
 
 
 def _from_environment() -> Connection:

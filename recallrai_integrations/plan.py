@@ -135,16 +135,38 @@ def fitting_answers(conflict: MergeConflict, answers: Mapping[str, str]) -> list
 def unsent(given: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
     """The messages of `given` that come after what has been sent.
 
-    `given` is a framework's view of the conversation: whole, trimmed at its start, or with new messages at
-    its end. Texts repeat ("ok", "ok"), so the two are aligned as sequences: the longest end of `sent` found
-    in `given` is the part that both know; where it is found more than once, the first place counts, so that
-    a genuine repeat is stored rather than lost.
+    `given` is a framework's view of the conversation: whole, trimmed at its start, rewound to an earlier
+    turn, or with new messages at its end. Texts repeat ("ok", "ok"), so the two are aligned as sequences.
+    Either the longest end of `sent` found in `given` is the part that both know; where it is found more than
+    once, the first place counts, so that a genuine repeat is stored rather than lost. Or, where that is
+    longer, the start of `given` found anywhere in `sent`.
     """
     texts = [(one.role, one.content) for one in given]
     known = [(one.role, one.content) for one in sent]
-    for length in range(min(len(texts), len(known)), 0, -1):
-        end_of_known = known[-length:]
-        for start in range(len(texts) - length + 1):
-            if texts[start : start + length] == end_of_known:
-                return list(given[start + length :])
-    return list(given)
+    common, place = _longest_start(known[::-1], texts[::-1])
+    end_of_common = len(texts) - place + common
+    rewound, _ = _longest_start(texts, known)
+    return list(given[rewound if rewound > common else end_of_common if common else 0 :])
+
+
+def _longest_start(pattern: Sequence[object], text: Sequence[object]) -> tuple[int, int]:
+    """How much of the start of `pattern` is in `text` at most, and where the last such place ends."""
+    if not pattern:
+        return 0, 0
+    fallback = [0] * len(pattern)  # Knuth, Morris and Pratt: linear, however often texts repeat
+    matched = 0
+    for place in range(1, len(pattern)):
+        while matched and pattern[place] != pattern[matched]:
+            matched = fallback[matched - 1]
+        matched += pattern[place] == pattern[matched]
+        fallback[place] = matched
+    longest = end = matched = 0
+    for place, item in enumerate(text, start=1):
+        if matched == len(pattern):
+            matched = fallback[matched - 1]
+        while matched and item != pattern[matched]:
+            matched = fallback[matched - 1]
+        matched += item == pattern[matched]
+        if matched and matched >= longest:
+            longest, end = matched, place
+    return longest, end

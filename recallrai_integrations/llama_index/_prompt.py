@@ -1,0 +1,126 @@
+"""One request's messages: the history cut to its limit, with the memories in their place. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from llama_index.core import utils
+from llama_index.core.base.llms.types import ChatMessage, TextBlock
+
+from recallrai_integrations.context import neutralize
+from recallrai_integrations.messages import Message
+from recallrai_integrations.recall import Recall
+
+from ._messages import Entry, joined_text
+
+__all__ = ["Tokenizer", "assemble", "count_tokens", "default_tokenizer"]
+
+TEMPLATE_VARIABLES: Final = ("query_str", "context_str", "context_msg", "existing_answer")
+"""What chat engines substitute in all messages of a request, also in those that memory brings."""
+_MEDIA: Final = frozenset({"image", "audio", "video", "document"})
+_MEDIA_TOKENS: Final = 256
+"""What an image counts for; the framework's own estimate."""
+
+Tokenizer: TypeAlias = Callable[[str], Sequence[Any]]
+
+
+def default_tokenizer() -> Tokenizer:
+    """The framework's tokenizer, as it is set at the moment."""
+    return utils.get_tokenizer()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - typed List
+
+
+def count_tokens(text: str) -> int:
+    """The tokens of a text by the framework's tokenizer."""
+    return len(default_tokenizer()(text))
+
+
+def assemble(
+    entries: Sequence[Entry],
+    recall: Recall | None,
+    *,
+    pending: Message | None,
+    token_limit: int,
+    tokens_before: int,
+    tokenizer: Tokenizer,
+) -> list[ChatMessage]:
+    """The messages for the model, as copies.
+
+    Args:
+        entries: the whole history.
+        recall: what is remembered for this turn, with its placement; None for nothing.
+        pending: the question, where the engine sends it without having put it into memory.
+        token_limit: for the history and the memories.
+        tokens_before: what the engine's own prompt takes.
+        tokenizer: text in, tokens out.
+    """
+    text = "" if recall is None else _memory_text(recall, entries, pending)
+    budget = token_limit - tokens_before - (len(tokenizer(text)) if text else 0)
+    kept = _within(entries, budget, tokenizer)
+    if recall is not None and len(kept) < len(entries):
+        text = _memory_text(recall, kept, pending)  # what is no longer sent may be told by the context
+    messages = [entry.message.model_copy(deep=True) for entry in kept]
+    if not text:
+        return messages
+    assert recall is not None
+    if recall.options.placement == "system":
+        return _into_system(messages, text)
+    return _into_question(messages, kept, text, has_question=pending is None)
+
+
+def _memory_text(recall: Recall, entries: Sequence[Entry], pending: Message | None) -> str:
+    sent = [entry.said for entry in entries if entry.said is not None]
+    if pending is not None:
+        sent.append(pending)
+    return neutralize(recall.prompt(sent=sent).text, TEMPLATE_VARIABLES)
+
+
+def _within(entries: Sequence[Entry], budget: int, tokenizer: Tokenizer) -> list[Entry]:
+    """The latest whole turns that fit, behind the system messages at the start; at least the last turn."""
+    head = 0
+    while head < len(entries) and entries[head].message.role.value in ("system", "developer"):
+        head += 1
+    left = budget - sum(_tokens(entry, tokenizer) for entry in entries[:head])
+    start = latest = None
+    for place in range(len(entries) - 1, head - 1, -1):
+        left -= _tokens(entries[place], tokenizer)
+        if left < 0 and latest is not None:
+            break
+        if entries[place].kind == "question":
+            start = place
+            latest = place if latest is None else latest
+    else:
+        if left >= 0 or start is None:
+            return list(entries)
+    return [*entries[:head], *entries[start:]]
+
+
+def _tokens(entry: Entry, tokenizer: Tokenizer) -> int:
+    if entry.tokens is None:
+        message = entry.message
+        calls = [str(block.tool_kwargs) for block in message.blocks if block.block_type == "tool_call"]
+        extra = str(message.additional_kwargs) if message.additional_kwargs else ""
+        media = sum(block.block_type in _MEDIA for block in message.blocks)
+        text = "\n".join([joined_text(message), *calls, extra])
+        entry.tokens = len(tokenizer(text)) + _MEDIA_TOKENS * media
+    return entry.tokens
+
+
+def _into_system(messages: list[ChatMessage], text: str) -> list[ChatMessage]:
+    for message in messages:
+        if message.role.value == "system":
+            message.blocks = [*message.blocks, TextBlock(text=text)]
+            return messages
+    return [ChatMessage(role="system", content=text), *messages]
+
+
+def _into_question(
+    messages: list[ChatMessage], kept: Sequence[Entry], text: str, *, has_question: bool
+) -> list[ChatMessage]:
+    """Before the user's words; as a message of its own where the engine adds the question afterwards."""
+    if has_question:
+        for message, entry in zip(reversed(messages), reversed(kept), strict=True):
+            if entry.kind == "question":
+                message.blocks = [TextBlock(text=text), *message.blocks]
+                return messages
+    return [*messages, ChatMessage(role="user", content=text)]

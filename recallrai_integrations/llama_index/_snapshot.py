@@ -1,0 +1,88 @@
+"""A memory as plain data, for a workflow's `Context`: no secret in it, and the way back to a connection."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from llama_index.core.base.llms.types import ChatMessage
+
+from recallrai_integrations.connection import Connection
+from recallrai_integrations.messages import Message
+from recallrai_integrations.options import ContextOptions, RecallOptions
+
+from ._prompt import count_tokens
+
+__all__ = [
+    "connection_mark",
+    "dump_messages",
+    "dump_options",
+    "dump_said",
+    "load_context",
+    "load_messages",
+    "load_recall",
+    "load_said",
+    "marked_connection",
+]
+
+_connections: WeakValueDictionary[str, Connection] = WeakValueDictionary()
+_marks: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
+
+
+def connection_mark(connection: Connection) -> str:
+    """A random text by which this process finds the connection again while it lives."""
+    mark = _marks.setdefault(connection, uuid.uuid4().hex)
+    _connections[mark] = connection
+    return mark
+
+
+def marked_connection(mark: str | None) -> Connection | None:
+    """The connection of a mark; None in another process, where the environment has to make one."""
+    return None if mark is None else _connections.get(mark)
+
+
+def dump_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
+    """Framework messages as JSON values; what providers left in them and JSON does not know becomes text."""
+    return [json.loads(json.dumps(one.model_dump(), default=str)) for one in messages]
+
+
+def load_messages(dumped: Sequence[Any]) -> list[ChatMessage]:
+    """The twin of `dump_messages`; messages are taken as they are."""
+    return [ChatMessage.model_validate(one) for one in dumped]
+
+
+def dump_options(options: RecallOptions | ContextOptions | None) -> dict[str, Any] | None:
+    """Options as JSON values; a tokenizer is left out."""
+    if options is None:
+        return None
+    values = {one.name: getattr(options, one.name) for one in dataclasses.fields(options)}
+    values.pop("count_tokens", None)
+    return values
+
+
+def load_recall(dumped: RecallOptions | dict[str, Any] | None) -> RecallOptions | None:
+    """The twin of `dump_options` for `RecallOptions`."""
+    return RecallOptions(**dumped) if isinstance(dumped, dict) else dumped
+
+
+def load_context(dumped: ContextOptions | dict[str, Any] | None) -> ContextOptions | None:
+    """The twin of `dump_options` for `ContextOptions`; the framework's tokenizer counts then."""
+    if not isinstance(dumped, dict):
+        return dumped
+    if dumped.get("max_tokens") is not None:
+        return ContextOptions(**dumped, count_tokens=count_tokens)
+    return ContextOptions(**dumped)
+
+
+def dump_said(messages: Sequence[Message]) -> list[list[str | None]]:
+    """Messages of the conversation as JSON values."""
+    return [[one.role, one.content, one.id] for one in messages]
+
+
+def load_said(dumped: Sequence[Any]) -> list[Message]:
+    """The twin of `dump_said`."""
+    return [Message(role, content, id) for role, content, id in dumped]  # noqa: A001 - its name in Message

@@ -1,0 +1,461 @@
+"""`RecallrAIMemory`: the `memory=` of chat engines and agents."""
+
+from __future__ import annotations
+
+import logging
+import types
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Final, Literal, TypeVar, cast
+
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.memory import BaseMemory
+from llama_index.core.memory.memory import InsertMethod
+from typing_extensions import Self, override
+
+from recallrai_integrations.adapter import ConnectionSource
+from recallrai_integrations.connection import Connection
+from recallrai_integrations.conversation import Conversation
+from recallrai_integrations.errors import InvalidInputError, MissingIdentityError
+from recallrai_integrations.identity import thread_id_text, user_id_text
+from recallrai_integrations.models import SessionInfo
+from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
+
+from . import _snapshot
+from ._prompt import Tokenizer, assemble, default_tokenizer
+from ._transcript import Ask, Talk, Transcript, Turn, arun, run
+
+__all__ = ["RecallrAIMemory"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("recallrai_integrations.llama_index")
+
+DEFAULT_TOKEN_LIMIT: Final = 30_000
+"""The framework's own default."""
+
+
+class RecallrAIMemory(BaseMemory):
+    """The memory of a chat engine or agent: its history in full here, what was said in RecallrAI.
+
+    Every turn of the user is recalled for once, by the user's own words, and the memories are put into that
+    request only: never into the history. The service is told the user's words and the final answers, not an
+    agent's tool calls, tool results and reasoning.
+
+    A memory holds one conversation. Give it a `thread_id` to go on with a conversation that another request
+    or process began: its latest 500 messages are read when they are first needed. Nothing tells a memory that
+    a conversation has ended, so call `finish()` or use it as a context manager; otherwise the service makes
+    memories of it after `auto_process_after_seconds` of silence.
+
+    In an outage chat goes on without fresh memories (`on_error="degrade"`). With `on_error="raise"`, and for
+    refused credentials always, a call with the user's message raises and leaves the message to the caller;
+    putting an answer never raises, since that would destroy a stream: it is logged and told with the next
+    message.
+
+    Engines treat system messages differently: a `ReActAgent` without a `system_prompt` and every
+    `CodeActAgent` drop them, so use `insert_method="user"` there. The model that answers in a
+    `CondenseQuestionChatEngine` is not given the history at all.
+
+    Args:
+        user_id: the application's id of the user.
+        thread_id: the application's id of the conversation; None for a new one, whose id is then made up and
+            can be read from `memory.thread_id`.
+        connection: where to keep it; None connects with the environment's credentials at the first use.
+        recall: in place of the connection's `RecallOptions`.
+        context: in place of the connection's `ContextOptions`.
+        insert_method: `"system"` puts memories into the first system message, or a new one; `"user"` before
+            the user's words. It is the framework's name of `ContextOptions.placement` and wins over it; None
+            goes by the placement. An explicit `"system"` beside `placement="user"` is an error.
+        token_limit: tokens of history and memories in one request, at least 1; whole turns are left out,
+            the oldest first, and the latest always stays.
+        process: `"every_run"` or `"every_n_turns"` have the session processed after answers; by default, and
+            with `"manual"`, answers end nothing.
+        process_every: n of `"every_n_turns"`.
+        metadata: for the session in RecallrAI.
+        auto_process_after_seconds: of silence, until the service processes by itself; at least 600 (service).
+        narration: also store what an agent says while it calls tools.
+        resume: read a thread's earlier messages; False begins with an empty history.
+        chat_history: messages so far. Those that the service does not hold yet are stored at the first use.
+        tokenizer_fn: text in, tokens out; the framework's own by default.
+
+    Raises:
+        MissingIdentityError: no user id.
+        InvalidInputError: an option that cannot be.
+
+    Example:
+        ```python
+        from llama_index.core.chat_engine import SimpleChatEngine
+        from llama_index.core.llms import MockLLM
+
+        from recallrai_integrations import connect
+        from recallrai_integrations.llama_index import RecallrAIMemory
+
+        with connect(local=":memory:") as connection:
+            with RecallrAIMemory("ada", "thread-1", connection=connection) as memory:
+                engine = SimpleChatEngine.from_defaults(llm=MockLLM(), memory=memory)
+                print(engine.chat("My dog is called Biscuit."))
+        ```
+    """
+
+    user_id: str
+    thread_id: str
+    token_limit: int = Field(default=DEFAULT_TOKEN_LIMIT, ge=1)
+    insert_method: Literal["system", "user"] | None = None
+    tokenizer_fn: Tokenizer = Field(default_factory=default_tokenizer, exclude=True, repr=False)
+
+    _source: ConnectionSource = PrivateAttr()
+    _recall: RecallOptions | None = PrivateAttr()
+    _context: ContextOptions | None = PrivateAttr()
+    _session: dict[str, Any] = PrivateAttr()
+    _owns_thread: bool = PrivateAttr()
+    _transcript: Transcript = PrivateAttr()
+    _kept: Conversation | None = PrivateAttr(default=None)
+
+    def __init__(
+        self,
+        user_id: str,
+        thread_id: str | None = None,
+        *,
+        connection: Connection | None = None,
+        recall: RecallOptions | None = None,
+        context: ContextOptions | None = None,
+        insert_method: Literal["system", "user"] | InsertMethod | None = None,
+        token_limit: int = DEFAULT_TOKEN_LIMIT,
+        process: ProcessPolicy | None = None,
+        process_every: int = 10,
+        metadata: Mapping[str, Any] | None = None,
+        auto_process_after_seconds: int = 600,
+        narration: bool = False,
+        resume: bool = True,
+        chat_history: Sequence[ChatMessage] | None = None,
+        tokenizer_fn: Tokenizer | None = None,
+    ) -> None:
+        thread = thread_id_text(thread_id)
+        method = insert_method.value if isinstance(insert_method, InsertMethod) else insert_method
+        _check(method, context, token_limit)
+        fields: dict[str, Any] = {
+            "user_id": user_id_text(user_id),
+            "thread_id": thread or _new_thread_id(),
+            "token_limit": token_limit,
+            "insert_method": method,
+            "tokenizer_fn": tokenizer_fn or default_tokenizer(),
+        }
+        super().__init__(**fields)
+        self._source = ConnectionSource(connection)
+        self._recall, self._context = recall, context
+        self._owns_thread = thread is None
+        self._session = {
+            "process": process,
+            "process_every": process_every,
+            "metadata": None if metadata is None else dict(metadata),
+            "auto_process_after_seconds": auto_process_after_seconds,
+        }
+        self._transcript = Transcript(
+            narration=narration,
+            ends_runs=process in ("every_run", "every_n_turns"),
+            loaded=thread is None or not resume,
+        )
+        if chat_history:
+            self._transcript.replace(chat_history)
+
+    @classmethod
+    @override
+    def class_name(cls) -> str:
+        return "RecallrAIMemory"
+
+    @classmethod
+    @override
+    def from_defaults(cls, **kwargs: Any) -> RecallrAIMemory:
+        """The same as the constructor; `llm`, which some engines pass, gives the token limit.
+
+        Raises:
+            MissingIdentityError: no user id, as from `memory_cls=RecallrAIMemory`; use `bound(…)` there.
+        """
+        if kwargs.get("user_id") is None:
+            raise MissingIdentityError(
+                "RecallrAIMemory does not know its user. Pass user_id=…, or, for an engine's memory_cls, "
+                "memory_cls=RecallrAIMemory.bound(user_id=…, thread_id=…)."
+            )
+        llm = kwargs.pop("llm", None)
+        if llm is not None and kwargs.get("token_limit") is None:
+            kwargs["token_limit"] = int(llm.metadata.context_window * 0.75)
+        return cls(**{name: value for name, value in kwargs.items() if value is not None})
+
+    @classmethod
+    def bound(cls, **options: Any) -> type[RecallrAIMemory]:
+        """A class for `memory_cls=` whose memories are made with these options of the constructor.
+
+        What is given here wins over what an engine passes.
+        """
+
+        def from_defaults(_: type[RecallrAIMemory], /, **kwargs: Any) -> RecallrAIMemory:
+            return cls.from_defaults(**{**kwargs, **options})
+
+        members = {"__module__": cls.__module__, "from_defaults": classmethod(from_defaults)}
+        return cast(
+            "type[RecallrAIMemory]",
+            types.new_class(cls.__name__, (cls,), {}, lambda own: own.update(members)),
+        )
+
+    # --- what engines and agents call
+
+    @override
+    def get(self, input: str | None = None, initial_token_count: int = 0, **kwargs: Any) -> list[ChatMessage]:
+        """The messages for the model: the history within `token_limit`, with memories for this turn.
+
+        Args:
+            input: the user's question, where the engine has not put it yet; it is stored at once then.
+            initial_token_count: tokens that the engine's own prompt takes.
+            kwargs: taken and not used; engines and blocks of the framework pass more.
+
+        Raises:
+            ServiceUnavailableError: an outage with `on_error="raise"`.
+            CredentialsError: refused by the service.
+        """
+        context = self._placed(self._connect())
+        turn = self._run(self._transcript.ask(input, self._recall_options(context)))
+        return self._assemble(turn, initial_token_count)
+
+    @override
+    async def aget(
+        self, input: str | None = None, initial_token_count: int = 0, **kwargs: Any
+    ) -> list[ChatMessage]:
+        """The async twin of `get`."""
+        context = self._placed(await self._aconnect())
+        turn = await self._arun(self._transcript.ask(input, self._recall_options(context)))
+        return self._assemble(turn, initial_token_count)
+
+    @override
+    def get_all(self) -> list[ChatMessage]:
+        """The whole history, without memories, as copies."""
+        if not self._transcript.loaded:
+            self._run(self._transcript.ready())
+        return self._transcript.messages()
+
+    @override
+    async def aget_all(self) -> list[ChatMessage]:
+        """The async twin of `get_all`."""
+        if not self._transcript.loaded:
+            await self._arun(self._transcript.ready())
+        return self._transcript.messages()
+
+    @override
+    def put(self, message: ChatMessage) -> None:
+        """Takes a message, and stores what the user or the assistant said in it."""
+        self.put_messages([message])
+
+    @override
+    async def aput(self, message: ChatMessage) -> None:
+        """The async twin of `put`."""
+        await self.aput_messages([message])
+
+    @override
+    def put_messages(self, messages: list[ChatMessage]) -> None:
+        """Takes messages in order; see `put`."""
+        if messages:
+            self._run(self._transcript.put(messages))
+            self._warn_of_stripping()
+
+    @override
+    async def aput_messages(self, messages: list[ChatMessage]) -> None:
+        """The async twin of `put_messages`."""
+        if messages:
+            await self._arun(self._transcript.put(messages))
+            self._warn_of_stripping()
+
+    @override
+    def set(self, messages: list[ChatMessage]) -> None:
+        """Takes a history in place of its own, and stores what the service does not hold of it yet.
+
+        A history that was trimmed, or rewound to an earlier turn, is recognised: nothing is stored twice, and
+        nothing is deleted.
+        """
+        self._run(self._set(messages))
+
+    @override
+    async def aset(self, messages: list[ChatMessage]) -> None:
+        """The async twin of `set`."""
+        await self._arun(self._set(messages))
+
+    @override
+    def reset(self) -> None:
+        """Ends the conversation and empties the history; the next message opens a new session.
+
+        The session is processed. Nothing is deleted: it is only marked as no longer part of the thread.
+        """
+        self._run(self._clear())
+
+    @override
+    async def areset(self) -> None:
+        """The async twin of `reset`."""
+        await self._arun(self._clear())
+
+    # --- the end of a conversation
+
+    def finish(self, wait: bool | float = False) -> SessionInfo | None:
+        """Has memories made of the conversation; see `Conversation.finish`. It may go on afterwards."""
+        return self._run(self._finish(wait))
+
+    async def afinish(self, wait: bool | float = False) -> SessionInfo | None:
+        """The async twin of `finish`."""
+        return await self._arun(self._finish(wait))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and self._session["process"] != "manual":
+            self.finish()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None and self._session["process"] != "manual":
+            await self.afinish()
+
+    # --- copies and serialization
+
+    def __bool__(self) -> bool:
+        return True
+
+    @override
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """The same object: copies that the framework makes stay the same conversation."""
+        return self
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (RecallrAIMemory.from_dict, (self.to_dict(),))
+
+    @override
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
+        """The memory as JSON values: identity, options and history; no credentials and no memories."""
+        transcript = self._transcript
+        connection = self._source.known
+        return {
+            "class_name": self.class_name(),
+            "user_id": self.user_id,
+            "thread_id": self.thread_id,
+            "token_limit": self.token_limit,
+            "insert_method": self.insert_method,
+            "recall": _snapshot.dump_options(self._recall),
+            "context": _snapshot.dump_options(self._context),
+            "narration": transcript.narration,
+            **self._session,
+            "owns_thread": self._owns_thread,
+            "connection": None if connection is None else _snapshot.connection_mark(connection),
+            "transcript": transcript.to_dict(),
+        }
+
+    @classmethod
+    @override
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> RecallrAIMemory:
+        """The twin of `to_dict`.
+
+        The connection is the same one in the process that made the dict; another process connects with the
+        environment's credentials at the first use, and a `CredentialsError` there says which are missing.
+        `connection=` gives one.
+        """
+        values: dict[str, Any] = {**data, **kwargs}
+        values.pop("class_name", None)
+        transcript, owns = values.pop("transcript", {}), values.pop("owns_thread", False)
+        mark = values.pop("connection", None)
+        values |= {
+            "connection": _snapshot.marked_connection(mark) if isinstance(mark, str) else mark,
+            "recall": _snapshot.load_recall(values.get("recall")),
+            "context": _snapshot.load_context(values.get("context")),
+        }
+        memory = RecallrAIMemory(**values)
+        memory._owns_thread = owns
+        memory._transcript.load_dict(transcript)
+        return memory
+
+    # --- inside
+
+    def _run(self, talk: Talk[T]) -> T:
+        return run(talk, self._transcript, self._connect())
+
+    async def _arun(self, talk: Talk[T]) -> T:
+        return await arun(talk, self._transcript, await self._aconnect())
+
+    def _connect(self) -> Conversation:
+        return self._conversation(self._source.get())
+
+    async def _aconnect(self) -> Conversation:
+        return self._conversation(await self._source.aget())
+
+    def _conversation(self, connection: Connection) -> Conversation:
+        if self._kept is None or self._kept.thread_id != self.thread_id:
+            session: dict[str, Any] = {**self._session, "process": self._session["process"] or "manual"}
+            self._kept = connection.conversation(self.user_id, self.thread_id, **session)
+            self._transcript.is_down = lambda: connection.is_down
+        return self._kept
+
+    def _placed(self, conversation: Conversation) -> ContextOptions:
+        context = self._context or conversation.connection.context_options
+        return context if self.insert_method is None else replace(context, placement=self.insert_method)
+
+    def _recall_options(self, context: ContextOptions) -> dict[str, Any]:
+        return {"options": self._recall, "context": context}
+
+    def _assemble(self, turn: Turn | None, tokens_before: int) -> list[ChatMessage]:
+        return assemble(
+            list(self._transcript.entries),
+            None if turn is None else turn.recall,
+            pending=turn.question if turn is not None and turn.pending else None,
+            token_limit=self.token_limit,
+            tokens_before=tokens_before,
+            tokenizer=self.tokenizer_fn,
+        )
+
+    def _set(self, messages: Sequence[ChatMessage]) -> Talk[None]:
+        self._transcript.replace(messages)
+        yield from self._transcript.ready()
+
+    def _finish(self, wait: bool | float) -> Talk[SessionInfo | None]:
+        yield from self._transcript.ready()
+        session: SessionInfo | None = yield Ask("finish", (wait,))
+        return session
+
+    def _clear(self) -> Talk[None]:
+        if self._owns_thread:
+            yield Ask("finish")
+            self.thread_id = _new_thread_id()
+        else:
+            yield Ask("clear")
+        self._transcript.restart()
+
+    def _warn_of_stripping(self) -> None:
+        transcript = self._transcript
+        if transcript.warned or not any(entry.stripped for entry in transcript.entries[-4:]):
+            return
+        if self._kept is None or self._placed(self._kept).placement == "user":
+            return
+        transcript.warned = True
+        logger.warning(
+            "A ReAct or CodeAct agent uses this RecallrAIMemory. They drop system messages (ReActAgent "
+            'only without a system_prompt), and the memories with them: use insert_method="user".'
+        )
+
+
+def _check(method: object, context: ContextOptions | None, token_limit: int) -> None:
+    if method not in (None, "system", "user"):
+        raise InvalidInputError(f'insert_method must be "system", "user" or None, not {method!r}.')
+    if method == "system" and context is not None and context.placement == "user":
+        raise InvalidInputError(
+            'insert_method="system" contradicts ContextOptions(placement="user"); leave one of them out.'
+        )
+    if isinstance(token_limit, bool) or token_limit < 1:
+        raise InvalidInputError(f"token_limit must be at least 1, not {token_limit!r}.")
+
+
+def _new_thread_id() -> str:
+    return f"llama-index-{uuid.uuid4().hex}"
