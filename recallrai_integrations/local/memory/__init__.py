@@ -1,7 +1,7 @@
 """The memory of the local service.
 
-Plain functions over a `sqlite3.Connection`. They never commit: the caller owns the transaction, and rolls back
-when one of them raises.
+Plain functions over a `sqlite3.Connection`. They never commit: the caller owns the transaction, and rolls
+back when one of them raises.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The agentic strategy: several searches and a written analysis, by the chat model where one is set, by rules otherwise.
+"""The agentic strategy: several searches and a written analysis.
 
-Unlike the other strategies it also quotes what was said in past conversations, by the assistant too.
+A chat model plans and writes where one is set, rules do otherwise. Unlike the other strategies it also quotes what was said in past conversations, by the assistant too.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class _Searches(BaseModel):
 def analyse(
     db: sqlite3.Connection,
     user_pk: int,
+    *,
     messages: Sequence[Message],
     asked: Question,
     query: ContextQuery,
@@ -105,7 +106,8 @@ def _plan(messages: Sequence[Message], asked: Question, engine: Engine) -> _Sear
         return plan.model_copy(update={"queries": list(dict.fromkeys([asked.text, *queries]))})
     parts = [" ".join(facet.term for facet in part) for part in asked.parts]
     reasoning = (
-        f"Searched the memories for the message and {len(parts)} part(s) of it ({'; '.join(parts)}), followed each hit "
+        f"Searched the memories for the message and {len(parts)} part(s) of it ({'; '.join(parts)}), "
+        f"followed each hit "
         "to what was told around it, and read the past conversations closest to it again."
     )
     return _Searches(queries=[asked.text], reasoning=reasoning)

@@ -26,8 +26,14 @@ def list_memories(
     """The current version of every memory, newest first, ties by id.
 
     Args:
+        db: the database.
+        user_pk: whose memories.
+        offset: how many to pass over.
+        limit: the most items.
         categories: only memories with at least one of these; empty for all.
         session_ids: only memories told in these sessions; None for all, empty for none.
+        include_previous_versions: whether older versions are listed with each.
+        include_connected_memories: whether connected memories are listed with each.
     """
     where, values = "user_pk = ? AND expired_at IS NULL", [user_pk, *()]
     arguments: list[int | str] = [*values]
@@ -40,9 +46,9 @@ def list_memories(
             " (SELECT value FROM json_each(?)))"
         )
         arguments.append(json.dumps(list(categories)))
-    (total,) = db.execute(f"SELECT count(*) FROM memories WHERE {where}", arguments).fetchone()
+    (total,) = db.execute(f"SELECT count(*) FROM memories WHERE {where}", arguments).fetchone()  # noqa: S608 - constants only
     rows = db.execute(
-        f"SELECT {COLUMNS} FROM memories WHERE {where} ORDER BY created_at DESC, memory_id LIMIT ? OFFSET ?",
+        f"SELECT {COLUMNS} FROM memories WHERE {where} ORDER BY created_at DESC, memory_id LIMIT ? OFFSET ?",  # noqa: S608 - constants only
         (*arguments, limit, offset),
     )
     items = [
@@ -68,7 +74,8 @@ def get_memory(
 def find(db: sqlite3.Connection, user_pk: int, memory_id: str) -> Memory | None:
     """A memory of this user by its public id."""
     row = db.execute(
-        f"SELECT {COLUMNS} FROM memories WHERE memory_id = ? AND user_pk = ?", (memory_id, user_pk)
+        f"SELECT {COLUMNS} FROM memories WHERE memory_id = ? AND user_pk = ?",
+        (memory_id, user_pk),  # noqa: S608 - constants only
     ).fetchone()
     return Memory(*row) if row else None
 
@@ -79,7 +86,8 @@ def wire(db: sqlite3.Connection, memory: Memory, previous: bool, connected: bool
     older = [m for m in chain if m.version < memory.version]
     numbers = {m.pk: len(chain) - i for i, m in enumerate(chain)}
     conflict = db.execute(
-        "SELECT conflict_id FROM merge_conflicts WHERE chain_pk = ? AND status IN ('PENDING', 'IN_QUEUE', 'RESOLVING')"
+        "SELECT conflict_id FROM merge_conflicts WHERE chain_pk = ? AND status IN ('PENDING', 'IN_QUEUE', "
+        "'RESOLVING')"
         " ORDER BY pk LIMIT 1",
         (memory.chain_pk,),
     ).fetchone()

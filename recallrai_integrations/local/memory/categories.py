@@ -9,27 +9,39 @@ from typing import Final
 from .text import stem
 
 _WORDS: Final = {
-    "identity": "name age old birthday born birth nationality gender pronoun",
-    "family": "mother father parent sister brother sibling son daughter child baby wife husband spouse aunt uncle "
-    "cousin grandmother grandfather niece nephew family twin married wedding",
-    "relationships": "friend partner boyfriend girlfriend dating engaged divorced single neighbor roommate",
-    "pets": "dog cat puppy kitten pet hamster rabbit parrot vet breed",
-    "work": "work job company office boss colleague career employer project manager salary interview client startup "
-    "nurse engineer teacher developer designer promotion meeting team business",
-    "education": "study school university college degree exam course student class learn homework teacher thesis",
-    "food": "eat food cook meal dinner lunch breakfast restaurant recipe vegetarian vegan allergic allergy diet drink "
-    "coffee tea wine beer cheese meat fish olive pizza sushi",
-    "health": "health doctor ill sick allergy allergic medication medicine disease diagnosed hospital therapy injury "
-    "pain sleep stress anxiety diabetes asthma",
-    "hobbies": "hobby play guitar piano music song band read book movie paint draw photography garden game chess knit "
-    "sport run swim hike climb yoga football soccer tennis dance sing concert",
-    "travel": "travel trip visit fly flight vacation hotel airport passport journey abroad tour",
-    "home": "live move house apartment rent city neighborhood address garden furniture",
-    "finance": "money budget bank loan mortgage invest save pay price cost tax insurance",
-    "technology": "computer laptop phone software app code python programming linux server database api",
-    "preferences": "like love hate dislike prefer favorite enjoy",
-    "goals": "goal plan want hope dream intend aim learn",
-    "events": "party wedding festival conference appointment ceremony anniversary",
+    "identity": ("name age old birthday born birth nationality gender pronoun"),
+    "family": (
+        "mother father parent sister brother sibling son daughter child baby wife husband spouse "
+        "aunt uncle cousin grandmother grandfather niece nephew family twin married wedding"
+    ),
+    "relationships": ("friend partner boyfriend girlfriend dating engaged divorced single neighbor roommate"),
+    "pets": ("dog cat puppy kitten pet hamster rabbit parrot vet breed"),
+    "work": (
+        "work job company office boss colleague career employer project manager salary interview "
+        "client startup nurse engineer teacher developer designer promotion meeting team business"
+    ),
+    "education": (
+        "study school university college degree exam course student class learn homework teacher thesis"
+    ),
+    "food": (
+        "eat food cook meal dinner lunch breakfast restaurant recipe vegetarian vegan allergic "
+        "allergy diet drink coffee tea wine beer cheese meat fish olive pizza sushi"
+    ),
+    "health": (
+        "health doctor ill sick allergy allergic medication medicine disease diagnosed hospital "
+        "therapy injury pain sleep stress anxiety diabetes asthma"
+    ),
+    "hobbies": (
+        "hobby play guitar piano music song band read book movie paint draw photography garden game "
+        "chess knit sport run swim hike climb yoga football soccer tennis dance sing concert"
+    ),
+    "travel": ("travel trip visit fly flight vacation hotel airport passport journey abroad tour"),
+    "home": ("live move house apartment rent city neighborhood address garden furniture"),
+    "finance": ("money budget bank loan mortgage invest save pay price cost tax insurance"),
+    "technology": ("computer laptop phone software app code python programming linux server database api"),
+    "preferences": ("like love hate dislike prefer favorite enjoy"),
+    "goals": ("goal plan want hope dream intend aim learn"),
+    "events": ("party wedding festival conference appointment ceremony anniversary"),
 }
 OTHER: Final = "other"
 KNOWN: Final = (*_WORDS, OTHER)

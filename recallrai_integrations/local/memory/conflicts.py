@@ -84,7 +84,7 @@ def list_conflicts(
     if status is not None:
         where += " AND status = ?"
         values.append(status)
-    (total,) = db.execute(f"SELECT count(*) FROM merge_conflicts WHERE {where}", values).fetchone()
+    (total,) = db.execute(f"SELECT count(*) FROM merge_conflicts WHERE {where}", values).fetchone()  # noqa: S608 - constants only
     column = "resolved_at" if sort_by == "resolved_at" else "created_at"
     order = "ASC" if sort_order == "asc" else "DESC"
     rows = db.execute(
@@ -110,6 +110,9 @@ def resolve_conflict(
     """Settle a conflict by the user's answers.
 
     Args:
+        db: the database.
+        user_pk: whose conflict.
+        conflict_id: its public id.
         answers: `{"question", "answer", "message"}` each; question and answer must match exactly.
         now: the time of the resolution.
 
@@ -134,9 +137,11 @@ def resolve_conflict(
     chosen = answers[0]["answer"]
     proposed = _draft(body, session_id, moment(created_at))
     if chosen == body["clarifying_questions"][0]["options"][0]:
-        store.demote(db, user_pk, chain, proposed, conflict_id, now)
+        store.demote(db, user_pk, chain, proposed, conflict_id=conflict_id, now=now)
     else:
-        store.supersede(db, user_pk, chain, proposed, "MERGE_CONFLICT", now, conflict_id)
+        store.supersede(
+            db, user_pk, chain, proposed, reason="MERGE_CONFLICT", now=now, conflict_id=conflict_id
+        )
     current = store.versions(db, chain)[0]
     body["new_memories"] = [
         {

@@ -24,7 +24,7 @@ def ongoing(db: sqlite3.Connection, user_pk: int) -> list[Talk]:
     marks = ",".join("?" * len(_ONGOING))
     sessions = db.execute(
         f"SELECT pk, created_at FROM sessions WHERE user_pk = ? AND status IN ({marks})"
-        " ORDER BY created_at DESC, pk DESC LIMIT ?",
+        " ORDER BY created_at DESC, pk DESC LIMIT ?",  # noqa: S608 - constants only
         (user_pk, *_ONGOING, _MOST_SESSIONS),
     ).fetchall()
     return [Talk(moment(created), _messages(db, pk)) for pk, created in sessions]

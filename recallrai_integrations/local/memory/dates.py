@@ -22,10 +22,16 @@ _MONTHS: Final = {name.lower(): i for i, name in enumerate(calendar.month_name) 
 _DAYS: Final = {name.lower(): i for i, name in enumerate(calendar.day_name)}
 _SEASONS: Final = {"spring": 3, "summer": 6, "autumn": 9, "fall": 9, "winter": 12}
 
-_MONTH = r"(?P<month>january|february|march|april|may|june|july|august|september|october|november|december|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)"
+_MONTH = (
+    r"(?P<month>january|february|march|april|may|june|july|august|september|october|november|december"
+    r"|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)"
+)
 _DAY = r"(?P<day>[0-3]?\d)(?:st|nd|rd|th)?"
 _YEAR = r"(?P<year>(?:19|20)\d\d)"
-_COUNT = r"(?P<count>\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|a few|a couple of|few|couple)"
+_COUNT = (
+    r"(?P<count>\d{1,3}|an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+    r"|a few|a couple of|few|couple)"
+)
 _UNIT = r"(?P<unit>day|week|weekend|fortnight|month|year)s?"
 _WEEKDAY = r"(?P<weekday>monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
 
@@ -70,7 +76,7 @@ def _week(day: date) -> tuple[date, date]:
     return monday, monday + timedelta(days=6)
 
 
-def _iso(m: re.Match[str], today: date) -> tuple[date, date]:
+def _iso(m: re.Match[str], _today: date) -> tuple[date, date]:
     day = date(int(m["year"]), int(m["mm"]), int(m["day"]))
     return day, day
 
@@ -90,7 +96,7 @@ def _whole_month(m: re.Match[str], today: date) -> tuple[date, date]:
     return _month(year, month)
 
 
-def _whole_year(m: re.Match[str], today: date) -> tuple[date, date]:
+def _whole_year(m: re.Match[str], _today: date) -> tuple[date, date]:
     return date(int(m["year"]), 1, 1), date(int(m["year"]), 12, 31)
 
 
@@ -178,10 +184,22 @@ _RULES: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str], date], tuple
         (rf"\b{_COUNT} {_UNIT} (?:ago|back|earlier)\b", _ago),
         (rf"\bin {_COUNT} {_UNIT}\b(?! time)", _ahead),
         (rf"\b(?P<which>last|past|previous|this|next) {_UNIT}\b", _relative),
-        (r"\b(?:(?P<which>last|this|next) |in (?:the )?)(?P<season>spring|summer|autumn|fall|winter)(?:,? (?:of )?(?P<year>20\d\d))?\b", _season),
+        (
+            (
+                r"\b(?:(?P<which>last|this|next) |in (?:the )?)(?P<season>spring|summer|autumn|fall|winter)(?:,? "
+                r"(?:of )?(?P<year>20\d\d))?\b"
+            ),
+            _season,
+        ),
         (rf"\b(?:(?P<which>last|this|next|coming|past) |on ){_WEEKDAY}\b", _weekday),
         (r"\bday (?P<side>before yesterday|after tomorrow)\b", _before_or_after),
-        (r"\b(?:today|tonight|yesterday|tomorrow|last night|this (?:morning|evening|afternoon))\b", _named_day),
+        (
+            (
+                r"\b(?:today|tonight|yesterday|tomorrow|last night|this (?:morning|evening"
+                r"|afternoon))\b"
+            ),
+            _named_day,
+        ),
         (rf"\b(?:in|during|since|early|late|mid|of|for|last|next|this) {_MONTH}\b(?P<year>)", _whole_month),
         (rf"\b(?:in|during|since|of|for|from|year) {_YEAR}\b", _whole_year),
     )

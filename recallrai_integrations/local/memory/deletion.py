@@ -25,6 +25,8 @@ def delete_memory(
     """Delete one version of a memory; with the current one gone, the one before is current again.
 
     Args:
+        db: the database.
+        user_pk: whose memory.
         memory_id: the id of any version.
         delete_previous_versions: all older versions too; newer ones stay.
 
@@ -58,7 +60,8 @@ def delete_session(db: sqlite3.Connection, user_pk: int, session_id: str) -> Non
                 db, user_pk, chain, [m for m in store.versions(db, chain) if m.session_id == session_id]
             )
     db.execute(
-        "DELETE FROM restatements WHERE session_id = ? AND chain_pk IN (SELECT pk FROM chains WHERE user_pk = ?)",
+        "DELETE FROM restatements WHERE session_id = ? AND chain_pk IN (SELECT pk FROM chains WHERE user_pk "
+        "= ?)",
         (session_id, user_pk),
     )
 
@@ -67,10 +70,11 @@ def delete_user(db: sqlite3.Connection, user_pk: int) -> None:
     """Delete everything that is remembered of a user."""
     for table in ("connections", "restatements"):
         db.execute(
-            f"DELETE FROM {table} WHERE chain_pk IN (SELECT pk FROM chains WHERE user_pk = ?)", (user_pk,)
+            f"DELETE FROM {table} WHERE chain_pk IN (SELECT pk FROM chains WHERE user_pk = ?)",
+            (user_pk,),  # noqa: S608 - constants only
         )
     for table in _USER_TABLES:
-        db.execute(f"DELETE FROM {table} WHERE user_pk = ?", (user_pk,))
+        db.execute(f"DELETE FROM {table} WHERE user_pk = ?", (user_pk,))  # noqa: S608 - constants only
 
 
 def _delete_versions(db: sqlite3.Connection, user_pk: int, chain: int, doomed: list[Memory]) -> None:

@@ -28,13 +28,15 @@ _ABBREVIATION: Final = re.compile(
 _QUESTION: Final = re.compile(r"[?\uff1f\u061f]\W*$")
 _ASKS: Final = re.compile(
     r"^(?:(?:and|but|so|ok|okay|well|hey|hi|also|then|please|now)[, ]+)*"
-    r"(?:what|which|who|whom|whose|when|where|why|how|can you|could you|would you|will you|do you|did you|are you|"
+    r"(?:what|which|who|whom|whose|when|where|why|how|can you|could you|would you|will you|do you|did you"
+    r"|are you|"
     r"have you|is there|are there|should i|can i|could i|may i|do i|am i|did i|is it|does|shall we)\b",
     re.IGNORECASE,
 )
 _INVERTED: Final = re.compile(
     r"^(?:(?:and|but|so|ok|okay|well|hey|hi|also|then)[, ]+)*"
-    r"(?:(?:what|which|who|when|where|why|how)(?: \w+)? )?(?:do|does|did|is|are|can|could|should|would|will|am|was|were) "
+    r"(?:(?:what|which|who|when|where|why|how)(?: \w+)? )?(?:do|does|did|is|are|can|could|should|would|will"
+    r"|am|was|were) "
     r"(?:i|you|we|he|she|they|it|there|my|the)\b",
     re.IGNORECASE,
 )
@@ -46,10 +48,12 @@ _REQUEST: Final = re.compile(
     re.IGNORECASE,
 )
 _TOLD: Final = re.compile(
-    r"^(?:(?:and|also|ok|okay|well|so|hey|hi|please|by the way|btw|fyi|just so you know|for the record|note)[,: ]+)*"
+    r"^(?:(?:and|also|ok|okay|well|so|hey|hi|please|by the way|btw|fyi|just so you know|for the record"
+    r"|note)[,: ]+)*"
     r"(?:please )?(?:(?:do you|can you|could you|don't forget to|you should|did you) )?"
     r"(?:remember|note|know|keep in mind|bear in mind|don't forget|be aware|did i tell you|have i told you|"
-    r"did i mention|have i mentioned|i(?:'ve| have)? (?:told|mentioned to) you|i (?:want|wanted|should) (?:you to know|to tell you|to mention)|"
+    r"did i mention|have i mentioned|i(?:'ve| have)? (?:told|mentioned to) you|i (?:want|wanted|should) "
+    r"(?:you to know|to tell you|to mention)|"
     r"i'd like you to know|you should know)\b(?: that|:|,)? ?",
     re.IGNORECASE,
 )
@@ -58,7 +62,8 @@ _REASON: Final = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE: Final = re.compile(
-    r"[,;:\u2014]\s+|\s+[\u2013-]\s+|\s+(?=(?:so|and|but) (?:what|which|who|when|where|why|how|can|could|should|do|is|would)\b)"
+    r"[,;:\u2014]\s+|\s+[\u2013-]\s+|\s+(?=(?:so|and|but) (?:what|which|who|when|where|why|how|can|could"
+    r"|should|do|is|would)\b)"
 )
 _OWN: Final = re.compile(
     r"^(?:(?:and|but|so|also|well|hi|hey|hello|ok|okay|yes|no)[, ]+)*(?:i|i'm|i've|my|we|we're|we've|our)\b",
@@ -70,7 +75,8 @@ _LEANS: Final = re.compile(
 )
 _JUDGES: Final = re.compile(r"^(?:it|they|he|she)\b(?:'s)? ?(?:is|was|are|were)\b", re.IGNORECASE)
 _OPENER: Final = re.compile(
-    r"^(?:(?:hi|hello|hey|thanks|thank you|ok|okay|well|oh|yes|yeah|yep|sure|great|wow|cool|btw|by the way|also|anyway|and|so|fyi|actually|no(?=[,.!]))\b"
+    r"^(?:(?:hi|hello|hey|thanks|thank you|ok|okay|well|oh|yes|yeah|yep|sure|great|wow|cool|btw|by the way"
+    r"|also|anyway|and|so|fyi|actually|no(?=[,.!]))\b"
     r"(?: there| so much| a lot| again| everyone| all)?[,.! \u2014-]+)+(?=\S)",
     re.IGNORECASE,
 )
@@ -78,17 +84,25 @@ _JOINED: Final = re.compile(
     r",? (?:and|but) (?=(?:I|I'm|I've)\s|my (?:[\w'-]+ ){1,4}?(?:is|are|was|has|lives|works|called|named)\b)"
 )
 _JOINED_VERB: Final = re.compile(
-    r"^(I(?:'m)?(?: [^\s,]+){2,8}?) and ((?:work (?:as|at|for|in)|live in|study|play the|speak|drive an?|have an?)\s.+)$"
+    r"^(I(?:'m)?(?: [^\s,]+){2,8}?) and ((?:work (?:as|at|for|in)|live in|study|play the|speak|drive an?"
+    r"|have an?)\s.+)$"
 )
 _WISH: Final = re.compile(r"\b(?:to|want|hope|plan|can|could|will|would|should|used|might|may|if|when)\b")
 _CHITCHAT: Final = word_list(
-    "hi hello hey hiya howdy greetings thanks thank thx ty you u ok okay k sure great cool nice awesome good perfect "
-    "excellent wonderful fantastic amazing lovely brilliant super morning afternoon evening night day bye goodbye see "
-    "lot lots bunch later soon tomorrow yes no yeah yep nope yup lol haha hahaha please welcome wow oh ah hmm um cheers sorry got it "
-    "its sounds thats that this is was fine alright right so much very the a an to there all again i ill will do "
-    "makes sense understood try then too for your help helpful really appreciate have weekend one how are doing "
-    "going whats up everything everyone guys well glad happy hear be take care talk im am and of course absolutely "
-    "exactly true indeed interesting go ahead continue hola gracias bonjour merci ciao grazie danke hallo tschuss "
+    "hi hello hey hiya howdy greetings thanks thank thx ty you u ok okay k sure great cool nice awesome "
+    "good perfect "
+    "excellent wonderful fantastic amazing lovely brilliant super morning afternoon evening night day bye "
+    "goodbye see "
+    "lot lots bunch later soon tomorrow yes no yeah yep nope yup lol haha hahaha please welcome wow oh ah "
+    "hmm um cheers sorry got it "
+    "its sounds thats that this is was fine alright right so much very the a an to there all again i ill "
+    "will do "
+    "makes sense understood try then too for your help helpful really appreciate have weekend one how are "
+    "doing "
+    "going whats up everything everyone guys well glad happy hear be take care talk im am and of course "
+    "absolutely "
+    "exactly true indeed interesting go ahead continue hola gracias bonjour merci ciao grazie danke hallo "
+    "tschuss "
     "buenos dias oi obrigado obrigada adios salut namaste"
 )
 

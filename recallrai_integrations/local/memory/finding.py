@@ -41,6 +41,10 @@ def find(
     """The memories that answer a question.
 
     Args:
+        db: the database.
+        user_pk: whose memory.
+        asked: the question.
+        query: its thresholds and limits.
         thorough: whether surroundings, days and connected memories count (`balanced`), or words alone.
         vector: the question's place in meaning, where embeddings are set.
     """
@@ -75,7 +79,7 @@ def find(
 def _children(
     db: sqlite3.Connection, roots: Sequence[Ranked], ranked: Sequence[Ranked]
 ) -> dict[int, list[int]]:
-    """The best memories that are no roots themselves, each under the root with which it was told or is connected.
+    """The best memories that are no roots, each under the root with which it was told or is connected.
 
     There are at most half as many as roots.
     """
@@ -150,7 +154,7 @@ def _newest(db: sqlite3.Connection, user_pk: int, limit: int, spans: Sequence[Sp
     rows = db.execute(
         "SELECT c.pk, c.session_id, c.position FROM memories m JOIN chains c ON c.pk = m.chain_pk"
         f" WHERE m.user_pk = ? AND m.expired_at IS NULL {f'AND ({where})' if where else ''}"
-        " ORDER BY m.created_at DESC, m.pk DESC LIMIT ?",
+        " ORDER BY m.created_at DESC, m.pk DESC LIMIT ?",  # noqa: S608 - constants only
         (user_pk, *values, limit),
     )
     return [Ranked(chain, session_id, position, 1.0) for chain, session_id, position in rows]

@@ -116,7 +116,7 @@ class Hit:
 
     Args:
         doc: its key.
-        similarity: 0 to 1: its score as a share of what a document that says everything asked once would score.
+        similarity: 0 to 1: its score as a share of that of a document that says everything asked once.
     """
 
     doc: int
@@ -169,6 +169,10 @@ def search(
     """The documents that answer the facets best, best first, the newest of equals first.
 
     Args:
+        db: the database.
+        user_pk: whose documents.
+        kind: which documents.
+        wanted: what to look for.
         limit: the most documents.
         thorough: whether to read more of long lists, for the search that decides what is found at all.
     """
@@ -249,12 +253,13 @@ def stored_terms(db: sqlite3.Connection, kind: Kind, docs: Sequence[int]) -> dic
 
 
 def _alike(db: sqlite3.Connection, user_pk: int, term: str) -> dict[str, float]:
-    """Terms of the user that look like one the user never said: typing errors and forms the stemmer does not know."""
+    """Terms of the user that look like one never said: typing errors, and forms the stemmer does not know."""
     if len(term) < _ALIKE_LENGTH or not term.isalpha():
         return {}
     prefix = term[:_ALIKE_PREFIX]
     rows = db.execute(
-        "SELECT term FROM vocabulary WHERE user_pk = ? AND kind = 'memory' AND term >= ? AND term < ? LIMIT ?",
+        "SELECT term FROM vocabulary WHERE user_pk = ? AND kind = 'memory' AND term >= ? AND term < ? LIMIT "
+        "?",
         (user_pk, prefix, prefix + "\U0010ffff", _ALIKE_COMPARED),
     )
     close = difflib.get_close_matches(term, [row[0] for row in rows], n=3, cutoff=_ALIKE_RATIO)
@@ -283,7 +288,8 @@ def document_counts(
 ) -> dict[str, int]:
     """How many of the user's documents hold each term."""
     rows = db.execute(
-        "SELECT term, docs FROM vocabulary WHERE user_pk = ? AND kind = ? AND term IN (SELECT value FROM json_each(?))",
+        "SELECT term, docs FROM vocabulary WHERE user_pk = ? AND kind = ? AND term IN (SELECT value FROM "
+        "json_each(?))",
         (user_pk, kind, json.dumps(list(wanted))),
     )
     return dict(rows.fetchall())
@@ -293,6 +299,8 @@ def feedback(db: sqlite3.Connection, user_pk: int, hits: Sequence[Hit], asked: I
     """Words that the best hits share and the question lacks (pseudo-relevance feedback).
 
     Args:
+        db: the database.
+        user_pk: whose documents.
         hits: the best hits, best first.
         asked: the terms that the question has already.
     """

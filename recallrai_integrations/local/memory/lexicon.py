@@ -19,7 +19,8 @@ STOPWORDS: Final = word_list(
     "i you he she it we they me him her us them my your his its our their mine yours hers ours theirs "
     "myself yourself himself herself itself ourselves themselves user users user's "
     "am is are was were be been being do does did done doing have has had having "
-    "will would shall should can could may might must ought cannot ain isn aren wasn weren don doesn didn hasn "
+    "will would shall should can could may might must ought cannot ain isn aren wasn weren don doesn didn "
+    "hasn "
     "haven hadn won wouldn shouldn couldn can't "
     "and or but nor so if then than as because while although though whether "
     "of in on at by for with about against between into through during to from up down out off over under "
@@ -28,10 +29,13 @@ STOPWORDS: Final = word_list(
     "let please tell know remember remind recall say said tell told ask asked mention mentioned "
     "get got getting lot lots kind sort type thing things something anything "
     # Romance and Germanic function words
-    "le la les un une des du de et est ce que qui quoi ou je qual tu il elle nous vous ils elles mon ma mes ton ta tes "
+    "le la les un une des du de et est ce que qui quoi ou je qual tu il elle nous vous ils elles mon ma mes "
+    "ton ta tes "
     "sa ses dans sur par pas au aux avec suis es sont comment quel quelle "
-    "el los las una unos unas y que es soy eres yo mi mis su sus en con por para como cual donde cuando del lo se "
-    "der das ein eine einen einem einer und ist ich du er sie wir ihr mein meine meinen dein sein auf mit zu von "
+    "el los las una unos unas y que es soy eres yo mi mis su sus en con por para como cual donde cuando del "
+    "lo se "
+    "der das ein eine einen einem einer und ist ich du er sie wir ihr mein meine meinen dein sein auf mit "
+    "zu von "
     "den dem nicht wie wo wer wann bin bist sind im am "
     "il lo gli uno e sono mio di da nel che chi quando o os as um uma eu meu minha em no na "
     "het een ik jij hij zij wij mijn niet waar wie"
@@ -55,25 +59,34 @@ _IRREGULAR_VERBS: Final = """
 arise arose arisen; awake awoke awoken; beat beaten; become became; begin began begun; bend bent; bind bound;
 bite bit bitten; bleed bled; blow blew blown; break broke broken; breed bred; bring brought; build built;
 burn burnt; buy bought; catch caught; choose chose chosen; come came; creep crept; deal dealt; dig dug;
-draw drew drawn; dream dreamt; drink drank drunk; drive drove driven; eat ate eaten; fall fell fallen; feed fed;
-feel felt; fight fought; find found; flee fled; fly flew flown; forget forgot forgotten; forgive forgave forgiven;
-freeze froze frozen; get got gotten; give gave given; go went gone; grind ground; grow grew grown; hang hung; hear heard;
+draw drew drawn; dream dreamt; drink drank drunk; drive drove driven; eat ate eaten; fall fell fallen;
+feed fed;
+feel felt; fight fought; find found; flee fled; fly flew flown; forget forgot forgotten;
+forgive forgave forgiven;
+freeze froze frozen; get got gotten; give gave given; go went gone; grind ground; grow grew grown;
+hang hung; hear heard;
 hide hid hidden; hold held; keep kept; kneel knelt; lay laid; lead led; lean leant; learn learnt; leave left;
 lend lent; lie lain; light lit; lose lost; make made; mean meant; meet met; pay paid; ride rode ridden;
-ring rang rung; rise rose risen; run ran; see saw seen; seek sought; sell sold; send sent; sew sewn; shake shook shaken;
-shine shone; shoot shot; show shown; shrink shrank shrunk; sing sang sung; sink sank sunk; sit sat; sleep slept;
-slide slid; speak spoke spoken; spend spent; spin spun; stand stood; steal stole stolen; stick stuck; sting stung;
+ring rang rung; rise rose risen; run ran; see saw seen; seek sought; sell sold; send sent; sew sewn;
+shake shook shaken;
+shine shone; shoot shot; show shown; shrink shrank shrunk; sing sang sung; sink sank sunk; sit sat;
+sleep slept;
+slide slid; speak spoke spoken; spend spent; spin spun; stand stood; steal stole stolen; stick stuck;
+sting stung;
 strike struck; swear swore sworn; sweep swept; swim swam swum; swing swung; take took taken; teach taught;
 tear tore torn; think thought; throw threw thrown; understand understood; wake woke woken; wear wore worn;
 weave wove woven; weep wept; win won; wind wound; write wrote written; drive drove;
 """
 
 _IRREGULAR_NOUNS: Final = """
-child children; man men; woman women; person people; foot feet; tooth teeth; mouse mice; goose geese; wife wives;
+child children; man men; woman women; person people; foot feet; tooth teeth; mouse mice; goose geese;
+wife wives;
 knife knives; shelf shelves; wolf wolves; half halves; mother mom mum mommy mummy mama;
 father dad daddy papa; grandmother grandma granny nana; grandfather grandpa grandad granddad; child kid kids;
-photo photograph photos pic pics picture pictures; television tv telly; bicycle bike bikes; gray grey; center centre;
-theater theatre; pajamas pyjamas; tire tyre; fridge refrigerator; movie film films movies; vacation holiday holidays;
+photo photograph photos pic pics picture pictures; television tv telly; bicycle bike bikes; gray grey;
+center centre;
+theater theatre; pajamas pyjamas; tire tyre; fridge refrigerator; movie film films movies;
+vacation holiday holidays;
 apartment flat flats; university uni; mathematics math maths; laboratory lab; examination exam exams;
 advertisement ad ads advert; application app apps; automobile car cars; airplane plane aeroplane planes;
 telephone phone phones; doughnut donut; okay ok; family fam; favorite fave fav; want wanna; go gonna;
@@ -152,21 +165,25 @@ animal: dog cat puppy kitten hamster rabbit parrot horse fish turtle
 child: son daughter baby toddler twin
 parent: mother father
 sibling: brother sister twin
-family: mother father brother sister son daughter child husband wife parent cousin aunt uncle grandmother grandfather
+family: mother father brother sister son daughter child husband wife parent cousin aunt uncle grandmother \
+grandfather
 relative: aunt uncle cousin nephew niece grandmother grandfather
 relationship: single married dating engaged divorced boyfriend girlfriend breakup partner husband wife
 married: husband wife wedding engaged divorced spouse
 age: birthday born birth year
-eat: food meal dinner lunch breakfast diet cook dish recipe restaurant snack vegetarian vegan allergic intolerant meat
+eat: food meal dinner lunch breakfast diet cook dish recipe restaurant snack vegetarian vegan allergic \
+intolerant meat
 cook: eat food meal dinner lunch dish recipe kitchen vegetarian vegan allergic intolerant meat diet
-food: eat meal dinner lunch breakfast diet cook dish cuisine recipe restaurant vegetarian vegan allergic intolerant pizza sushi pasta
+food: eat meal dinner lunch breakfast diet cook dish cuisine recipe restaurant vegetarian vegan allergic \
+intolerant pizza sushi pasta
 dinner: eat food cook restaurant vegetarian vegan allergic intolerant diet meal
 lunch: eat food cook restaurant vegetarian vegan allergic intolerant diet meal
 recipe: eat food cook vegetarian vegan allergic intolerant diet meal
 restaurant: eat food cuisine vegetarian vegan allergic intolerant diet
 diet: vegetarian vegan pescatarian allergic intolerant eat
 drink: coffee tea beer wine juice alcohol
-hobby: play guitar piano paint read hike climb swim run garden knit chess game photography dance sing draw cycle yoga fish collect
+hobby: play guitar piano paint read hike climb swim run garden knit chess game photography dance sing draw \
+cycle yoga fish collect
 activity: play swim run hike camp paint dance pottery yoga class visit trip event workshop museum
 sport: football soccer tennis basketball run swim gym yoga cycle climb ski surf hike
 exercise: run swim gym yoga cycle hike workout
@@ -214,6 +231,7 @@ KINDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = tuple(
 
 # Words that carry little of a question's meaning although they are not function words.
 WEAK: Final = word_list(
-    "like love go come make take give want need think feel look see use try new good great nice best old day time "
+    "like love go come make take give want need think feel look see use try new good great nice best old "
+    "day time "
     "year week month today lot way people many much often long usual current recent"
 )

@@ -11,12 +11,14 @@ from typing import Final
 from .lexicon import IRREGULAR_PAST, word_list
 
 _ADVERBS: Final = (
-    "no longer|really|also|just|always|usually|never|currently|still|already|often|recently|finally|actually|sometimes"
+    "no longer|really|also|just|always|usually|never|currently|still|already|often|recently|finally|actually"
+    "|sometimes"
     "|now|only|even|mostly|hardly|truly|both|once|(?!rely|apply|reply|supply|imply|multiply)[a-z]{2,}ly"
 )
 _VERB: Final = re.compile(rf"((?:\s+(?:{_ADVERBS})(?![\w']))*)\s+([a-z']+)(?![\w'])")
 _UNCHANGED: Final = word_list(
-    "can could will would should may might must shall used ought had was did cannot can't couldn't won't wouldn't "
+    "can could will would should may might must shall used ought had was did cannot can't couldn't won't "
+    "wouldn't "
     "shouldn't mustn't didn't hadn't wasn't put cut set hit let cost hurt quit shut spread beat bet read"
 )
 _FIXED: Final = {
@@ -31,8 +33,10 @@ _ENDS_IN_ED_BUT_PRESENT: Final = word_list(
     "need feed bleed breed speed seed weed heed exceed succeed proceed"
 )
 _COORDINATED: Final = word_list(
-    "am have live work love like hate play study want prefer speak go run teach own enjoy think feel use drive "
-    "eat drink need plan hope practice practise collect write read paint sing dance cook watch travel commute "
+    "am have live work love like hate play study want prefer speak go run teach own enjoy think feel use "
+    "drive "
+    "eat drink need plan hope practice practise collect write read paint sing dance cook watch travel "
+    "commute "
     "volunteer manage lead build make do don't can't avoid dislike"
 )
 _QUOTED: Final = re.compile(r"[\"\u201c\u201d\u00ab\u00bb]")

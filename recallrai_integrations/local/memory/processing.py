@@ -1,4 +1,4 @@
-"""What happens to a session when it is processed: read first, which may take a model's time, then remember."""
+"""What happens to a session when it is processed: first read, which may take a model's time, then kept."""
 
 from __future__ import annotations
 
@@ -76,13 +76,17 @@ def process_session(
     """Turn a session's messages into memories, connections, conflicts and a summary.
 
     Args:
-        session_created_at: when it began. A session that began more than a day before or after its first message
-            counts as backdated: its memories carry its own time.
+        db: the database; the caller commits, or rolls back when this raises.
+        user_pk: whose session.
+        session_id: its public id.
+        session_created_at: when it began. More than a day before or after its first message, it counts as
+            backdated: its memories carry its own time.
+        messages: all of it, oldest first.
         conflicts_enabled: whether contradictions become merge conflicts.
         engine: the models, or none.
         now: the time at which versions expire that are replaced.
-        reading: what `read_session` made of the same session, so that no model is waited for in a transaction;
-            None to read it here.
+        reading: what `read_session` made of it, so that no model is waited for in a transaction; None to
+            read it here.
 
     Raises:
         ModelError: a configured model failed; nothing was written.
@@ -108,7 +112,15 @@ def process_session(
         )
     created_at = _times(session_created_at, messages, 0)[1] if messages else session_created_at
     contents = [told.draft.content for told in reading.told]
-    summaries.put(db, user_pk, session_id, created_at, messages, contents, reading.summary)
+    summaries.put(
+        db,
+        user_pk,
+        session_id,
+        created_at=created_at,
+        messages=messages,
+        contents=contents,
+        summary=reading.summary,
+    )
 
 
 def read_session(
@@ -126,7 +138,14 @@ def read_session(
         ModelError: a configured model failed or answered with something unusable.
     """
     if engine.has_model and any(message.role == "user" for message in messages):
-        reading = _by_model(db, user_pk, session_id, session_created_at, messages, engine)
+        reading = _by_model(
+            db,
+            user_pk,
+            session_id=session_id,
+            session_created_at=session_created_at,
+            messages=messages,
+            engine=engine,
+        )
     else:
         reading = Reading(_by_rules(session_id, session_created_at, messages), "")
     if not engine.has_embeddings or not reading.told:
@@ -164,6 +183,7 @@ def _by_rules(session_id: str, session_created_at: datetime, messages: Sequence[
 def _by_model(
     db: sqlite3.Connection,
     user_pk: int,
+    *,
     session_id: str,
     session_created_at: datetime,
     messages: Sequence[Message],
@@ -224,8 +244,9 @@ def _times(
 ) -> tuple[datetime, datetime]:
     """When a message was said, and the time its memories carry.
 
-    The messages of a backdated session are stamped when they arrive. They were said as long after its beginning
-    as they arrived after the first one, and its memories carry the session's own time, as the service has it.
+    The messages of a backdated session are stamped when they arrive. They were said as long after its
+    beginning as they arrived after the first one, and its memories carry the session's own time, as the
+    service has it.
     """
     said, first = messages[position].created_at, messages[0].created_at
     if abs(first - session_created_at) <= _BACKDATED:

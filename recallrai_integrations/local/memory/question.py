@@ -21,7 +21,8 @@ _MOST_CHARACTERS: Final = 4_000  # of a message, its end: that is where people a
 _FOLLOW_UP: Final = 3  # with fewer facets the messages before are hints
 _PROFILE: Final = re.compile(
     r"\b(?:what (?:do|did|can) you (?:know|remember|recall|tell me)(?: all| everything)? (?:about|of) me\b"
-    r"|(?:tell me|know|remember|recall|say) (?:\w+ )?(?:about|of) (?:me|myself)\b|who am i$|describe me\b|what have i told you)"
+    r"|(?:tell me|know|remember|recall|say) (?:\w+ )?(?:about|of) (?:me|myself)\b|who am i$|describe me\b"
+    r"|what have i told you)"
 )
 
 

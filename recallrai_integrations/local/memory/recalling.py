@@ -60,7 +60,9 @@ def recall_steps(
     asked = question.read(session.messages, now.astimezone(zone).date())
     strategy = _choose(query, asked, engine)
     if strategy == "agentic":
-        yield from _agentic_steps(db, user_pk, session, asked, query, engine, now)
+        yield from _agentic_steps(
+            db, user_pk, session=session, asked=asked, query=query, engine=engine, now=now
+        )
         return
     yield "Searching the user's memories"
     meaning = strategy == "balanced" and engine.has_embeddings and bool(asked.text)
@@ -89,6 +91,7 @@ def recall_steps(
 def _agentic_steps(
     db: sqlite3.Connection,
     user_pk: int,
+    *,
     session: SessionView,
     asked: Question,
     query: ContextQuery,
@@ -96,7 +99,9 @@ def _agentic_steps(
     now: datetime,
 ) -> Iterator[str | ContextAnswer]:
     clock = Clock(ZoneInfo(query.timezone))
-    for step in agentic.analyse(db, user_pk, session.messages, asked, query, engine, now, clock):
+    for step in agentic.analyse(
+        db, user_pk, messages=session.messages, asked=asked, query=query, engine=engine, now=now, clock=clock
+    ):
         if isinstance(step, str):
             yield step
             continue
@@ -118,7 +123,8 @@ def _choose(
 ) -> Literal["low_latency", "balanced", "agentic"]:
     """What `auto` comes to: the least that the question needs.
 
-    One thing asked for is looked up by its words; several questions at once go to the agent where a model makes one.
+    One thing asked for is looked up by its words; several questions at once go to the agent where there is a
+    model.
     """
     if query.recall_strategy != "auto":
         return query.recall_strategy
@@ -159,7 +165,7 @@ def _summary(db: sqlite3.Connection, user_pk: int, session_id: str) -> SummaryEn
 
 def _memories_of(db: sqlite3.Connection, user_pk: int, session_id: str) -> list[Memory]:
     rows = db.execute(
-        f"SELECT {COLUMNS} FROM memories WHERE user_pk = ? AND session_id = ? ORDER BY pk",
+        f"SELECT {COLUMNS} FROM memories WHERE user_pk = ? AND session_id = ? ORDER BY pk",  # noqa: S608 - constants only
         (user_pk, session_id),
     )
     return [Memory(*row) for row in rows]
@@ -167,7 +173,8 @@ def _memories_of(db: sqlite3.Connection, user_pk: int, session_id: str) -> list[
 
 def _latest_summaries(db: sqlite3.Connection, user_pk: int, limit: int) -> list[SummaryEntry]:
     rows = db.execute(
-        "SELECT session_id, content, created_at FROM summaries WHERE user_pk = ? ORDER BY created_at DESC, pk DESC LIMIT ?",
+        "SELECT session_id, content, created_at FROM summaries WHERE user_pk = ? ORDER BY created_at DESC, "
+        "pk DESC LIMIT ?",
         (user_pk, limit),
     )
     return [SummaryEntry(*row) for row in rows]

@@ -50,6 +50,8 @@ def remember(
     """Store a fact as what it is to the facts already known.
 
     Args:
+        db: the database.
+        user_pk: whose memory.
         draft: the fact.
         conflicts_enabled: whether a plain contradiction is asked about instead of replacing what was known.
         now: the time at which a replaced version expires.
@@ -68,13 +70,13 @@ def remember(
     elif verdict.relation == "restatement":
         store.restate(db, chain, draft.session_id, draft.created_at)
     elif verdict.relation == "addition":
-        store.supersede(db, user_pk, chain, draft, "ADDITION_TO_EXISTING_MEMORY", now)
+        store.supersede(db, user_pk, chain, draft, reason="ADDITION_TO_EXISTING_MEMORY", now=now)
     elif verdict.relation == "contradiction" and conflicts_enabled:
         known = store.versions(db, chain)[0]
         options = [known.content, draft.content]
-        conflicts.propose(db, user_pk, chain, draft, question or _QUESTION, options)
+        conflicts.propose(db, user_pk, chain, draft, question=question or _QUESTION, options=options)
     else:
-        store.supersede(db, user_pk, chain, draft, "TEMPORAL_CONFLICT", now)
+        store.supersede(db, user_pk, chain, draft, reason="TEMPORAL_CONFLICT", now=now)
 
 
 def _near(db: sqlite3.Connection, user_pk: int, draft: Draft) -> list[Hit]:

@@ -16,8 +16,10 @@ from .text import split_speaker, stem, terms, words
 _SUBJECT: Final = r"(?P<subject>User(?:'s (?:[\w-]+ ){0,2}[\w-]+?)?|I|My (?:[\w-]+ )?[\w-]+?)"
 _ADVERB: Final = r"(?:(?:now|currently|recently|just|actually|really|still|already|since|also|officially|finally|always|usually) )*"
 _CHANGE: Final = re.compile(
-    r"\b(?:now|changed to|nowadays|no longer|any ?more|moved|moving|relocated|switched|changed|became|become|becoming|instead|stopped|quit"
-    r"|gave up|as of|these days|from now on|started|new|got (?:a|married|engaged|divorced|promoted)|turned|renamed|since"
+    r"\b(?:now|changed to|nowadays|no longer|any ?more|moved|moving|relocated|switched|changed|became|become"
+    r"|becoming|instead|stopped|quit"
+    r"|gave up|as of|these days|from now on|started|new|got (?:a|married|engaged|divorced|promoted)|turned"
+    r"|renamed|since"
     r"|used to|left|actually|correction|i meant|not any longer|lately|converted|retired|update)\b",
     re.IGNORECASE,
 )
@@ -33,13 +35,17 @@ _ANIMAL_FOOD: Final = frozenset(
     map(stem, word_list("meat fish chicken beef pork steak bacon seafood sushi lamb"))
 )
 _PROFESSION: Final = re.compile(
-    r"^(?:[\w-]+ ){0,2}(?:nurse|teacher|chef|cook|pilot|student|scientist|guide|coach|clerk|judge|lawyer|plumber|[\w-]{3,}(?:er|or|ist|ian|man|woman|ant|eer|smith))\b",
+    r"^(?:[\w-]+ ){0,2}(?:nurse|teacher|chef|cook|pilot|student|scientist|guide|coach|clerk|judge|lawyer"
+    r"|plumber|[\w-]{3,}(?:er|or|ist|ian|man|woman|ant|eer|smith))\b",
     re.IGNORECASE,
 )
 _NOT_A_PROFESSION: Final = word_list(
-    "vegetarian brother sister mother father daughter lover believer supporter member owner beginner sufferer australian "
-    "italian canadian brazilian indian norwegian russian ukrainian belgian hungarian romanian bulgarian egyptian iranian "
-    "minimalist pessimist optimist perfectionist christian buddhist protestant immigrant teenager smoker drinker runner "
+    "vegetarian brother sister mother father daughter lover believer supporter member owner beginner "
+    "sufferer australian "
+    "italian canadian brazilian indian norwegian russian ukrainian belgian hungarian romanian bulgarian "
+    "egyptian iranian "
+    "minimalist pessimist optimist perfectionist christian buddhist protestant immigrant teenager smoker "
+    "drinker runner "
     "person descendant"
 )
 
@@ -47,30 +53,80 @@ _NOT_A_PROFESSION: Final = word_list(
 _FORMS: Final = tuple(
     (re.compile(rf"^{_SUBJECT} {_ADVERB}{form}$", re.IGNORECASE), prop)
     for form, prop in (
-        (r"(?:lives?|resides?|am living|is living|(?:is|am) based|moved|has moved|relocated)(?: \w+)?? (?:in|to|at|near)(?: to)? (?P<value>.+)", "home"),
-        (r"(?:works?|is working|am working|started working|started) (?:now )?as (?:an? |the )?(?P<value>.+)", "occupation"),
+        (
+            (
+                r"(?:lives?|resides?|am living|is living|(?:is|am) based|moved|has moved|relocated)(?: \w+)?? (?:in"
+                r"|to|at|near)(?: to)? (?P<value>.+)"
+            ),
+            "home",
+        ),
+        (
+            (
+                r"(?:works?|is working|am working|started working|started) (?:now )?as (?:an? |the "
+                r")?(?P<value>.+)"
+            ),
+            "occupation",
+        ),
         (r"(?:became|has become|is now) (?:an? )(?P<value>.+)", "kind"),
-        (r"(?:works?|is working|am working|started working|started) (?:now )?(?:at|for) (?P<value>.+)", "employer"),
+        (
+            (
+                r"(?:works?|is working|am working|started working|started) (?:now )?(?:at|for) "
+                r"(?P<value>.+)"
+            ),
+            "employer",
+        ),
         (r"(?:is|am|turned|just turned|turns) (?P<value>\d{1,3})(?: years? old)?(?: now| today)?", "age"),
         (r"(?:weighs?) (?P<value>.+)", "weight"),
         (r"(?:drives?) (?P<value>.+)", "vehicle"),
-        (r"(?:is|am|got|has become|became) (?:now )?(?P<value>single|married|divorced|engaged|widowed|separated)\b.*", "marital"),
-        (r"(?:is|am|became|has become|turned|went)(?: now)? (?:an? )?(?P<value>vegan|vegetarian|pescatarian|carnivore|omnivore)\b.*", "diet"),
+        (
+            (
+                r"(?:is|am|got|has become|became) (?:now )?(?P<value>single|married|divorced|engaged|widowed"
+                r"|separated)\b.*"
+            ),
+            "marital",
+        ),
+        (
+            (
+                r"(?:is|am|became|has become|turned|went)(?: now)? (?:an? )?(?P<value>vegan|vegetarian|pescatarian"
+                r"|carnivore|omnivore)\b.*"
+            ),
+            "diet",
+        ),
         (r"(?:is|am)(?: now)? (?:an? )(?P<value>.+)", "kind"),
         (r"(?:is|was) (?:called|named|now called|now named) (?P<value>.+)", "name"),
-        (r"(?P<verb>likes?|loves?|enjoys?|adores?|dislikes?|hates?|detests?|can't stand|can not stand|(?:doesn't|don't|does not|do not) (?:really )?(?:like|love|enjoy)) (?P<value>.+)", "taste"),
+        (
+            (
+                r"(?P<verb>likes?|loves?|enjoys?|adores?|dislikes?|hates?|detests?|can't stand|can not stand"
+                r"|(?:doesn't|don't|does not|do not) (?:really )?(?:like|love|enjoy)) (?P<value>.+)"
+            ),
+            "taste",
+        ),
         (r"(?P<verb>can|can't|cannot|can not) (?P<value>.+)", "ability"),
         (r"(?P<verb>eats?|doesn't eat|don't eat|does not eat|never eats?) (?P<value>.+)", "eats"),
-        (r"(?P<verb>has|have|owns?|doesn't have|don't have|does not have|has no|have no) (?P<value>.+)", "has"),
-        (r"(?P<verb>smokes?|doesn't smoke|don't smoke|drinks? alcohol|doesn't drink alcohol|don't drink alcohol)(?P<value>.*)", "habit"),
+        (
+            (
+                r"(?P<verb>has|have|owns?|doesn't have|don't have|does not have|has no|have no) "
+                r"(?P<value>.+)"
+            ),
+            "has",
+        ),
+        (
+            (
+                r"(?P<verb>smokes?|doesn't smoke|don't smoke|drinks? alcohol|doesn't drink alcohol|don't drink "
+                r"alcohol)(?P<value>.*)"
+            ),
+            "habit",
+        ),
     )
 )  # fmt: skip
 _PROPERTY: Final = re.compile(
-    r"^(?:User's|My) (?P<property>(?:[\w'-]+ ){0,4}?[\w-]+) (?:is|are|(?:has |was )?changed to)(?: now| currently)?(?: (?:called|named))? (?P<value>.+)$",
+    r"^(?:User's|My) (?P<property>(?:[\w'-]+ ){0,4}?[\w-]+) (?:is|are|(?:has |was )?changed to)(?: now| "
+    r"currently)?(?: (?:called|named))? (?P<value>.+)$",
     re.IGNORECASE,
 )
 _CHANGED: Final = re.compile(
-    r"^User (?:has )?(?:recently |just )?(?:changed|switched|updated) (?:their|the) (?P<property>(?:[\w'-]+ ){0,3}?[\w-]+) (?:from .+? )?to (?P<value>.+)$",
+    r"^User (?:has )?(?:recently |just )?(?:changed|switched|updated) (?:their|the) (?P<property>(?:[\w'-]+ "
+    r"){0,3}?[\w-]+) (?:from .+? )?to (?P<value>.+)$",
     re.IGNORECASE,
 )
 _NEGATIVE_VERBS: Final = re.compile(
@@ -79,13 +135,17 @@ _NEGATIVE_VERBS: Final = re.compile(
 )
 # Nouns of which there is one value at a time ("User's phone number is ...") ...
 _ATTRIBUTES: Final = word_list(
-    "name nickname surname birthday birthdate anniversary email address number phone age height weight size nationality job "
-    "occupation profession title employer company hometown salary rent budget sign type car bike major degree school "
-    "university timezone language deadline code password pin username team religion color colour eyes hair commute"
+    "name nickname surname birthday birthdate anniversary email address number phone age height weight size "
+    "nationality job "
+    "occupation profession title employer company hometown salary rent budget sign type car bike major "
+    "degree school "
+    "university timezone language deadline code password pin username team religion color colour eyes hair "
+    "commute"
 )
 # ... and people of whom there is one, when the value is a name.
 _PEOPLE: Final = word_list(
-    "wife husband spouse partner girlfriend boyfriend fiance fiancee boss manager doctor dentist therapist landlord"
+    "wife husband spouse partner girlfriend boyfriend fiance fiancee boss manager doctor dentist therapist "
+    "landlord"
 )
 
 

@@ -79,7 +79,8 @@ class Memory:
 
 
 COLUMNS: Final = (
-    "pk, memory_id, user_pk, chain_pk, version, session_id, content, categories, event_date_start, event_date_end,"
+    "pk, memory_id, user_pk, chain_pk, version, session_id, content, categories, event_date_start, "
+    "event_date_end,"
     " created_at, expired_at, expiration_reason, merge_conflict_id"
 )
 
@@ -101,20 +102,21 @@ def supersede(
     user_pk: int,
     chain: int,
     draft: Draft,
+    *,
     reason: Reason,
     now: datetime,
     conflict_id: str | None = None,
 ) -> None:
     """Make `draft` the current version of a chain; `reason` says why the one before expired, at `now`."""
     (version,) = db.execute("SELECT max(version) FROM memories WHERE chain_pk = ?", (chain,)).fetchone()
-    _expire(db, chain, version, reason, now, conflict_id)
+    _expire(db, chain, version, reason=reason, now=now, conflict_id=conflict_id)
     _insert(db, user_pk, chain, version + 1, draft)
     db.execute("UPDATE chains SET key = coalesce(?, key) WHERE pk = ?", (draft.key, chain))
     reindex(db, user_pk, chain, draft.around)
 
 
 def demote(
-    db: sqlite3.Connection, user_pk: int, chain: int, draft: Draft, conflict_id: str, now: datetime
+    db: sqlite3.Connection, user_pk: int, chain: int, draft: Draft, *, conflict_id: str, now: datetime
 ) -> None:
     """Keep `draft` as a version before the current one: it lost a merge conflict."""
     (version,) = db.execute("SELECT max(version) FROM memories WHERE chain_pk = ?", (chain,)).fetchone()
@@ -122,12 +124,18 @@ def demote(
         "UPDATE memories SET version = ? WHERE chain_pk = ? AND version = ?", (version + 1, chain, version)
     )
     _insert(db, user_pk, chain, version, draft)
-    _expire(db, chain, version, "MERGE_CONFLICT", now, conflict_id)
+    _expire(db, chain, version, reason="MERGE_CONFLICT", now=now, conflict_id=conflict_id)
     reindex(db, user_pk, chain)
 
 
 def _expire(
-    db: sqlite3.Connection, chain: int, version: int, reason: Reason, now: datetime, conflict_id: str | None
+    db: sqlite3.Connection,
+    chain: int,
+    version: int,
+    *,
+    reason: Reason,
+    now: datetime,
+    conflict_id: str | None,
 ) -> None:
     db.execute(
         "UPDATE memories SET expired_at = ?, expiration_reason = ?, merge_conflict_id = ?"
@@ -167,14 +175,15 @@ def reindex(db: sqlite3.Connection, user_pk: int, chain: int, around: str = "") 
 
 def versions(db: sqlite3.Connection, chain: int) -> list[Memory]:
     """All versions of a chain, the current one first."""
-    rows = db.execute(f"SELECT {COLUMNS} FROM memories WHERE chain_pk = ? ORDER BY version DESC", (chain,))
+    rows = db.execute(f"SELECT {COLUMNS} FROM memories WHERE chain_pk = ? ORDER BY version DESC", (chain,))  # noqa: S608 - constants only
     return [Memory(*row) for row in rows]
 
 
 def versions_of(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, list[Memory]]:
     """All versions of several chains, the current one of each first."""
     rows = db.execute(
-        f"SELECT {COLUMNS} FROM memories WHERE chain_pk IN (SELECT value FROM json_each(?)) ORDER BY version DESC",
+        f"SELECT {COLUMNS} FROM memories WHERE chain_pk IN (SELECT value FROM json_each(?)) ORDER BY "
+        f"version DESC",  # noqa: S608 - constants only
         (json.dumps(chains),),
     )
     found: dict[int, list[Memory]] = {}
@@ -187,7 +196,7 @@ def connected(db: sqlite3.Connection, chain: int) -> list[Memory]:
     """The current memories connected with a chain, the closest first."""
     rows = db.execute(
         f"SELECT {COLUMNS} FROM (SELECT other_pk AS o, strength FROM connections WHERE chain_pk = ?)"
-        " JOIN memories ON chain_pk = o AND expired_at IS NULL ORDER BY strength DESC, pk",
+        " JOIN memories ON chain_pk = o AND expired_at IS NULL ORDER BY strength DESC, pk",  # noqa: S608 - constants only
         (chain,),
     )
     return [Memory(*row) for row in rows]
@@ -209,7 +218,8 @@ def restate(db: sqlite3.Connection, chain: int, session_id: str, when: datetime)
 def rehome(db: sqlite3.Connection, chain: int, session_id: str) -> bool:
     """Give a chain's current memory of this session to the session that told it again, if there is one."""
     row = db.execute(
-        "SELECT session_id, created_at FROM restatements WHERE chain_pk = ? AND session_id <> ? ORDER BY created_at",
+        "SELECT session_id, created_at FROM restatements WHERE chain_pk = ? AND session_id <> ? ORDER BY "
+        "created_at",
         (chain, session_id),
     ).fetchone()
     current = versions(db, chain)[0]
@@ -226,7 +236,8 @@ def renew(db: sqlite3.Connection, user_pk: int, chain: int) -> None:
     for number, kept in enumerate(reversed(rest), 1):
         db.execute("UPDATE memories SET version = ? WHERE pk = ?", (number, kept.pk))
     db.execute(
-        "UPDATE memories SET expired_at = NULL, expiration_reason = NULL, merge_conflict_id = NULL WHERE pk = ?",
+        "UPDATE memories SET expired_at = NULL, expiration_reason = NULL, merge_conflict_id = NULL WHERE pk "
+        "= ?",
         (rest[0].pk,),
     )
     reindex(db, user_pk, chain)

@@ -22,6 +22,7 @@ def put(
     db: sqlite3.Connection,
     user_pk: int,
     session_id: str,
+    *,
     created_at: datetime,
     messages: Sequence[Message],
     contents: Sequence[str],
@@ -30,6 +31,11 @@ def put(
     """Store a session's summary and index the session; a session without messages has none.
 
     Args:
+        db: the database.
+        user_pk: whose session.
+        session_id: its public id.
+        created_at: the time the summary carries.
+        messages: all of the session.
         contents: the facts that were told in it.
         summary: by a model; empty to write one by rules.
     """
@@ -39,10 +45,10 @@ def put(
             db,
             user_pk,
             session_id,
-            stamp(created_at),
-            contents,
-            answers,
-            one_line(summary) or by_rules(messages, contents),
+            created_at=stamp(created_at),
+            contents=contents,
+            answers=answers,
+            text=one_line(summary) or by_rules(messages, contents),
         )
 
 
@@ -58,7 +64,8 @@ def rewrite(db: sqlite3.Connection, user_pk: int, session_id: str) -> None:
     )
     contents = [content for (content,) in rows]
     delete(db, user_pk, session_id)
-    _insert(db, user_pk, session_id, found[0], contents, (), by_rules((), contents))
+    text = by_rules((), contents)
+    _insert(db, user_pk, session_id, created_at=found[0], contents=contents, answers=(), text=text)
 
 
 def delete(db: sqlite3.Connection, user_pk: int, session_id: str) -> None:
@@ -76,6 +83,7 @@ def _insert(
     db: sqlite3.Connection,
     user_pk: int,
     session_id: str,
+    *,
     created_at: str,
     contents: Sequence[str],
     answers: Sequence[str],

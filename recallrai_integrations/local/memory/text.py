@@ -37,7 +37,7 @@ _local = threading.local()
 
 
 def clean(text: str) -> str:
-    """The text without what SQLite or UTF-8 cannot hold: control characters become spaces, lone surrogates `?`."""
+    """The text without what SQLite or UTF-8 cannot hold: control characters to spaces, lone surrogates to `?`."""
     return _CONTROL.sub(" ", text.encode("utf-8", "replace").decode("utf-8"))
 
 

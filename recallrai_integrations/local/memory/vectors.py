@@ -1,7 +1,7 @@
 """Nearness in meaning: one vector for each version of a memory, compared by sqlite-vec.
 
-Vectors are stored normalised, as 32-bit floats. Where Python's SQLite cannot load extensions, a function of the
-same name compares them in Python: the same results, slower.
+Vectors are stored normalised, as 32-bit floats. Where Python's SQLite cannot load extensions, a function of
+the same name compares them in Python: the same results, slower.
 """
 
 from __future__ import annotations

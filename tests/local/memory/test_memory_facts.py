@@ -76,7 +76,7 @@ def test_lines_of_a_transcript_are_kept_whole_with_their_speaker(user):
 
 def test_nothing_of_a_long_pasted_text_is_lost(user):
     sentences = [f"Room {n} of the museum shows the {word} collection of the {n}th century." for n, word in
-                 enumerate("amber bronze coral denim ebony flint glass horn ivory jade".split(), 1)]  # fmt: skip
+                 enumerate(["amber", "bronze", "coral", "denim", "ebony", "flint", "glass", "horn", "ivory", "jade"], 1)]  # fmt: skip
     user.tell(" ".join(sentences) + "\n\n" + " ".join(f"word{n}" for n in range(700)))
     stored = " ".join(item["content"] for item in user.items())
     assert all(sentence.rstrip(".") in stored for sentence in sentences)

@@ -10,6 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import Field
 
 from recallrai_integrations.errors import ConfigurationError, MissingDependencyError
 from recallrai_integrations.local import memory
@@ -21,9 +22,9 @@ from .conftest import NOW
 class Model(BaseChatModel):
     """A chat model that calls the tool it is given with what `answers` holds for it, or writes `text`."""
 
-    answers: dict[str, dict] = {}
+    answers: dict[str, dict] = Field(default_factory=dict)
     text: str = "## Key Findings\n\n- The user lives in Lisbon."
-    seen: list[str] = []
+    seen: list[str] = Field(default_factory=list)
     tool: str = ""
 
     @property
@@ -126,9 +127,8 @@ def test_embeddings_find_by_meaning_what_shares_no_word(person):
     assert user.recalled("my hound", recall_strategy="low_latency") == []
     assert user.ask("my hound").vector_search_queries == ["my hound"]
     text = user.ask("my hound in Lisbon", memories_threshold=0.2).context
-    assert {"User lives in Lisbon", "Biscuit sleeps all day"} <= set(
-        line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("Content: ")
-    )
+    shown = {line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("Content: ")}
+    assert {"User lives in Lisbon", "Biscuit sleeps all day"} <= shown
 
 
 def test_vectors_follow_versions_and_deletions(person):
