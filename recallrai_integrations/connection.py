@@ -197,6 +197,11 @@ class Connection:
             atexit.register(_close_at_exit)
         _unclosed.add(self)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; it cannot be used any more then."""
+        return self._closed
+
     def conversation(
         self,
         user_id: str,
