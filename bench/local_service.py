@@ -20,6 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import httpx
+from typing_extensions import Self
 
 from recallrai_integrations.local import LocalRecallrAI
 
@@ -37,7 +38,8 @@ async def nothing() -> dict[str, str]:
 listening = socket.socket(); listening.bind(("127.0.0.1", 0)); listening.listen(512)
 sys.stderr.write('{"event": "listening", "url": "http://127.0.0.1:%d"}\\n' % listening.getsockname()[1])
 sys.stderr.flush()
-uvicorn.Server(uvicorn.Config(app, http="h11", loop="asyncio", log_level="warning", access_log=False)).run(sockets=[listening])
+config = uvicorn.Config(app, http="h11", loop="asyncio", log_level="warning", access_log=False)
+uvicorn.Server(config).run(sockets=[listening])
 """
 SERVE = "import logging, sys; from recallrai_integrations.local import serve; serve(sys.argv[1], port=0)"
 
@@ -58,7 +60,7 @@ class Server:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -134,7 +136,8 @@ def opening(folder: Path, messages: int = 1_000_000) -> list[tuple[str, str]]:
     with db:
         pks = db.execute("SELECT pk, user_pk FROM sessions").fetchall()
         db.executemany(
-            "INSERT INTO messages (session_pk, user_pk, role, content, created_at) VALUES (?, ?, 'user', ?, ?)",
+            "INSERT INTO messages (session_pk, user_pk, role, content, created_at)"
+            " VALUES (?, ?, 'user', ?, ?)",
             (
                 (*pks[n % len(pks)], f"Message number {n} about nothing in particular.", moment)
                 for n in range(messages)
@@ -162,23 +165,25 @@ def opening(folder: Path, messages: int = 1_000_000) -> list[tuple[str, str]]:
 
 def recall(folder: Path, others: int = 0) -> float:
     """p95 in seconds of a context over HTTP, for a user with some sessions, beside other users."""
-    with Server(SERVE, str(folder / f"recall-{others}.db")) as ours:
-        with httpx.Client(base_url=ours.url, headers=KEY, trust_env=False, timeout=600) as http:
-            for number in range(others + 1):
-                session = new_session(http, f"user-{number}")
-                for fact in range(40):
-                    text = f"My {uuid.uuid4().hex[:6]} number {fact} is in drawer {fact * 7} next to the blue lamp."
-                    http.post(f"{session}/add-message", json={"message": text, "role": "user"})
-                http.post(f"{session}/process")
-                while http.get(session).json()["session"]["status"] == "processing":
-                    time.sleep(0.01)
-            asking = new_session(http, "user-0")
-            http.post(f"{asking}/add-message", json={"message": "What is in drawer 77?", "role": "user"})
-            seconds = []
-            for _ in range(100):
-                started = time.perf_counter()
-                http.get(f"{asking}/context").raise_for_status()
-                seconds.append(time.perf_counter() - started)
+    with (
+        Server(SERVE, str(folder / f"recall-{others}.db")) as ours,
+        httpx.Client(base_url=ours.url, headers=KEY, trust_env=False, timeout=600) as http,
+    ):
+        for number in range(others + 1):
+            session = new_session(http, f"user-{number}")
+            for fact in range(40):
+                text = f"My {uuid.uuid4().hex[:6]} number {fact} is in drawer {fact * 7}, near the blue lamp."
+                http.post(f"{session}/add-message", json={"message": text, "role": "user"})
+            http.post(f"{session}/process")
+            while http.get(session).json()["session"]["status"] == "processing":
+                time.sleep(0.01)
+        asking = new_session(http, "user-0")
+        http.post(f"{asking}/add-message", json={"message": "What is in drawer 77?", "role": "user"})
+        seconds: list[float] = []
+        for _ in range(100):
+            started = time.perf_counter()
+            http.get(f"{asking}/context").raise_for_status()
+            seconds.append(time.perf_counter() - started)
     return statistics.quantiles(seconds, n=20)[-1]
 
 

@@ -47,9 +47,9 @@ async def tab_to(page, text: str) -> None:
     for _ in range(60):
         await page.keyboard.press("Tab")
         focused = await page.evaluate(
-            "document.activeElement.textContent + (document.activeElement.id || '')"
+            "[document.activeElement.textContent.trim(), document.activeElement.id]"
         )
-        if text in focused:
+        if focused[0].startswith(text) or focused[1] == text:
             return
     pytest.fail(f"the keyboard does not reach {text!r}")
 
@@ -66,6 +66,7 @@ async def test_users_sessions_memories_conflicts_and_recall_are_shown_to_a_keybo
     await page.goto(shared.base_url)
     await tab_to(page, user_id)
     await page.keyboard.press("Enter")
+    await playwright.expect(page.locator("#more-users")).to_be_hidden()
     shown = page.locator("#user")
     await playwright.expect(shown).to_contain_text("Lisbon")
     await playwright.expect(shown).to_contain_text("version 2 of 2")
