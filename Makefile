@@ -41,6 +41,15 @@ bench: install
 chaos: install
 	$(BIN)/python -m bench.chaos
 
+# The site, with screenshots, in site/; a warning fails it.
+docs: install
+	$(BIN)/mkdocs build --strict
+
+# Wheel and sdist in dist/, and the wheel tried in clean environments: no extra, each alone, all of them.
+# `make package PYTHONS="3.10 3.13"` tries it with these.
+package: install
+	PATH="$(BIN):$$PATH" $(BIN)/python -m scripts.package $(foreach one,$(PYTHONS),--python $(one))
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python $(PIP_INSTALL) --upgrade "pip>=25.1"

@@ -1,0 +1,1 @@
+"""What `make` runs besides the tests: the package tried, the site, and lists of what is public."""

@@ -1,0 +1,182 @@
+"""Runs in a clean environment, with the standard library and what one extra brings: see `package.py`.
+
+Usage: `python -I smoke.py [EXTRA]`, with RECALLRAI_* in the environment leading to a local service.
+"""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import sysconfig
+import uuid
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import recallrai_integrations
+from recallrai_integrations import Connection, MissingDependencyError, connect
+
+BRINGS = {
+    "": {"core"},
+    "langchain": {"langchain"},
+    "langchain-classic": {"langchain", "langchain-classic"},
+    "llama-index": {"llama-index"},
+    "local": {"local"},
+    "cli": {"local", "cli"},
+    "otel": {"otel"},
+    "all": {"langchain", "langchain-classic", "llama-index", "local", "cli", "otel"},
+}
+"""What works with each extra installed alone."""
+
+FACT = "I am allergic to hazelnuts."
+QUESTION = "What am I allergic to?"
+
+
+def main(extra: str) -> None:
+    """Tries everything; an assertion or an error is a broken wheel."""
+    here = Path(recallrai_integrations.__file__)
+    assert here.is_relative_to(sysconfig.get_path("purelib")), f"{here} is not the installed wheel"
+    assert version("recallrai-integrations") == recallrai_integrations.__version__
+    warnings.filterwarnings("error", module=r"recallrai_integrations(\.|$)")  # those that our files cause
+    for name, use in USES.items():
+        if name in BRINGS[extra]:
+            use()
+        else:
+            must_name_its_command(name)
+
+
+def core() -> None:
+    """The core without a framework, over the network."""
+    with connect() as connection:
+        talk_and_remember(connection)
+
+
+def talk_and_remember(connection: Connection) -> None:
+    """A conversation is made into memories, which another thread recalls."""
+    user = f"smoke-{uuid.uuid4()}"
+    with connection.conversation(user) as conversation:
+        conversation.record([("user", FACT), ("assistant", "Noted.")])
+        conversation.finish(wait=True)
+    later = connection.conversation(user, "another thread")
+    later.record(("user", QUESTION))
+    assert "hazelnuts" in later.recall().text
+
+
+def langchain() -> None:
+    """A model wrapped with memory stores what was said and puts memories into the prompt."""
+    from langchain_core.language_models import FakeListChatModel
+
+    from recallrai_integrations.langchain import with_recallrai_memory
+
+    user = f"smoke-{uuid.uuid4()}"
+    with connect() as connection:
+        model = FakeListChatModel(responses=["Noted.", "Hazelnuts."])
+        chain = with_recallrai_memory(model, connection=connection, user_id=user)
+        assert chain.invoke(FACT).content == "Noted."
+        connection.flush()
+        assert connection.user(user).info().user_id == user
+
+
+def langchain_classic() -> None:
+    """The memory class of classic chains."""
+    from recallrai_integrations.langchain import RecallrAIMemory
+
+    with connect() as connection:
+        memory = RecallrAIMemory(connection=connection, user_id=f"smoke-{uuid.uuid4()}", thread_id="thread-1")
+        memory.save_context({"input": FACT}, {"output": "Noted."})
+        assert "Noted." in str(memory.load_memory_variables({"input": QUESTION}))
+
+
+def llama_index() -> None:
+    """LlamaIndex's memory stores messages and gives them back."""
+    from llama_index.core.llms import ChatMessage
+
+    from recallrai_integrations.llama_index import RecallrAIMemory
+
+    with connect() as connection:
+        memory = RecallrAIMemory(connection=connection, user_id=f"smoke-{uuid.uuid4()}", thread_id="thread-1")
+        memory.put(ChatMessage(role="user", content=FACT))
+        assert FACT in [message.content for message in memory.get_all()]
+
+
+def local() -> None:
+    """The embedded service."""
+    with connect(local=":memory:") as connection:
+        talk_and_remember(connection)
+
+
+def cli() -> None:
+    """The command, and `python -m`."""
+    script = Path(sysconfig.get_path("scripts")) / "recallrai-integrations"
+    for command in ([str(script)], [sys.executable, "-I", "-m", "recallrai_integrations.cli"]):
+        said = subprocess.run([*command, "--version"], check=True, capture_output=True, text=True)
+        assert recallrai_integrations.__version__ in said.stdout
+
+
+def otel() -> None:
+    """With the OpenTelemetry API alone, tracing costs nothing and breaks nothing."""
+    importlib.import_module("opentelemetry.trace")
+    core()
+
+
+USES: dict[str, Callable[[], None]] = {
+    "core": core,
+    "langchain": langchain,
+    "langchain-classic": langchain_classic,
+    "llama-index": llama_index,
+    "local": local,
+    "cli": cli,
+    "otel": otel,
+}
+
+
+def must_name_its_command(extra: str) -> None:
+    """What an absent extra would bring fails with the command that installs it."""
+    if extra == "otel":  # nothing to import: traces begin when it is installed
+        return
+    if extra == "cli":
+        said = subprocess.run(
+            [sys.executable, "-I", "-m", "recallrai_integrations.cli", "--version"],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert said.returncode == 2, said  # noqa: PLR2004 - wrong set-up
+        assert_tells(said.stderr, extra)
+        return
+    for attempt in ATTEMPTS[extra]:
+        assert_tells(refusal(attempt), extra)
+
+
+def refusal(attempt: Callable[[], object]) -> str:
+    """What the attempt's `MissingDependencyError` says."""
+    try:
+        attempt()
+    except MissingDependencyError as error:
+        return str(error)
+    raise AssertionError("It works without its extra.")
+
+
+ATTEMPTS: dict[str, list[Callable[[], object]]] = {
+    "langchain": [lambda: importlib.import_module("recallrai_integrations.langchain")],
+    "langchain-classic": [
+        lambda: importlib.import_module("recallrai_integrations.langchain").RecallrAIMemory,
+    ],
+    "llama-index": [lambda: importlib.import_module("recallrai_integrations.llama_index")],
+    "local": [
+        lambda: importlib.import_module("recallrai_integrations.local"),
+        lambda: connect(local=":memory:"),
+    ],
+}
+
+
+def assert_tells(text: str, extra: str) -> None:
+    """The text is one line that ends with the command."""
+    assert text.strip().endswith(f'pip install "recallrai-integrations[{extra}]"'), text
+    assert "\n" not in text.strip(), text
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "")
