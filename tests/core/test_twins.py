@@ -13,7 +13,7 @@ from recallrai_integrations.backend import Backend
 from recallrai_integrations.drive import Engine
 
 NO_TWIN = {
-    Connection: {"conversation", "user", "redacted", "span"},  # no I/O
+    Connection: {"conversation", "user", "redacted", "span", "close_in_own_process"},  # no I/O; at exit
     Conversation: set[str](),
     UserMemory: set[str](),
     ConnectionSource: set[str](),
