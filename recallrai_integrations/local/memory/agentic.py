@@ -1,6 +1,7 @@
 """The agentic strategy: several searches and a written analysis.
 
-A chat model plans and writes where one is set, rules do otherwise. Unlike the other strategies it also quotes what was said in past conversations, by the assistant too.
+A chat model plans and writes where one is set, rules do otherwise. Unlike the other strategies it also quotes
+what was said in past conversations, by the assistant too.
 """
 
 from __future__ import annotations

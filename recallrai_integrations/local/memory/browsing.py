@@ -74,8 +74,8 @@ def get_memory(
 def find(db: sqlite3.Connection, user_pk: int, memory_id: str) -> Memory | None:
     """A memory of this user by its public id."""
     row = db.execute(
-        f"SELECT {COLUMNS} FROM memories WHERE memory_id = ? AND user_pk = ?",
-        (memory_id, user_pk),  # noqa: S608 - constants only
+        f"SELECT {COLUMNS} FROM memories WHERE memory_id = ? AND user_pk = ?",  # noqa: S608 - constants only
+        (memory_id, user_pk),
     ).fetchone()
     return Memory(*row) if row else None
 

@@ -32,7 +32,7 @@ _SELECT: Final = "SELECT conflict_id, session_id, status, body, created_at, reso
 
 
 def propose(
-    db: sqlite3.Connection, user_pk: int, chain: int, draft: Draft, question: str, options: Sequence[str]
+    db: sqlite3.Connection, user_pk: int, chain: int, draft: Draft, *, question: str, options: Sequence[str]
 ) -> None:
     """Keep a fact that contradicts a chain's current memory, with the question that settles it, once."""
     known = store.versions(db, chain)[0]
@@ -213,8 +213,10 @@ def _draft(body: Json, session_id: str, created_at: datetime) -> Draft:
     kept: Json = body["draft"]
     return Draft(
         content=body["proposed_memory_content"], categories=kept["categories"],
-        event=Span(date.fromisoformat(kept["first"]), date.fromisoformat(kept["last"])), session_id=session_id,
-        position=kept["position"], created_at=created_at, vector=Vector(*kept["vector"]) if kept["vector"] else None,
+        event=Span(date.fromisoformat(kept["first"]), date.fromisoformat(kept["last"])),
+        session_id=session_id,
+        position=kept["position"], created_at=created_at,
+        vector=Vector(*kept["vector"]) if kept["vector"] else None,
     )  # fmt: skip
 
 

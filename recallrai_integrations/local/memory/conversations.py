@@ -23,8 +23,8 @@ def ongoing(db: sqlite3.Connection, user_pk: int) -> list[Talk]:
     """The user's unprocessed sessions with their messages, latest start first."""
     marks = ",".join("?" * len(_ONGOING))
     sessions = db.execute(
-        f"SELECT pk, created_at FROM sessions WHERE user_pk = ? AND status IN ({marks})"
-        " ORDER BY created_at DESC, pk DESC LIMIT ?",  # noqa: S608 - constants only
+        f"SELECT pk, created_at FROM sessions WHERE user_pk = ? AND status IN ({marks})"  # noqa: S608 - constants only
+        " ORDER BY created_at DESC, pk DESC LIMIT ?",
         (user_pk, *_ONGOING, _MOST_SESSIONS),
     ).fetchall()
     return [Talk(moment(created), _messages(db, pk)) for pk, created in sessions]

@@ -186,8 +186,8 @@ _RULES: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str], date], tuple
         (rf"\b(?P<which>last|past|previous|this|next) {_UNIT}\b", _relative),
         (
             (
-                r"\b(?:(?P<which>last|this|next) |in (?:the )?)(?P<season>spring|summer|autumn|fall|winter)(?:,? "
-                r"(?:of )?(?P<year>20\d\d))?\b"
+                r"\b(?:(?P<which>last|this|next) |in (?:the )?)(?P<season>spring|summer|autumn|fall|winter)"
+                r"(?:,? (?:of )?(?P<year>20\d\d))?\b"
             ),
             _season,
         ),

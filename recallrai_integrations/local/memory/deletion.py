@@ -70,8 +70,8 @@ def delete_user(db: sqlite3.Connection, user_pk: int) -> None:
     """Delete everything that is remembered of a user."""
     for table in ("connections", "restatements"):
         db.execute(
-            f"DELETE FROM {table} WHERE chain_pk IN (SELECT pk FROM chains WHERE user_pk = ?)",
-            (user_pk,),  # noqa: S608 - constants only
+            f"DELETE FROM {table} WHERE chain_pk IN (SELECT pk FROM chains WHERE user_pk = ?)",  # noqa: S608 - constants only
+            (user_pk,),
         )
     for table in _USER_TABLES:
         db.execute(f"DELETE FROM {table} WHERE user_pk = ?", (user_pk,))  # noqa: S608 - constants only

@@ -152,9 +152,9 @@ def _newest(db: sqlite3.Connection, user_pk: int, limit: int, spans: Sequence[Sp
         where += " OR m.created_at BETWEEN ? AND ?"
         values += [end, start, start, end]
     rows = db.execute(
-        "SELECT c.pk, c.session_id, c.position FROM memories m JOIN chains c ON c.pk = m.chain_pk"
+        "SELECT c.pk, c.session_id, c.position FROM memories m JOIN chains c ON c.pk = m.chain_pk"  # noqa: S608 - constants only
         f" WHERE m.user_pk = ? AND m.expired_at IS NULL {f'AND ({where})' if where else ''}"
-        " ORDER BY m.created_at DESC, m.pk DESC LIMIT ?",  # noqa: S608 - constants only
+        " ORDER BY m.created_at DESC, m.pk DESC LIMIT ?",
         (user_pk, *values, limit),
     )
     return [Ranked(chain, session_id, position, 1.0) for chain, session_id, position in rows]

@@ -83,7 +83,7 @@ def read(messages: Sequence[Message], today: date) -> Question:
 
 
 def _parts(text: str) -> list[str]:
-    """What to search for: the questions of a message, otherwise its sentences, the last ones; a short one whole."""
+    """What to search for: the last questions of a message, or else its last sentences, and all of it."""
     said = [sentence for sentence in sentences(text) if not is_chitchat(sentence)]
     asked = [sentence for sentence in said if sentence.rstrip("\"')").endswith(("?", "\uff1f", "\u061f"))]
     if len(said) <= 1:

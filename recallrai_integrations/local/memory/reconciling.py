@@ -90,6 +90,7 @@ def _near(db: sqlite3.Connection, user_pk: int, draft: Draft) -> list[Hit]:
 
 
 def _judge(db: sqlite3.Connection, user_pk: int, draft: Draft, near: Sequence[Hit]) -> Verdict:
+    """How a fact stands to what is known, by rules: first by what it states, then by its words."""
     stated = statements.read(draft.content, change=draft.change)
     if stated is not None:
         for chain in _same_key(db, user_pk, stated.key):
@@ -101,19 +102,23 @@ def _judge(db: sqlite3.Connection, user_pk: int, draft: Draft, near: Sequence[Hi
             if relation != "new":
                 return Verdict(relation, chain)
     for hit in near:
-        known = store.versions(db, hit.doc)[0]
-        if known.content == draft.content and (_same_days(known, draft) or _lasting(draft.content)):
-            return Verdict("restatement", hit.doc)
-        if split_speaker(draft.content)[0] or not (_lasting(draft.content) and _lasting(known.content)):
-            continue
-        if set(terms(known.content)) == set(terms(draft.content)) and _opposed(known.content, draft.content):
-            change = draft.change or statements.is_change(draft.content)
-            return Verdict("change" if change else "contradiction", hit.doc)
-        if min(len(set(terms(known.content))), len(set(terms(draft.content)))) >= _TELLING:
-            relation = _same_thing(known.content, draft.content)
-            if relation != "new":
-                return Verdict(relation, hit.doc)
+        relation = _by_words(store.versions(db, hit.doc)[0], draft)
+        if relation != "new":
+            return Verdict(relation, hit.doc)
     return Verdict("new")
+
+
+def _by_words(known: Memory, draft: Draft) -> Relation:
+    """How a fact of no known form stands to a known one."""
+    lasting = _lasting(draft.content)
+    if known.content == draft.content and (lasting or _same_days(known, draft)):
+        return "restatement"
+    if not (lasting and _lasting(known.content)) or split_speaker(draft.content)[0]:
+        return "new"
+    before, now = set(terms(known.content)), set(terms(draft.content))
+    if before == now and _opposed(known.content, draft.content):
+        return "change" if draft.change else "contradiction"
+    return _same_thing(known.content, draft.content) if min(len(before), len(now)) >= _TELLING else "new"
 
 
 def _same_thing(known: str, new: str) -> Relation:
@@ -151,13 +156,12 @@ def _compare(known: Statement | None, new: Statement) -> Relation | Literal["sam
     if known.positive != new.positive:
         # "not in Berlin" contradicts "in Berlin", and says nothing against "in Lisbon".
         return opposed if known.value == new.value or not (known.value and new.value) else "new"
-    if known.value == new.value:
+    if new.value <= known.value:
         return "same"
     if not new.positive:
         return "new"
-    if known.value < new.value or len(known.value & new.value) * 2 > min(len(known.value), len(new.value)):
-        return "same" if new.value < known.value else "addition"
-    return opposed
+    overlap = len(known.value & new.value)
+    return "addition" if 2 * overlap > min(len(known.value), len(new.value)) else opposed
 
 
 def _compare_diets(known: Statement, new: Statement) -> Relation | Literal["same"]:

@@ -14,7 +14,10 @@ from .lexicon import word_list
 from .text import split_speaker, stem, terms, words
 
 _SUBJECT: Final = r"(?P<subject>User(?:'s (?:[\w-]+ ){0,2}[\w-]+?)?|I|My (?:[\w-]+ )?[\w-]+?)"
-_ADVERB: Final = r"(?:(?:now|currently|recently|just|actually|really|still|already|since|also|officially|finally|always|usually) )*"
+_ADVERB: Final = (
+    r"(?:(?:now|currently|recently|just|actually|really|still|already|since|also|officially|finally|always"
+    r"|usually) )*"
+)
 _CHANGE: Final = re.compile(
     r"\b(?:now|changed to|nowadays|no longer|any ?more|moved|moving|relocated|switched|changed|became|become"
     r"|becoming|instead|stopped|quit"
@@ -55,8 +58,8 @@ _FORMS: Final = tuple(
     for form, prop in (
         (
             (
-                r"(?:lives?|resides?|am living|is living|(?:is|am) based|moved|has moved|relocated)(?: \w+)?? (?:in"
-                r"|to|at|near)(?: to)? (?P<value>.+)"
+                r"(?:lives?|resides?|am living|is living|(?:is|am) based|moved|has moved|relocated)(?: \w+)??"
+                r" (?:in|to|at|near)(?: to)? (?P<value>.+)"
             ),
             "home",
         ),
@@ -87,8 +90,8 @@ _FORMS: Final = tuple(
         ),
         (
             (
-                r"(?:is|am|became|has become|turned|went)(?: now)? (?:an? )?(?P<value>vegan|vegetarian|pescatarian"
-                r"|carnivore|omnivore)\b.*"
+                r"(?:is|am|became|has become|turned|went)(?: now)? (?:an? )?"
+                r"(?P<value>vegan|vegetarian|pescatarian|carnivore|omnivore)\b.*"
             ),
             "diet",
         ),
@@ -112,8 +115,8 @@ _FORMS: Final = tuple(
         ),
         (
             (
-                r"(?P<verb>smokes?|doesn't smoke|don't smoke|drinks? alcohol|doesn't drink alcohol|don't drink "
-                r"alcohol)(?P<value>.*)"
+                r"(?P<verb>smokes?|doesn't smoke|don't smoke|drinks? alcohol|doesn't drink alcohol"
+                r"|don't drink alcohol)(?P<value>.*)"
             ),
             "habit",
         ),

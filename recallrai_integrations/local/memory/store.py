@@ -182,8 +182,8 @@ def versions(db: sqlite3.Connection, chain: int) -> list[Memory]:
 def versions_of(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, list[Memory]]:
     """All versions of several chains, the current one of each first."""
     rows = db.execute(
-        f"SELECT {COLUMNS} FROM memories WHERE chain_pk IN (SELECT value FROM json_each(?)) ORDER BY "
-        f"version DESC",  # noqa: S608 - constants only
+        f"SELECT {COLUMNS} FROM memories WHERE chain_pk IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants only
+        " ORDER BY version DESC",
         (json.dumps(chains),),
     )
     found: dict[int, list[Memory]] = {}
@@ -195,8 +195,9 @@ def versions_of(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, list
 def connected(db: sqlite3.Connection, chain: int) -> list[Memory]:
     """The current memories connected with a chain, the closest first."""
     rows = db.execute(
-        f"SELECT {COLUMNS} FROM (SELECT other_pk AS o, strength FROM connections WHERE chain_pk = ?)"
-        " JOIN memories ON chain_pk = o AND expired_at IS NULL ORDER BY strength DESC, pk",  # noqa: S608 - constants only
+        f"SELECT {COLUMNS} FROM memories JOIN"  # noqa: S608 - constants only
+        " (SELECT other_pk AS other, strength FROM connections WHERE chain_pk = ?) ON chain_pk = other"
+        " WHERE expired_at IS NULL ORDER BY strength DESC, pk",
         (chain,),
     )
     return [Memory(*row) for row in rows]

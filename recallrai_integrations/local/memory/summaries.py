@@ -53,7 +53,7 @@ def put(
 
 
 def rewrite(db: sqlite3.Connection, user_pk: int, session_id: str) -> None:
-    """Write a session's summary again after some of its memories were deleted, so that it tells them no more."""
+    """Write a session's summary again after memories of it were deleted, so that it tells them no more."""
     found = db.execute(
         "SELECT created_at FROM summaries WHERE user_pk = ? AND session_id = ?", (user_pk, session_id)
     ).fetchone()

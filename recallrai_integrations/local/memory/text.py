@@ -37,7 +37,7 @@ _local = threading.local()
 
 
 def clean(text: str) -> str:
-    """The text without what SQLite or UTF-8 cannot hold: control characters to spaces, lone surrogates to `?`."""
+    """The text with spaces for control characters and `?` for lone surrogates, which UTF-8 cannot hold."""
     return _CONTROL.sub(" ", text.encode("utf-8", "replace").decode("utf-8"))
 
 
