@@ -85,7 +85,8 @@ class Jobs:
         outcome: str | None = self._next_outcome()
         if outcome is None:
             try:
-                self._database.submit(lambda db: self._remember(db, session)).result()
+                reading = self._database.submit_read(lambda db: self._read(db, session)).result()
+                self._database.submit(lambda db: self._remember(db, session, reading)).result()
                 outcome = "processed"
             except sqlite3.Error:
                 raise
@@ -107,7 +108,18 @@ class Jobs:
             },
         )
 
-    def _remember(self, db: sqlite3.Connection, session: Session) -> None:
+    def _read(self, db: sqlite3.Connection, session: Session) -> memory.Reading:
+        """The part that may wait for a model; it holds up no write."""
+        return memory.read_session(
+            db,
+            user_pk=session.user_pk,
+            session_id=session.session_id,
+            session_created_at=parsed(session.created_at),
+            messages=sessions.all_messages(db, session),
+            engine=self._engine,
+        )
+
+    def _remember(self, db: sqlite3.Connection, session: Session, reading: memory.Reading) -> None:
         row = db.execute(
             "SELECT u.merge_conflict_enabled FROM sessions s JOIN users u ON u.pk = s.user_pk"
             " WHERE s.pk = ? AND s.status = 'processing'",
@@ -124,6 +136,7 @@ class Jobs:
             conflicts_enabled=self._merge_conflict_enabled if row[0] is None else bool(row[0]),
             engine=self._engine,
             now=datetime.now(timezone.utc),
+            reading=reading,
         )
         _finish(db, session, "processed")
 

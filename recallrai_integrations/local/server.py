@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Generator
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import uvicorn
 from typing_extensions import Self, override
@@ -27,6 +27,10 @@ from .faults import Faults, FileFaults
 from .front import Connections, Front, RequestRecord
 from .schema import MEMORY
 from .service import Service, Settings
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+    from langchain_core.language_models import BaseChatModel
 
 logger = logging.getLogger(logs.LOGGER)
 
@@ -53,13 +57,15 @@ class LocalRecallrAI:
         project_id: what clients must send.
         min_auto_process_seconds: least `auto_process_after_seconds` that is accepted. The hosted service's
             is 600; a lower one is for tests of the inactivity timer.
-        model: a chat model's name for `init_chat_model`, such as `openai:gpt-5-mini`; None for the rules.
-        embeddings: an embedding model's name for `init_embeddings`; None for lexical search alone.
+        model: a LangChain chat model, or its name for `init_chat_model` such as `openai:gpt-5-mini`; None for
+            the rules. One that fails marks the session `failed`, and nothing is lost.
+        embeddings: LangChain embeddings, or their name for `init_embeddings`; None for lexical search alone.
         merge_conflict_enabled: whether contradictions become merge conflicts for users who do not say.
         faults: what shall go wrong; see `Faults`. May be replaced or added to while the service runs.
 
     Raises:
-        ConfigurationError: a port out of range, a key that the SDKs would refuse …
+        ConfigurationError: a port out of range, a key that SDKs would refuse …; from `start()`, a model that
+            cannot be loaded.
 
     Example:
         ```python
@@ -84,8 +90,8 @@ class LocalRecallrAI:
         api_key: str = "rai_local",
         project_id: str = "local",
         min_auto_process_seconds: float = 600,
-        model: str | None = None,
-        embeddings: str | None = None,
+        model: str | BaseChatModel | None = None,
+        embeddings: str | Embeddings | None = None,
         merge_conflict_enabled: bool = False,
         faults: Faults | None = None,
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -10,6 +11,10 @@ from .database import Database
 from .faults import Faults, Outcome
 from .jobs import Jobs
 from .memory import Engine
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+    from langchain_core.language_models import BaseChatModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,16 +27,16 @@ class Settings:
         min_auto_process_seconds: the least `auto_process_after_seconds` that is accepted; the hosted
             service's is 600.
         merge_conflict_enabled: whether contradictions become merge conflicts for users who do not say.
-        model: name of a chat model for `init_chat_model`, or None for the rules.
-        embeddings: name of an embedding model for `init_embeddings`, or None for lexical search alone.
+        model: a chat model or its name for `init_chat_model`; None for the rules.
+        embeddings: embeddings or their name for `init_embeddings`; None for lexical search alone.
     """
 
     api_key: str = "rai_local"
     project_id: str = "local"
     min_auto_process_seconds: float = 600
     merge_conflict_enabled: bool = False
-    model: str | None = None
-    embeddings: str | None = None
+    model: str | BaseChatModel | None = None
+    embeddings: str | Embeddings | None = None
 
     @override
     def __repr__(self) -> str:

@@ -14,9 +14,12 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from langchain_core.language_models import FakeListChatModel
+from pydantic import Field
 
 from recallrai_integrations import connect, errors
 from recallrai_integrations.local import Fault, Faults, LocalRecallrAI, logs, schema
@@ -340,6 +343,57 @@ def test_64_clients_at_once_are_all_served(tmp_path):
         assert outcomes == [([200] * 7, 5)] * 64
 
 
+class Broken(FakeListChatModel):
+    """A chat model that waits to be let go, and then fails."""
+
+    responses: list[str] = Field(default_factory=list)
+    asked: Any
+    let_go: Any
+
+    def _generate(self, *args: Any, **kwargs: Any) -> Any:
+        self.asked.set()
+        self.let_go.wait(20)
+        raise RuntimeError("no more tokens, said the provider about a private text")
+
+    def with_structured_output(self, *args: Any, **kwargs: Any) -> Any:
+        return self
+
+
+def test_a_failing_model_fails_the_session_holds_up_nobody_and_loses_nothing(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logs.LOGGER)
+    asked, let_go = threading.Event(), threading.Event()
+    model = Broken(asked=asked, let_go=let_go)
+    with LocalRecallrAI(tmp_path / "m.db", model=model) as server, client(server.base_url) as http:
+        session = new_session(http)
+        say(http, session, "I live in Lisbon.")
+        http.post(f"{session}/process")
+        assert asked.wait(10)
+        other = new_session(http, "bob")
+        assert say(http, other, "written while the model works").status_code == 200
+        assert http.get(session).json()["session"]["status"] == "processing"
+        let_go.set()
+        while http.get(session).json()["session"]["status"] == "processing":
+            time.sleep(0.01)
+        assert http.get(session).json()["session"]["status"] == "failed"
+        assert said(http, session) == ["I live in Lisbon."]
+    assert "private text" not in caplog.text
+    with LocalRecallrAI(tmp_path / "m.db") as server, client(server.base_url) as http:
+        assert http.post(f"{session}/process").status_code == 200
+        while http.get(session).json()["session"]["status"] == "processing":
+            time.sleep(0.01)
+        assert http.get("/api/v1/users/ada/memories").json()["total"] == 1
+
+
+def test_a_model_that_cannot_be_loaded_is_told_at_the_start_and_frees_the_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(errors.ConfigurationError, match="nobody:nothing"):
+        LocalRecallrAI(port=port, model="nobody:nothing").start()
+    with LocalRecallrAI(port=port):
+        pass
+
+
 def test_one_bad_write_in_a_group_takes_no_other_with_it(tmp_path):
     database = Database(str(tmp_path / "m.db"))
     started, go = threading.Event(), threading.Event()
@@ -370,7 +424,7 @@ def test_one_bad_write_in_a_group_takes_no_other_with_it(tmp_path):
     )
     database.close()
     with pytest.raises(errors.LocalServiceError, match="stopped"):
-        database.submit(lambda db: None).result()
+        database.submit(lambda db: None)
 
 
 def test_importing_without_the_extra_says_what_to_install():
