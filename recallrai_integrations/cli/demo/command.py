@@ -67,6 +67,8 @@ def demo_command(
             finally:
                 if is_hosted:
                     _clean_up(user_id)
+            if local is not None:
+                note(f"Look inside: recallrai-integrations memories list --user {user_id} --local {local}")
     if not complete:
         raise typer.Exit(ExitCode.NOT_COMPLETE)
 
