@@ -67,7 +67,8 @@ freeze froze frozen; get got gotten; give gave given; go went gone; grind ground
 hang hung; hear heard;
 hide hid hidden; hold held; keep kept; kneel knelt; lay laid; lead led; lean leant; learn learnt; leave left;
 lend lent; lie lain; light lit; lose lost; make made; mean meant; meet met; pay paid; ride rode ridden;
-ring rang rung; rise rose risen; run ran; see saw seen; seek sought; sell sold; send sent; sew sewn;
+ring rang rung; say said; tell told; know knew known; rise rose risen; run ran; see saw seen; seek sought;
+sell sold; send sent; sew sewn;
 shake shook shaken;
 shine shone; shoot shot; show shown; shrink shrank shrunk; sing sang sung; sink sank sunk; sit sat;
 sleep slept;

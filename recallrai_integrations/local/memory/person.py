@@ -78,7 +78,7 @@ def _subject(text: str, first: re.Match[str]) -> str | None:
         verb = {"m": " is", "ve": " has", "ll": " will"}[contracted]
         return _others(head + verb + _coordinated(rest, present=contracted == "m"), len(head))
     match = _VERB.match(rest)
-    if match is None:
+    if match is None or match[2] in ("kind", "sort"):  # "I kind of like it"
         return None
     skipped, verb = match.groups()
     conjugated = _conjugate(verb)

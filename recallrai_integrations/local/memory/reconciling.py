@@ -24,7 +24,7 @@ _QUESTION: Final = "You have told me two things that cannot both be right. Which
 _NAMING: Final = frozenset(map(stem, ("name", "named", "called")))  # ways to say the same name
 _ANY_DAY: Final = date(2000, 1, 1)  # where only it matters whether there is a date phrase
 _NEGATION: Final = re.compile(r"\b(?:not|no|never|none|without|\w+n't)\b", re.IGNORECASE)
-_TELLING: Final = 2  # terms a fact must have before it can be contained in another
+_TELLING: Final = 3  # terms a fact must have before it can be contained in another
 
 Relation = Literal["new", "restatement", "addition", "change", "contradiction"]
 

@@ -167,6 +167,19 @@ _END: Final = re.compile(
 )
 
 
+# By what a property may be asked for where the fact does not say it ("User is 26").
+ASKED_AS: Final = {
+    "home": "live home",
+    "occupation": "work job",
+    "employer": "work job",
+    "age": "age old",
+    "weight": "weight",
+    "vehicle": "car",
+    "marital": "relationship married",
+    "diet": "diet eat food",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """What a fact states.

@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 from . import index, vectors
 from .dates import Span
 from .schema import stamp
+from .statements import ASKED_AS
 from .text import document_terms, terms
 from .vectors import Vector
 
@@ -161,11 +162,13 @@ def _insert(db: sqlite3.Connection, user_pk: int, chain: int, version: int, draf
 
 def reindex(db: sqlite3.Connection, user_pk: int, chain: int, around: str = "") -> None:
     """Index a chain by all its shown versions, the current one counting most."""
-    (stored,) = db.execute("SELECT terms FROM chains WHERE pk = ?", (chain,)).fetchone()
+    key, stored = db.execute("SELECT key, terms FROM chains WHERE pk = ?", (chain,)).fetchone()
     if stored != "{}":
         index.remove(db, user_pk, "memory", chain, stored)
     found = versions(db, chain)
     weights = index.weigh((document_terms(found[0].content), 1.0), (terms(around), _AROUND_WEIGHT))
+    for term in terms(ASKED_AS.get(key.split()[-1], "") if key else ""):
+        weights.setdefault(term, 1.0)
     for older in found[1:SHOWN_VERSIONS]:
         for term in document_terms(older.content):
             weights.setdefault(term, _OLD_WEIGHT)

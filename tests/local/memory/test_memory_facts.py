@@ -20,9 +20,11 @@ import pytest
         ("I don\u2019t like olives", {"User doesn't like olives"}),
         ("I moved here when I was ten, with my mother", {"User moved here when they were ten, with their mother"}),
         ("I got married", {"User got married"}),
+        ("I said yes to the job", {"User said yes to the job"}),
         ("I try to swim daily", {"User tries to swim daily"}),
         ("On Monday I went to the dentist", {"On Monday User went to the dentist"}),
         # what cannot be turned cleanly keeps the user's words
+        ("I kind of like tea", {"I kind of like tea"}),
         ("I, John, hate tea", {"I, John, hate tea"}),
         ('She told me "I hate tea" yesterday', {'She told me "I hate tea" yesterday'}),
         # other languages and scripts

@@ -17,7 +17,7 @@ from .conftest import NOW
 LIFE = (
     "My dog is called Biscuit", "I live in Lisbon", "I work as a nurse", "I'm allergic to peanuts",
     "My favourite colour is blue", "My sister Anna lives in Berlin", "I love hiking in the mountains",
-    "My locker code is 4521", "My birthday is on 5 May 1990", "I have two kids", "My wife's name is Maria",
+    "My locker code is 4521", "My birthday is on 5 May 1990", "I'm 35", "I have two kids", "My wife's name is Maria",
     "I play the guitar", "Je suis n\u00e9 \u00e0 Lyon", "I love \U0001f355", "Meu cachorro se chama Rex",
     "\u79c1\u306f\u6771\u4eac\u306b\u4f4f\u3093\u3067\u3044\u307e\u3059",
 )  # fmt: skip
@@ -52,8 +52,8 @@ def lived(user):
         ("What's the code of my locker?", "4521"),
         ("When is my birthday?", "5 May 1990"),
         ("When was I born?", "5 May 1990"),
-        ("How old am I?", "5 May 1990"),
         ("How many children do I have?", "two kids"),
+        ("How old am I?", "User is 35"),
         ("Who is my wife?", "Maria"),
         ("Am I married?", "Maria"),
         ("Do I have a pet?", "Biscuit"),
