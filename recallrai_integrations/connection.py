@@ -8,7 +8,7 @@ import os
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from os.path import realpath
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from recallrai import AsyncRecallrAI, RecallrAI
 
     from .drive import Engine
-    from .flows import Flow, State
+    from .flows import Flow, Forgotten, Imported, State
     from .instructions import Instructions
     from .local import LocalRecallrAI
     from .outbox import Address
@@ -284,6 +284,103 @@ class Connection:
         self._check_open()
         return UserMemory(self, user_id)
 
+    def forget(
+        self,
+        user_id: str,
+        *,
+        thread_id: str | None = None,
+        session_id: str | None = None,
+        memory_id: str | None = None,
+    ) -> Forgotten:
+        """Deletes a user, or one thread, session or memory of theirs, and reads back that it is gone.
+
+        What waits for delivery is dropped first, here and in a shared outbox, so that no late delivery
+        brings it back; it stays dropped when the service cannot be reached afterwards. Memories made from a
+        deleted session go with it (service). Cannot be undone: see `export`.
+
+        Args:
+            user_id: the application's id of the user.
+            thread_id: only this thread. Two of these three cannot be combined.
+            session_id: only this session, by the service's id.
+            memory_id: only this memory, with its older versions.
+
+        Returns:
+            What was deleted.
+
+        Raises:
+            NotFoundError: there was nothing to delete.
+            ForgetIncompleteError: something could still be read afterwards; it is named.
+            ServiceUnavailableError: an outage, whatever `on_error` says; call again.
+        """
+        forgotten = self.run(self._forget_flow(user_id, thread_id, session_id, memory_id), insist=True)
+        self._tell_forgotten(forgotten, thread_id)
+        return forgotten
+
+    async def aforget(
+        self,
+        user_id: str,
+        *,
+        thread_id: str | None = None,
+        session_id: str | None = None,
+        memory_id: str | None = None,
+    ) -> Forgotten:
+        """The async twin of `forget`."""
+        flow = self._forget_flow(user_id, thread_id, session_id, memory_id)
+        forgotten = await self.arun(flow, insist=True)
+        self._tell_forgotten(forgotten, thread_id)
+        return forgotten
+
+    def export(self, user_id: str) -> Iterator[dict[str, Any]]:
+        """Everything of one user as JSON-able dicts, one for each line of a file: see `portability.Export`.
+
+        Read as it is asked for, so that a long history does not have to fit into memory.
+
+        Raises:
+            NotFoundError: there is no such user.
+            ServiceUnavailableError: an outage, whatever `on_error` says.
+        """
+        from .portability import Export  # noqa: PLC0415 - not needed to import the package
+
+        for part in Export(user_id_text(user_id), self._outbox).parts():
+            yield from self.run(part, insist=True)
+
+    async def aexport(self, user_id: str) -> AsyncIterator[dict[str, Any]]:
+        """The async twin of `export`."""
+        from .portability import Export  # noqa: PLC0415 - as in `export`
+
+        for part in Export(user_id_text(user_id), self._outbox).parts():
+            for line in await self.arun(part, insist=True):
+                yield line
+
+    def import_user(
+        self, user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool = True
+    ) -> list[Imported]:
+        """Brings in the conversations of an export, for the same user or another, here or elsewhere.
+
+        Sessions are backdated to their time; the time of each message is the service's. What is there
+        already is passed over, so that an import that was interrupted goes on when it is called again.
+        Memories are made anew by the service, from the conversations.
+
+        Args:
+            user_id: the application's id; created when there is none.
+            lines: as `export` gave them.
+            process: have memories made of each conversation.
+
+        Returns:
+            What became of each conversation, in order.
+
+        Raises:
+            InvalidInputError: a line is none of an export; those before it have been brought in.
+            ServiceUnavailableError: an outage, whatever `on_error` says.
+        """
+        return [self.run(flow, insist=True) for flow in _imports(user_id, lines, process=process)]
+
+    async def aimport_user(
+        self, user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool = True
+    ) -> list[Imported]:
+        """The async twin of `import_user`."""
+        return [await self.arun(flow, insist=True) for flow in _imports(user_id, lines, process=process)]
+
     @property
     def is_down(self) -> bool:
         """Whether the service failed when it was last tried: what was read may not be all there is."""
@@ -444,6 +541,37 @@ class Connection:
             self._outbox.addresses, self._state_at, timeout, blocking=self._outbox.blocking
         )
 
+    def _forget_flow(
+        self, user_id: str, thread_id: str | None, session_id: str | None, memory_id: str | None
+    ) -> Flow[Forgotten]:
+        from . import flows  # noqa: PLC0415
+        from .outbox import Address  # noqa: PLC0415
+
+        user, thread = user_id_text(user_id), thread_id_text(thread_id)
+        if sum(one is not None for one in (thread, session_id, memory_id)) > 1:
+            raise InvalidInputError("Pass one of thread_id, session_id and memory_id, not several.")
+
+        def states() -> list[State]:
+            if thread is not None:
+                return [self._state_at(Address(thread, user, thread))]
+            with self._lock:
+                here = [one for one in self._states if one.user_id == user]
+            return [self._state_at(one) for one in {*here, *self._outbox.addresses(user_id=user)}]
+
+        blocking = self._outbox.blocking
+        if memory_id is not None:
+            return flows.forget_memory(user, memory_id)
+        if session_id is not None:
+            return flows.forget_session(user, session_id, states, blocking=blocking)
+        if thread is not None:
+            return flows.forget_thread(user, thread, states, blocking=blocking)
+        return flows.forget_user(user, states, blocking=blocking)
+
+    def _tell_forgotten(self, forgotten: Forgotten, thread_id: str | None) -> None:
+        detail = {"sessions": len(forgotten.sessions), "memories": len(forgotten.memories)}
+        detail["waiting"] = forgotten.waiting
+        self._tell(Event(kind="forgotten", user_id=forgotten.user_id, thread_id=thread_id, detail=detail))
+
     def _state_at(self, address: Address) -> State:
         with self._lock:
             state = self._states.get(address)
@@ -519,6 +647,14 @@ class Connection:
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigurationError(f"{self!r} is closed; make another with connect().")
+
+
+def _imports(user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool) -> Iterator[Flow[Imported]]:
+    from .flows import import_transcript  # noqa: PLC0415
+    from .portability import transcripts  # noqa: PLC0415 - as in `export`
+
+    user = user_id_text(user_id)
+    return (import_transcript(user, one, process=process) for one in transcripts(lines))
 
 
 def _redacted(hook: Callable[[Redaction], Any], given: Redaction) -> Any:

@@ -9,6 +9,7 @@ from recallrai_integrations.ops import Flow
 
 from .delivery import deliver_alone, flush, flush_all, record
 from .ending import clear, end_run, finish
+from .forgetting import Forgotten, forget_memory, forget_session, forget_thread, forget_user
 from .history import history
 from .importing import Imported, Transcript, import_transcript
 from .recalling import Recalled, recall
@@ -17,6 +18,7 @@ from .state import State
 
 __all__ = [
     "Flow",
+    "Forgotten",
     "Imported",
     "Recalled",
     "State",
@@ -28,6 +30,10 @@ __all__ = [
     "finish",
     "flush",
     "flush_all",
+    "forget_memory",
+    "forget_session",
+    "forget_thread",
+    "forget_user",
     "history",
     "import_transcript",
     "recall",

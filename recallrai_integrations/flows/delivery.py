@@ -23,7 +23,7 @@ from .sending import send, still_wanted
 from .sessions import keep_place, open_session, sessions_to_process, settle
 from .state import State, local, what_waits
 
-__all__ = ["deliver", "deliver_alone", "flush", "flush_all", "process_open", "put", "record"]
+__all__ = ["claim", "deliver", "deliver_alone", "flush", "flush_all", "process_open", "put", "record"]
 
 _ROLLOVERS = 3
 _CLAIM_POLL = 0.02
@@ -124,7 +124,7 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[None]:
     if not (yield from what_waits(state)):
         return
     try:
-        if not (yield from _claim(state, _CLAIM_PATIENCE if patience is None else patience)):
+        if not (yield from claim(state, _CLAIM_PATIENCE if patience is None else patience)):
             return
         if state.place.unsettled:
             yield from settle(state)
@@ -162,7 +162,7 @@ def _deliver_one(state: State, waiting: Waiting) -> Flow[None]:
         yield from local(state, lambda: outbox.done(address, waiting, place))
 
 
-def _claim(state: State, patience: float) -> Flow[bool]:
+def claim(state: State, patience: float) -> Flow[bool]:
     """The claim, with the place as it was left last; False while another process goes on delivering."""
     outbox, address = state.outbox, state.address
     ends = time.monotonic() + patience

@@ -16,7 +16,7 @@ from .delivery import deliver
 from .sessions import thread_sessions
 from .state import State, what_waits
 
-__all__ = ["history"]
+__all__ = ["history", "read_sessions"]
 
 
 def history(state: State, limit: int | None) -> Flow[list[Message]]:
@@ -55,7 +55,7 @@ def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:
         sessions = yield from thread_sessions(state)
         ids = [one.session_id for one in sessions if not plan.is_cleared(one)]
     if limit is None:
-        return (yield from _read_all(state, ids))
+        return (yield from read_sessions(state.user_id, ids))
     tail: list[Message] = []
     for session_id in reversed(ids):
         if len(tail) >= limit:
@@ -64,12 +64,13 @@ def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:
     return tail
 
 
-def _read_all(state: State, session_ids: Sequence[str]) -> Flow[list[Message]]:
+def read_sessions(user_id: str, session_ids: Sequence[str]) -> Flow[list[Message]]:
+    """All messages of some sessions, in order; their pages are read at the same time."""
     first: list[MessagePage] = yield from Together(
-        [ReadMessages(state.user_id, session_id) for session_id in session_ids]
+        [ReadMessages(user_id, session_id) for session_id in session_ids]
     )
     rest = [
-        ReadMessages(state.user_id, session_id, offset=offset)
+        ReadMessages(user_id, session_id, offset=offset)
         for session_id, page in zip(session_ids, first, strict=True)
         for offset in plan.page_offsets(page.total, have=len(page.messages))
         if page.messages

@@ -66,6 +66,14 @@ class State:
         """The metadata by which the sessions of this thread are found."""
         return {plan.THREAD_KEY: self.address.thread_id}
 
+    def forget(self) -> None:
+        """Knows nothing of the conversation any more; what is still under way for it is not kept."""
+        self.place = Place()
+        self.known.clear()
+        self.rejected.clear()
+        self.last_answer, self.failed_at = None, None
+        self.generation += 1
+
     def note(self, kind: str, **detail: Any) -> None:
         """Tells the connection what happened."""
         if self.observe is not None:

@@ -1,0 +1,238 @@
+"""Forgetting with proof, and everything of a user out and in again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from recallrai_integrations import Connection, Event, Message
+from recallrai_integrations.errors import (
+    ForgetIncompleteError,
+    InvalidInputError,
+    NotFoundError,
+    ServiceUnavailableError,
+)
+from recallrai_integrations.local import LocalRecallrAI
+from tests.conftest import Call
+
+from .conftest import Texts, eventually
+
+Make = Callable[..., Connection]
+ADD = {"method": "POST", "path": "*/add-message"}
+
+
+async def talk(connection: Connection, call: Call, user: str, thread: str | None, *facts: str) -> str:
+    """A finished conversation; the id of its session."""
+    conversation = connection.conversation(user, thread)
+    await call(conversation.record, [("user", fact) for fact in facts])
+    session = await call(conversation.finish, wait=30)
+    assert session.status == "processed"
+    return str(session.session_id)
+
+
+async def exported(connection: Connection, user: str, call: Call) -> list[dict[str, Any]]:
+    lines = await call(connection.export, user)
+    return [line async for line in lines] if hasattr(lines, "__anext__") else list(lines)
+
+
+async def test_a_user_is_forgotten_with_everything_and_others_stay(
+    make_connection: Make, texts: Texts, call: Call
+) -> None:
+    events: list[Event] = []
+    connection = make_connection(deliver={"on_event": events.append})
+    session_id = await talk(connection, call, "ada", "t1", "My dog is called Biscuit.", "I live in Lisbon.")
+    await talk(connection, call, "bob", "t1", "My cat is called Tom.")
+    forgotten = await call(connection.forget, "ada")
+    assert forgotten.sessions == (session_id,)
+    assert len(forgotten.memories) >= 2
+    assert forgotten.user_deleted
+    assert texts("ada") == []
+    assert texts("bob") == ["My cat is called Tom."]
+    assert [event.detail["sessions"] for event in events if event.kind == "forgotten"] == [1]
+    with pytest.raises(NotFoundError):
+        await call(connection.forget, "ada")
+    again = connection.conversation("ada", "t1")
+    await call(again.record, ("user", "hello again"))
+    assert [one.content for one in await call(again.history)] == ["hello again"]
+
+
+async def test_a_thread_is_forgotten_with_its_memories_and_other_threads_stay(
+    connection: Connection, call: Call
+) -> None:
+    await talk(connection, call, "ada", "t1", "My dog is called Biscuit.")
+    await call(connection.conversation("ada", "t1").record, ("user", "still going"))
+    await talk(connection, call, "ada", "t2", "I live in Lisbon.")
+    forgotten = await call(connection.forget, "ada", thread_id="t1")
+    assert len(forgotten.sessions) == 2
+    left = [one.content for one in await call(connection.user("ada").memories)]
+    assert any("Lisbon" in one for one in left)
+    assert not any("Biscuit" in one for one in left)
+    assert await call(connection.conversation("ada", "t1").history) == []
+    with pytest.raises(NotFoundError):
+        await call(connection.forget, "ada", thread_id="t1")
+
+
+async def test_a_session_and_a_memory_are_forgotten_alone(connection: Connection, call: Call) -> None:
+    first = await talk(connection, call, "ada", "t1", "My dog is called Biscuit.")
+    await talk(connection, call, "ada", "t1", "I live in Lisbon.", "I play the violin.")
+    forgotten = await call(connection.forget, "ada", session_id=first)
+    assert forgotten.sessions == (first,)
+    memories = {one.content: one.memory_id for one in await call(connection.user("ada").memories)}
+    assert not any("Biscuit" in one for one in memories)
+    violin = next(memory_id for content, memory_id in memories.items() if "violin" in content)
+    assert violin in (await call(connection.forget, "ada", memory_id=violin)).memories
+    assert violin not in {one.memory_id for one in await call(connection.user("ada").memories)}
+    for gone in ({"session_id": first}, {"memory_id": violin}):
+        with pytest.raises(NotFoundError):
+            await call(connection.forget, "ada", **gone)
+    with pytest.raises(InvalidInputError, match="one of"):
+        await call(connection.forget, "ada", session_id=first, memory_id=violin)
+
+
+@pytest.mark.parametrize("scope", [{}, {"thread_id": "t1"}])
+async def test_what_waits_is_dropped_and_no_late_delivery_brings_it_back(  # noqa: PLR0917 - fixtures
+    make_connection: Make,
+    server: LocalRecallrAI,
+    texts: Texts,
+    call: Call,
+    tmp_path: Path,
+    scope: dict[str, str],
+) -> None:
+    options = {"outbox": tmp_path / "o.db", "retries": 0}
+    first, second = make_connection(deliver=options), make_connection(deliver=options)
+    one = first.conversation("ada", "t1")
+    await call(one.record, Message("user", "one", id="m1"))
+    server.faults.add(**ADD, drop=True, when="before")
+    await call(one.record, Message("user", "two", id="m2"))
+    await call(second.conversation("bob", "t1").record, ("user", "bob's"))
+    server.faults.clear()
+    forgotten = await call(second.forget, "ada", **scope)
+    assert forgotten.waiting == 1
+    for connection in (first, second):
+        await call(connection.flush)
+        await call(connection.conversation("ada", "t1").record, Message("user", "two", id="m2"))
+    assert texts("ada") == []
+    assert texts("bob") == ["bob's"]
+    await call(one.record, Message("user", "three", id="m3"))
+    assert texts("ada") == ["three"]
+
+
+async def test_a_delivery_under_way_elsewhere_ends_before_the_user_is_deleted(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, tmp_path: Path, call: Call
+) -> None:
+    options = {"outbox": tmp_path / "o.db"}
+    first, second = make_connection(deliver=options), make_connection(deliver=options)
+    await call(first.conversation("ada", "t1").record, ("user", "zero"))
+    server.faults.add(**ADD, delay=0.4)
+    delivering = threading.Thread(
+        target=lambda: first.conversation("ada", "t1").record(
+            [("user", "one"), ("user", "two"), ("user", "three")]
+        )
+    )
+    delivering.start()
+    await asyncio.sleep(0.2)
+    await call(second.forget, "ada")
+    await asyncio.to_thread(delivering.join)
+    await call(first.flush)
+    assert texts("ada") == []
+
+
+async def test_a_late_recall_of_a_forgotten_user_is_not_kept(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    connection = make_connection(deliver={"recall_deadline": 0.2, "on_deadline": "stale"})
+    await talk(connection, call, "ada", None, "My dog is called Biscuit.")
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "What is my dog called?"))
+    server.faults.add(path="*/context", delay=0.8, when="after")
+    assert (await call(conversation.recall)).degraded
+    await call(connection.forget, "ada")
+    await asyncio.sleep(1.0)
+    assert (await call(conversation.recall)).context == ""
+
+
+async def test_what_is_still_told_afterwards_is_an_error(
+    connection: Connection, server: LocalRecallrAI, call: Call
+) -> None:
+    session_id = await talk(connection, call, "ada", "t1", "My dog is called Biscuit.")
+    server.faults.add(method="DELETE", status=204, body="")
+    with pytest.raises(ForgetIncompleteError, match=session_id):
+        await call(connection.forget, "ada", session_id=session_id)
+    with pytest.raises(ForgetIncompleteError, match="ada"):
+        await call(connection.forget, "ada")
+    server.faults.clear()
+    server.faults.add(method="DELETE", status=502, when="after", times=1)
+    assert (await call(connection.forget, "ada")).user_deleted
+
+
+async def test_in_an_outage_forgetting_raises_whatever_the_policy(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    connection = make_connection(deliver={"retries": 0})
+    server.faults.add(status=503)
+    with pytest.raises(ServiceUnavailableError):
+        await call(connection.forget, "ada")
+
+
+# --- export and import
+
+
+async def test_an_export_holds_everything_and_comes_back_once(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    connection = make_connection(deliver={"retries": 0, "breaker_reset": 60.0})
+    said = [f"I have {number} books." for number in range(520)]
+    await talk(connection, call, "ada", "t1", *said)
+    ongoing = connection.conversation("ada", "t2", metadata={"topic": "food"})
+    await call(ongoing.record, [("user", "I eat no nuts."), ("assistant", "Noted.")])
+    server.faults.add(**ADD, status=503)
+    await call(ongoing.record, ("user", "I love figs."))
+    lines = await exported(connection, "ada", call)
+    server.faults.clear()
+    assert [line["type"] for line in lines[:4]] == ["user", "session", "session", "session"]
+    user, first, second, waiting, *memories = json.loads(json.dumps(lines))
+    assert (user["user_id"], user["format"]) == ("ada", 1)
+    assert [one["content"] for one in first["messages"]] == said
+    assert (second["metadata"], second["status"]) == ({"topic": "food", "thread_id": "t2"}, "pending")
+    assert (waiting["status"], waiting["messages"][0]["content"]) == ("waiting", "I love figs.")
+    assert {one["type"] for one in memories} == {"memory"}
+    assert len(memories) == len(await call(connection.user("ada").memories)) > 0
+
+    server.faults.add(**ADD, drop=True, when="after", nth=3)
+    server.faults.add(**ADD, status=503, nth=200)
+    for _ in range(2):
+        imported = await call(connection.import_user, "ada-2", lines)
+    assert [(one.stored, one.already) for one in imported] == [(0, 520), (0, 2), (0, 1)]
+    again = await exported(connection, "ada-2", call)
+    sessions = [line for line in again if line["type"] == "session"]
+    by_time = sorted(sessions, key=lambda one: one["created_at"])
+    assert [one["created_at"] for one in by_time] == [one["created_at"] for one in (first, second, waiting)]
+    assert [[m["content"] for m in one["messages"]] for one in by_time] == [
+        said,
+        ["I eat no nuts.", "Noted."],
+        ["I love figs."],
+    ]
+    assert len(await call(connection.conversation("ada-2", "t2").history)) == 3
+    eventually(lambda: any("figs" in one.content for one in connection.user("ada-2").memories()))
+
+
+async def test_an_export_of_nobody_and_a_broken_import_are_told(connection: Connection, call: Call) -> None:
+    with pytest.raises(NotFoundError):
+        await exported(connection, "nobody", call)
+    good = {"type": "session", "created_at": "2026-03-01T12:00:00+00:00", "metadata": {}}
+    lines = [{**good, "messages": [{"role": "user", "content": "I play chess."}]}]
+    for bad in (
+        {"type": "cake"},
+        {"type": "session"},
+        {"type": "user", "format": 99},
+        {**good, "messages": [1]},
+    ):
+        with pytest.raises(InvalidInputError, match="Line 2"):
+            await call(connection.import_user, "ada", [*lines, bad])
+    assert [one.stored for one in await call(connection.import_user, "ada", lines)] == [0]
