@@ -1,0 +1,64 @@
+"""`python -m bench`: measures, prints, and with `--readme` puts the figures into the README."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import core, local_service, turns
+from bench.report import Table, circumstances, rewrite
+
+README = Path(__file__).parent.parent / "README.md"
+
+Measured = tuple[list[Table], list[str]]
+
+
+def _core(quick: bool) -> Measured:
+    return core.run(quick=quick), []
+
+
+def _turns(quick: bool) -> Measured:
+    return turns.run(quick=quick)
+
+
+def _local(_: bool) -> Measured:
+    return [Table("The local service", ("", "measured"), local_service.run())], []
+
+
+PARTS: dict[str, Callable[[bool], Measured]] = {"turns": _turns, "core": _core, "local": _local}
+
+
+def main() -> int:
+    """Measures the parts asked for.
+
+    Returns:
+        The exit code: 1 when something remembered or said was missing in a prompt.
+    """
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few turns and rounds: to see that it runs")
+    parser.add_argument("--only", choices=PARTS, action="append", help="one part; may be repeated")
+    parser.add_argument("--readme", action="store_true", help="rewrite the tables in README.md")
+    options = parser.parse_args()
+    tables: list[Table] = []
+    lost: list[str] = []
+    for name in options.only or PARTS:
+        measured, missing = PARTS[name](options.quick)
+        for table in measured:
+            print(table.markdown(), end="\n\n", flush=True)
+        tables += measured
+        lost += missing
+    print(circumstances())
+    for line in lost:
+        print(f"LOST: {line}", file=sys.stderr)
+    if lost:
+        print(f"{len(lost)} things were missing in prompts; the figures mean nothing.", file=sys.stderr)
+        return 1
+    if options.readme:
+        rewrite(README, "\n\n".join(["", *(table.markdown() for table in tables), circumstances(), ""]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

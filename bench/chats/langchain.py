@@ -1,0 +1,133 @@
+"""Our LangChain middleware and chain, and the same two without it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from langchain.agents import create_agent
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
+from langchain_core.runnables import Runnable
+from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
+from pydantic import PrivateAttr
+
+from bench import dialogue
+from bench.chats.base import Chat, Recorder
+from bench.service import StandIn
+from recallrai_integrations import ContextOptions, DeliveryOptions, RecallOptions, connect
+from recallrai_integrations.langchain import RecallrAIMiddleware, with_recallrai_memory
+
+_RECALL = RecallOptions(strategy="low_latency")
+
+
+class RecordingModel(BaseChatModel):
+    """Answers a question by calling the tool it has, if any, and a tool's result by the turn's answer."""
+
+    _recorder: Recorder = PrivateAttr()
+    _calls_tool: bool = PrivateAttr(default=False)
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__()
+        self._recorder = recorder
+
+    @property
+    def _llm_type(self) -> str:
+        return "recorder"
+
+    def bind_tools(self, tools: Sequence[Any], **_: Any) -> RecordingModel:  # type: ignore[override]
+        bound = RecordingModel(self._recorder)
+        bound._calls_tool = bool(tools)
+        return bound
+
+    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
+        text = self._recorder.answer((one.type, str(one.text)) for one in messages)
+        answer = AIMessage(text)
+        if self._calls_tool and isinstance(messages[-1], HumanMessage):
+            call = {"name": "look_up", "args": {"what": "trains"}, "id": uuid.uuid4().hex}
+            answer = AIMessage("", tool_calls=[call])
+        return ChatResult(generations=[ChatGeneration(message=answer)])
+
+
+@tool
+def look_up(what: str) -> str:
+    """Looks something up."""
+    return f"Nothing new about {what}."
+
+
+@contextmanager
+def agent(
+    service: StandIn,
+    recorder: Recorder,
+    *,
+    context: ContextOptions,
+    delivery: DeliveryOptions,
+    tool: bool = False,
+) -> Iterator[Chat]:
+    """`create_agent` with our middleware and a checkpointer."""
+    with connect(**service.credentials, recall=_RECALL, context=context, delivery=delivery) as connection:
+        middleware = RecallrAIMiddleware(connection, user_id=uuid.uuid4().hex)
+        yield Chat(_agent_turn(recorder, [middleware], tool=tool), connection.flush)
+
+
+@contextmanager
+def agent_alone(recorder: Recorder, *, tool: bool = False) -> Iterator[Chat]:
+    """The agent without memory beyond its checkpointer."""
+    yield Chat(_agent_turn(recorder, [], tool=tool))
+
+
+@contextmanager
+def chain(
+    service: StandIn, recorder: Recorder, *, context: ContextOptions, delivery: DeliveryOptions
+) -> Iterator[Chat]:
+    """A prompt and a model with our wrapper; the application keeps the history of the thread."""
+    with connect(**service.credentials, recall=_RECALL, context=context, delivery=delivery) as connection:
+        runnable = with_recallrai_memory(
+            _chain(recorder),
+            connection=connection,
+            user_id=uuid.uuid4().hex,
+            thread_id="thread",
+            input_messages_key="question",
+        )
+        yield Chat(_chain_turn(runnable), connection.flush)
+
+
+@contextmanager
+def chain_alone(recorder: Recorder) -> Iterator[Chat]:
+    """The chain itself."""
+    yield Chat(_chain_turn(_chain(recorder)))
+
+
+def _agent_turn(recorder: Recorder, middleware: Sequence[Any], *, tool: bool) -> Callable[[int], object]:
+    made = create_agent(
+        RecordingModel(recorder),
+        tools=[look_up] if tool else [],
+        system_prompt=dialogue.APP_PROMPT,
+        middleware=middleware,
+        checkpointer=InMemorySaver(),
+    )
+    config: Any = {"configurable": {"thread_id": "thread"}}
+    return lambda n: made.invoke({"messages": [HumanMessage(dialogue.question(n))]}, config)
+
+
+def _chain(recorder: Recorder) -> Runnable[Any, Any]:
+    prompt = ChatPromptTemplate.from_messages(
+        [("system", dialogue.APP_PROMPT), MessagesPlaceholder("history"), ("human", "{question}")]
+    )
+    return prompt | RecordingModel(recorder)
+
+
+def _chain_turn(runnable: Runnable[Any, Any]) -> Callable[[int], object]:
+    history: list[BaseMessage] = []
+
+    def turn(n: int) -> None:
+        question = dialogue.question(n)
+        answer = runnable.invoke({"question": question, "history": list(history)})
+        history.extend([HumanMessage(question), answer])
+
+    return turn

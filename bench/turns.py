@@ -1,0 +1,254 @@
+"""A chat of 20 turns in each of the ways to remember, and what its turns cost.
+
+The lower bound is the fewest raw HTTP calls that remember: what a user waits for is one add and one recall;
+the answer is added when nobody waits. Between two turns all chats deliver what they left for later, off the
+clock: a user who reads the answer gives them time for it.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from typing import Any
+
+from recallrai.models import RecallStrategy
+
+from bench import dialogue
+from bench.chats import core, langchain, llama_index, mem0, plain
+from bench.chats.base import Open, Record, Recorder, drive
+from bench.measuring import cost_of, no_collection
+from bench.prompts import Prompts, lost, summary
+from bench.report import Figure, Table, goals
+from bench.service import StandIn
+from recallrai_integrations import ContextOptions, DeliveryOptions
+
+INLINE, BACKGROUND = DeliveryOptions(), DeliveryOptions(mode="background")
+LAYOUTS = {
+    "system, compact=False": ContextOptions(compact=False),
+    "system": ContextOptions(),
+    "user, compact=False": ContextOptions(placement="user", compact=False),
+    "user": ContextOptions(placement="user"),
+}
+_BILLED_GOALS = dict(zip(LAYOUTS, (72, 62, 45, 36), strict=True))
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of our ways: how to open it with us, and how without any memory of ours.
+
+    Args:
+        name: in the table.
+        ours: takes the service, the recorder, `context` and `delivery`.
+        alone: takes the recorder.
+        sdk: the SDK's calls in the same colour.
+        framework: extra share of the lower bound that the framework may cost.
+        tool: calls a tool in each turn, so its prompts are not the README pattern's.
+    """
+
+    name: str
+    ours: Callable[..., Any]
+    alone: Callable[..., Any]
+    sdk: Callable[..., Any] = plain.sdk_calls
+    framework: float = 0.0
+    tool: bool = False
+
+    def open(
+        self,
+        service: StandIn,
+        context: ContextOptions = LAYOUTS["system"],
+        delivery: DeliveryOptions = INLINE,
+    ) -> Open:
+        return partial(self.ours, service, context=context, delivery=delivery)
+
+
+WAYS = (
+    Way("our core, no framework", core.chat, core.nothing),
+    Way("LangChain agent", langchain.agent, langchain.agent_alone, framework=0.03),
+    Way(
+        "LangChain agent, a tool call a turn",
+        partial(langchain.agent, tool=True),
+        partial(langchain.agent_alone, tool=True),
+        framework=0.03,
+        tool=True,
+    ),
+    Way("LangChain chain", langchain.chain, langchain.chain_alone),
+    Way("LlamaIndex chat engine", llama_index.chat_engine, llama_index.chat_engine_alone),
+    Way(
+        "LlamaIndex agent", llama_index.agent, llama_index.agent_alone, plain.async_sdk_calls, framework=0.03
+    ),
+    Way(
+        "LlamaIndex agent, a tool call a turn",
+        partial(llama_index.agent, tool=True),
+        partial(llama_index.agent_alone, tool=True),
+        plain.async_sdk_calls,
+        framework=0.03,
+        tool=True,
+    ),
+)
+
+
+_README: dict[str, dict[str, Any]] = {
+    "objects kept": {},
+    "in a web handler": {"web_handler": True},
+    "objects kept, default strategy": {"strategy": RecallStrategy.BALANCED},
+}
+
+
+@dataclass(frozen=True)
+class Turns:
+    """The warm turns of a chat with the published latencies: requests (the most) and seconds (the median)."""
+
+    requests: int
+    before: int
+    elapsed: float
+
+
+def run(*, quick: bool) -> tuple[list[Table], list[str]]:
+    """The tables, and the names of what was missing in a prompt."""
+    count = 4 if quick else dialogue.TURNS
+    with StandIn(latency=True) as slow, StandIn(latency=False) as fast:
+        bound = _timed(slow, partial(plain.raw_http, slow), count).elapsed
+        sdk_processor = _processor([partial(plain.sdk_calls, fast)], count)[0]
+        readme_record = drive(partial(plain.readme, fast), count)
+        readme = summary(readme_record)
+        missing = [f"SDK's README, {text}" for text in lost(readme_record)]
+
+        rows = [["raw HTTP, the lower bound", "3", "2", "1.00", "", ""]]
+        prompt_rows = [_prompt_row("the SDK's README", readme, readme)]
+        for name, options in _README.items():
+            timed = _timed(slow, partial(plain.readme, slow, **options), count)
+            processor = _processor([partial(plain.readme, fast, **options)], count)[0]
+            rows.append(_row(f"the SDK's README, {name}", timed, bound, processor=processor - sdk_processor))
+        notes, figures = "", list[Figure]()
+        for way in WAYS:
+            inline = _timed(slow, way.open(slow), count)
+            background = _timed(slow, way.open(slow, delivery=BACKGROUND), count)
+            whole, framework, calls = _processor([way.open(fast), way.alone, partial(way.sdk, fast)], count)
+            beyond = whole - framework - calls
+            rows.append(_row(way.name, inline, bound, background, beyond))
+            figures += _turn_figures(way, inline, background, beyond, bound)
+            for layout, context in LAYOUTS.items():
+                record = drive(way.open(fast, context), count)
+                missing += [f"{way.name}, {layout}, {text}" for text in lost(record)]
+                prompts = summary(record)
+                if not way.tool:
+                    prompt_rows.append(_prompt_row(f"{way.name}, {layout}", prompts, readme))
+                    figures.append(_billed_figure(way, layout, prompts, readme))
+        reason = mem0.unavailable()
+        if reason:
+            notes = f" llama-index-memory-mem0 was left out: it could not be installed ({reason})."
+        else:
+            for name in ("chat engine", "agent"):
+                row, prompts = _mem0(name, slow, fast, count, bound, sdk_processor)
+                rows.append(row)
+                prompt_rows.append(_prompt_row(row[0], prompts, readme))
+    return [
+        Table(
+            f"A turn (the median of {count - 1} warm ones)",
+            ("", "requests", "before the model", "time", "in the background", "processor time"),
+            rows,
+            "Time over the lower bound, with the published latencies; processor time beyond the framework and "
+            "the same calls on the SDK, without latency." + notes,
+        ),
+        Table(
+            "Its prompt",
+            ("", "characters", "repeated", "billed tokens", "of the README's"),
+            prompt_rows,
+            "Repeated: in messages of the conversation that the prompt holds already. Billed: characters / 4, "
+            "a prefix of at least 1,024 tokens that the request before had too at a tenth.",
+        ),
+        goals("The goals, at the worst of our ways", _worst(figures)),
+    ], missing
+
+
+def _timed(service: StandIn, open_chat: Open, count: int) -> Turns:
+    return _turns(drive(open_chat, count), service)
+
+
+def _turns(record: Record, service: StandIn) -> Turns:
+    log = [one for one in service.requests(record.begun[0]) if not one.path.endswith("/system-prompt")]
+    requests, before = [], []
+    for n, begin in enumerate(record.begun[1:-1], 1):
+        own = [one.at for one in log if begin <= one.at < record.begun[n + 1]]
+        asked = min(at for turn, at, _ in record.prompts if turn == n)
+        requests.append(len(own))
+        before.append(sum(at < asked for at in own))
+    return Turns(max(requests), max(before), median(record.elapsed[1:]))
+
+
+def _processor(ways: Sequence[Open], count: int, repeats: int = 3) -> list[float]:
+    """Milliseconds of processor time a turn, of ways that take their turns one after the other."""
+    taken: list[list[float]] = [[] for _ in ways]
+    for _ in range(repeats):
+        with ExitStack() as stack, no_collection():
+            recorders = [Recorder() for _ in ways]
+            chats = [stack.enter_context(way(one)) for way, one in zip(ways, recorders, strict=True)]
+            for n in range(count):
+                gc.collect()
+                for recorder, chat, costs in zip(recorders, chats, taken, strict=True):
+                    recorder.turn = n
+                    cost = (
+                        cost_of(chat.turn, n).processor + cost_of(lambda _, c=chat: c.settle(), n).processor
+                    )
+                    if n:
+                        costs.append(1000 * cost)
+    return [median(costs) for costs in taken]
+
+
+def _mem0(
+    name: str, slow: StandIn, fast: StandIn, count: int, bound: float, sdk_processor: float
+) -> tuple[list[str], Prompts]:
+    timed = mem0.measure(slow.base_url, count, what=name)
+    whole = mem0.measure(fast.base_url, count, what=name)
+    framework = mem0.measure(fast.base_url, count, what=f"{name} alone")
+    beyond = 1000 * (median(whole.processor[1:]) - median(framework.processor[1:])) - sdk_processor
+    row = _row(f"llama-index-memory-mem0, {name}", _turns(timed, slow), bound, processor=beyond)
+    return row, summary(whole)
+
+
+def _row(
+    name: str, inline: Turns, bound: float, background: Turns | None = None, processor: float = 0.0
+) -> list[str]:
+    later = f"{background.elapsed / bound:.2f}" if background else ""
+    time = f"{inline.elapsed / bound:.2f}"
+    return [name, str(inline.requests), str(inline.before), time, later, f"{processor:.1f} ms"]
+
+
+def _prompt_row(name: str, prompts: Prompts, readme: Prompts) -> list[str]:
+    share = f"{100 * prompts.billed / readme.billed:.0f} %"
+    return [
+        name,
+        f"{prompts.characters:,.0f}",
+        f"{100 * prompts.repeated:.0f} %",
+        f"{prompts.billed:,.0f}",
+        share,
+    ]
+
+
+def _turn_figures(way: Way, inline: Turns, background: Turns, beyond: float, bound: float) -> list[Figure]:
+    kind = "agents" if way.framework else "chains and engines"
+    return [
+        Figure("requests before the model", inline.before, 2, digits=0),
+        Figure("requests after the model", inline.requests - inline.before, 1, digits=0),
+        Figure(f"time, inline, {kind}", inline.elapsed / bound, 1.12 + way.framework),
+        Figure(f"time, in the background, {kind}", background.elapsed / bound, 1.03 + way.framework),
+        Figure("processor time beyond framework and SDK", beyond, 1, " ms", 1),
+    ]
+
+
+def _billed_figure(way: Way, layout: str, prompts: Prompts, readme: Prompts) -> Figure:
+    share = 100 * prompts.billed / readme.billed
+    return Figure(f"billed tokens of the README's, placement {layout}", share, _BILLED_GOALS[layout], " %", 0)
+
+
+def _worst(figures: Sequence[Figure]) -> list[Figure]:
+    worst: dict[str, Figure] = {}
+    for figure in figures:
+        known = worst.get(figure.name)
+        if known is None or figure.value > known.value:
+            worst[figure.name] = figure
+    return list(worst.values())
