@@ -1,50 +1,84 @@
-"""What all tests share: a connection to a local service, and both colours of every call."""
+"""What all tests share: a connection to a service, and both colours of every call.
+
+With `RECALLRAI_LIVE=1` and credentials in the environment the contract tests run against the real service,
+each with users of its own that are deleted afterwards; tests that need the local service's request log or
+its faults are skipped then.
+"""
 
 from __future__ import annotations
 
 import inspect
 import os
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from recallrai_integrations import Connection, DeliveryOptions, connect
+from recallrai_integrations import Connection, DeliveryOptions, backend, connect
+from recallrai_integrations.identity import encode_id
 from recallrai_integrations.local import LocalRecallrAI
 
 Call = Callable[..., Awaitable[Any]]
+LIVE = os.environ.get("RECALLRAI_LIVE") == "1"
 
 
 @pytest.fixture(autouse=True)
 def _no_credentials_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test talks to a real account by accident, and no proxy gets in the way."""
-    if os.environ.get("RECALLRAI_LIVE") == "1":
-        return
-    for name in ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
+    """No test talks to a real account by accident."""
+    if not LIVE:
+        for name in ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL"):
+            monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
 def server() -> Iterator[LocalRecallrAI]:
     """A local service of its own for one test, with a request log and faults."""
+    if LIVE:
+        pytest.skip("needs the local service's request log or faults, which the real service has not")
     with LocalRecallrAI() as local:
         yield local
 
 
 @pytest.fixture
-def make_connection(server: LocalRecallrAI) -> Iterator[Callable[..., Connection]]:
+def service(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """How to reach the service of this run: arguments for `connect`."""
+    if LIVE:
+        yield {}
+        return
+    server: LocalRecallrAI = request.getfixturevalue("server")
+    yield {"api_key": server.api_key, "project_id": server.project_id, "base_url": server.base_url}
+
+
+@pytest.fixture
+def _own_users(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """On the real service, users of this test alone; deleted afterwards."""
+    if not LIVE:
+        yield
+        return
+    prefix, used = f"test-{uuid.uuid4().hex[:12]}-", set[str]()
+
+    def encode(user_id: str) -> str:
+        used.add(user_id)
+        return prefix + encode_id(user_id)
+
+    monkeypatch.setattr(backend, "encode_id", encode)
+    yield
+    with connect() as connection:
+        for user_id in used.copy():
+            with suppress(Exception):
+                connection.forget(user_id)
+
+
+@pytest.fixture
+def make_connection(service: dict[str, str], _own_users: None) -> Iterator[Callable[..., Connection]]:
     """Connections to the test's service; closed at the end."""
     made: list[Connection] = []
 
     def make(**options: Any) -> Connection:
         delivery = options.pop("delivery", None) or DeliveryOptions(**options.pop("deliver", {}))
-        connection = connect(
-            api_key=server.api_key,
-            project_id=server.project_id,
-            base_url=server.base_url,
-            delivery=delivery,
-            **options,
-        )
+        connection = connect(**service, delivery=delivery, **options)  # type: ignore[arg-type]
         made.append(connection)
         return connection
 

@@ -32,6 +32,12 @@ from tests.conftest import Call
 SECRET = "rai_" + "s3cr3t" * 4
 
 
+@pytest.fixture
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.mark.parametrize(
     ("given", "remedy"),
     [
@@ -45,6 +51,7 @@ SECRET = "rai_" + "s3cr3t" * 4
         ({"api_key": "rai_a", "project_id": "p\n"}, "project id is malformed"),
     ],
 )
+@pytest.mark.usefixtures("no_environment")
 def test_missing_or_malformed_credentials_are_an_error_with_the_remedy(
     given: dict[str, str], remedy: str
 ) -> None:
@@ -250,6 +257,7 @@ print(sorted(heavy & set(sys.modules)), threading.active_count())
     assert done.stdout.strip() == "[] 1"
 
 
+@pytest.mark.usefixtures("no_environment")
 def test_the_services_shortest_inactivity_is_checked_before_any_request() -> None:
     with connect(local=":memory:") as local, connect(api_key="rai_a", project_id="p") as hosted:
         for connection in (local, hosted):
