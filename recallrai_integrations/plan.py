@@ -139,13 +139,15 @@ def unsent(given: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
     turn, or with new messages at its end. Texts repeat ("ok", "ok"), so the two are aligned as sequences.
     Either the longest end of `sent` found in `given` is the part that both know; where it is found more than
     once, the first place counts, so that a genuine repeat is stored rather than lost. Or, where that is
-    longer, the start of `given` found anywhere in `sent`.
+    longer, the start of `given` found anywhere in `sent`; it has to hold an answer, for the same reason.
     """
     texts = [(one.role, one.content) for one in given]
     known = [(one.role, one.content) for one in sent]
     common, place = _longest_start(known[::-1], texts[::-1])
     end_of_common = len(texts) - place + common
     rewound, _ = _longest_start(texts, known)
+    if not any(role == "assistant" for role, _ in texts[:rewound]):
+        rewound = 0
     return list(given[rewound if rewound > common else end_of_common if common else 0 :])
 
 

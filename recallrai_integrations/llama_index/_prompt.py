@@ -14,7 +14,7 @@ from recallrai_integrations.recall import Recall
 
 from ._messages import Entry, joined_text
 
-__all__ = ["Tokenizer", "assemble", "count_tokens", "default_tokenizer"]
+__all__ = ["Tokenizer", "assemble", "count_tokens", "default_tokenizer", "memory_text"]
 
 TEMPLATE_VARIABLES: Final = ("query_str", "context_str", "context_msg", "existing_answer")
 """What chat engines substitute in all messages of a request, also in those that memory brings."""
@@ -54,11 +54,11 @@ def assemble(
         tokens_before: what the engine's own prompt takes.
         tokenizer: text in, tokens out.
     """
-    text = "" if recall is None else _memory_text(recall, entries, pending)
+    text = "" if recall is None else memory_text(recall, entries, pending)
     budget = token_limit - tokens_before - (len(tokenizer(text)) if text else 0)
     kept = _within(entries, budget, tokenizer)
     if recall is not None and len(kept) < len(entries):
-        text = _memory_text(recall, kept, pending)  # what is no longer sent may be told by the context
+        text = memory_text(recall, kept, pending)  # what is no longer sent may be told by the context
     messages = [entry.message.model_copy(deep=True) for entry in kept]
     if not text:
         return messages
@@ -68,7 +68,8 @@ def assemble(
     return _into_question(messages, kept, text, has_question=pending is None)
 
 
-def _memory_text(recall: Recall, entries: Sequence[Entry], pending: Message | None) -> str:
+def memory_text(recall: Recall, entries: Sequence[Entry], pending: Message | None = None) -> str:
+    """Instructions and memories for a request that sends these entries, safe for the engines' templates."""
     sent = [entry.said for entry in entries if entry.said is not None]
     if pending is not None:
         sent.append(pending)

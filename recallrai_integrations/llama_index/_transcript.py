@@ -237,6 +237,30 @@ class Transcript:
             turn.recall = yield Ask("recall", options=recall)
         return turn
 
+    def observe(self, messages: Sequence[ChatMessage], recall: dict[str, Any] | None) -> Talk[Turn | None]:
+        """Follows a history that another memory keeps, as it is shown from time to time.
+
+        Args:
+            messages: all that is shown, perhaps trimmed at its start.
+            recall: options of a recall for its last question; None for no recall.
+        """
+        before, known = self.turn, len(self.told) if self.loaded else None
+        self.replace(messages)
+        yield from self.ready()
+        self.turn = self._last_turn()
+        asked_again = known is None or any(one.role == "user" for one in self.told[known:])
+        if self.turn is not None and before is not None and not asked_again:
+            self.turn.recall = before.recall
+        return None if recall is None else (yield from self.ask(None, recall))
+
+    def drain(self, messages: Sequence[ChatMessage]) -> Talk[None]:
+        """Tells the service of messages that leave another memory, unless it has been told before."""
+        yield from self.ready()
+        leaving = [entry.said for entry in classify(messages) if entry.said is not None]
+        texts, known = _texts(leaving), _texts(self.told)
+        if not any(known[n : n + len(texts)] == texts for n in range(len(known) - len(texts) + 1)):
+            yield from self._tell(plan.unsent(leaving, self.told))
+
     def restart(self) -> None:
         """An empty history, of which the service knows all."""
         self.entries, self.told, self.turn, self.backlog = [], [], None, []

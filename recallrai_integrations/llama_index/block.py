@@ -1,0 +1,249 @@
+"""`RecallrAIMemoryBlock`: long-term memory for those who keep the framework's own `Memory`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.bridge.pydantic import PrivateAttr
+from llama_index.core.memory import BaseMemoryBlock, Memory
+from typing_extensions import override
+
+from recallrai_integrations.adapter import ConnectionSource
+from recallrai_integrations.connection import Connection
+from recallrai_integrations.conversation import Conversation
+from recallrai_integrations.errors import InvalidInputError, RecallrAIIntegrationError
+from recallrai_integrations.identity import thread_id_text, user_id_text
+from recallrai_integrations.models import SessionInfo
+from recallrai_integrations.options import ContextOptions, RecallOptions
+from recallrai_integrations.recall import Recall
+
+from ._messages import Entry, joined_text
+from ._prompt import count_tokens, memory_text
+from ._transcript import Ask, Talk, Transcript, arun
+
+__all__ = ["RecallrAIMemoryBlock"]
+
+logger = logging.getLogger("recallrai_integrations.llama_index")
+
+_SESSION_KEY: Final = "session_id"
+"""Where the framework tells a block which of its sessions is meant."""
+_RENDERED_KEPT: Final = 64
+_TRANSCRIPTS_KEPT: Final = 1024
+
+
+class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
+    """A block for `Memory.from_defaults(memory_blocks=[…])`: stores the conversation and brings memories.
+
+    The framework hands messages to a block only when its short-term memory overflows, which an ordinary chat
+    never does. So the block stores what it sees whenever it is asked for memories. What a chat engine answers
+    last is seen with the next question; `await block.aflush(memory)` stores it at once, and
+    `await block.afinish(memory)` ends the conversation. `RecallrAIMemory` needs neither.
+
+    An outage costs fresh memories and nothing else; refused credentials are raised when memories are asked
+    for. Handing over messages that overflow never raises, since the framework has dropped them by then.
+
+    Args:
+        user_id: the application's id of the user.
+        thread_id: the application's id of the conversation; None takes the `session_id` of the `Memory`.
+        connection: where to keep it; None connects with the environment's credentials at the first use.
+        recall: in place of the connection's `RecallOptions`.
+        context: in place of the connection's `ContextOptions`.
+        metadata: for the session in RecallrAI.
+        name: of the block, in the prompt.
+        description: of the block.
+        priority: 0 is never truncated; others are cut when the `Memory` exceeds its token limit, the lowest
+            number first. Memories are cut by whole entries.
+
+    Raises:
+        MissingIdentityError: no user id.
+
+    Example:
+        ```python
+        import asyncio
+
+        from llama_index.core.chat_engine import SimpleChatEngine
+        from llama_index.core.llms import MockLLM
+        from llama_index.core.memory import Memory
+
+        from recallrai_integrations import connect
+        from recallrai_integrations.llama_index import RecallrAIMemoryBlock
+
+
+        async def main() -> None:
+            async with connect(local=":memory:") as connection:
+                block = RecallrAIMemoryBlock("ada", connection=connection)
+                memory = Memory.from_defaults(session_id="thread-1", memory_blocks=[block])
+                engine = SimpleChatEngine.from_defaults(llm=MockLLM(), memory=memory)
+                print(await engine.achat("My dog is called Biscuit."))
+                await block.afinish(memory)
+
+
+        asyncio.run(main())
+        ```
+    """
+
+    user_id: str
+    thread_id: str | None = None
+
+    _source: ConnectionSource = PrivateAttr()
+    _recall: RecallOptions | None = PrivateAttr()
+    _context: ContextOptions | None = PrivateAttr()
+    _metadata: Mapping[str, Any] | None = PrivateAttr()
+    _transcripts: dict[str, Transcript] = PrivateAttr(default_factory=dict[str, Transcript])
+    _rendered: dict[str, tuple[Recall, Sequence[Entry]]] = PrivateAttr(
+        default_factory=dict[str, "tuple[Recall, Sequence[Entry]]"]
+    )
+
+    def __init__(
+        self,
+        user_id: str,
+        thread_id: str | None = None,
+        *,
+        connection: Connection | None = None,
+        recall: RecallOptions | None = None,
+        context: ContextOptions | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        name: str = "recallrai",
+        description: str | None = "What is remembered of the user from earlier conversations.",
+        priority: int = 1,
+    ) -> None:
+        fields: dict[str, Any] = {
+            "user_id": user_id_text(user_id),
+            "thread_id": thread_id_text(thread_id),
+            "name": name,
+            "description": description,
+            "priority": priority,
+        }
+        super().__init__(**fields)
+        self._source = ConnectionSource(connection)
+        self._recall, self._context, self._metadata = recall, context, metadata
+
+    async def aflush(self, memory: Memory) -> int:
+        """Stores what the memory holds and RecallrAI does not yet, above all a chat engine's last answer.
+
+        Returns:
+            How many messages still wait: 0 unless the service is down.
+
+        Raises:
+            RecallrAIIntegrationError: see `Conversation.flush`.
+        """
+        return int(await self._settle(memory, Ask("flush")))
+
+    async def afinish(self, memory: Memory, wait: bool | float = False) -> SessionInfo | None:
+        """Ends the conversation that the memory holds; see `Conversation.finish`."""
+        session: SessionInfo | None = await self._settle(memory, Ask("finish", (wait,)))
+        return session
+
+    @override
+    async def _aget(self, messages: list[ChatMessage] | None = None, **block_kwargs: Any) -> str:
+        if not messages:
+            return ""
+        thread = self._thread(block_kwargs.get(_SESSION_KEY))
+        conversation = await self._conversation(thread)
+        context = self._context or conversation.connection.context_options
+        transcript = self._transcript(thread, conversation)
+        options = {"options": self._recall, "context": context}
+        turn = await arun(transcript.observe(_once(messages), options), transcript, conversation)
+        if turn is None or turn.recall is None:
+            return ""
+        entries = list(transcript.entries)
+        text = memory_text(turn.recall, entries)
+        self._keep(text, turn.recall, entries)
+        return text
+
+    @override
+    async def aput(
+        self,
+        messages: list[ChatMessage],
+        from_short_term_memory: bool = False,
+        session_id: str | None = None,
+    ) -> None:
+        """Takes messages that leave the short-term memory; stores those that were never seen."""
+        if from_short_term_memory and not self.accept_short_term_memory:
+            return
+        try:
+            thread = self._thread(session_id)
+            conversation = await self._conversation(thread)
+            transcript = self._transcript(thread, conversation)
+            await arun(transcript.drain(messages), transcript, conversation)
+        except RecallrAIIntegrationError as error:
+            logger.error("RecallrAI: messages that left the memory were not stored: %s", error)  # noqa: TRY400 - a trace says no more
+
+    @override
+    async def _aput(self, messages: list[ChatMessage]) -> None:
+        await self.aput(messages)
+
+    @override
+    async def atruncate(self, content: str, tokens_to_truncate: int) -> str | None:
+        """The content with its last entries left out, so that it is shorter by so many tokens; or None."""
+        known = self._rendered.get(content) if content else None
+        if known is None:
+            return None
+        recall, entries = known
+        limit = count_tokens(content) - tokens_to_truncate - count_tokens(recall.prompt().instructions)
+        if limit < 1:
+            return None
+        shorter = replace(recall.options, max_chars=None, max_tokens=limit, count_tokens=count_tokens)
+        text = memory_text(replace(recall, options=shorter), entries)
+        self._keep(text, recall, entries)
+        return text or None
+
+    def _keep(self, text: str, recall: Recall, entries: Sequence[Entry]) -> None:
+        """Remembers what a text was made from: the framework truncates by the text alone."""
+        self._rendered[text] = (recall, entries)
+        while len(self._rendered) > _RENDERED_KEPT:
+            del self._rendered[next(iter(self._rendered))]
+
+    async def _settle(self, memory: Memory, last: Ask) -> Any:
+        thread = self._thread(memory.session_id)
+        conversation = await self._conversation(thread)
+        transcript = self._transcript(thread, conversation)
+        messages = await memory.aget_all()
+
+        def talk() -> Talk[Any]:
+            yield from transcript.observe(messages, None)
+            return (yield last)
+
+        return await arun(talk(), transcript, conversation)
+
+    def _thread(self, session_id: str | None) -> str:
+        thread = self.thread_id or session_id
+        if thread is None:
+            raise InvalidInputError(
+                "The memory block does not know its conversation: pass thread_id=…, or use it in a Memory, "
+                "whose session_id it takes."
+            )
+        return thread
+
+    def _transcript(self, thread: str, conversation: Conversation) -> Transcript:
+        transcript = self._transcripts.get(thread)
+        if transcript is None:
+            connection = conversation.connection
+            transcript = Transcript(
+                narration=False, ends_runs=False, loaded=False, is_down=lambda: connection.is_down
+            )
+            transcript = self._transcripts.setdefault(thread, transcript)
+            if len(self._transcripts) > _TRANSCRIPTS_KEPT:  # what it knew is read again when it is needed
+                del self._transcripts[next(iter(self._transcripts))]
+        return transcript
+
+    async def _conversation(self, thread: str) -> Conversation:
+        connection = await self._source.aget()
+        return connection.conversation(self.user_id, thread, metadata=self._metadata, process="manual")
+
+
+def _once(messages: list[ChatMessage]) -> list[ChatMessage]:
+    """Without the question that the framework adds behind a history that ends with it already."""
+    if len(messages) < 2 or messages[-1].role.value != "user":  # noqa: PLR2004 - a question and its copy
+        return messages
+    added = joined_text(messages[-1])
+    for message in reversed(messages[:-1]):
+        if message.role.value == "user":
+            return messages[:-1] if joined_text(message) == added else messages
+        if message.role.value == "assistant" and joined_text(message).strip():
+            break
+    return messages

@@ -1,0 +1,176 @@
+"""Merge conflicts: contradictions in the memory, put to the user by a workflow's events."""
+
+import logging
+from typing import Any
+
+from llama_index.core.workflow import (
+    Context,
+    HumanResponseEvent,
+    InputRequiredEvent,
+    StartEvent,
+    StopEvent,
+    Workflow,
+    step,  # pyright: ignore[reportUnknownVariableType] - the framework's own annotation is incomplete
+)
+
+from recallrai_integrations.adapter import ConnectionSource
+from recallrai_integrations.connection import Connection
+from recallrai_integrations.errors import ServiceUnavailableError
+from recallrai_integrations.identity import user_id_text
+from recallrai_integrations.wording import conflicts_value
+
+__all__ = [
+    "MergeConflictAnswersEvent",
+    "MergeConflictWorkflow",
+    "MergeConflictsEvent",
+    "ask_merge_conflicts",
+]
+
+logger = logging.getLogger("recallrai_integrations.llama_index")
+
+
+class MergeConflictsEvent(InputRequiredEvent):
+    """Asks the user about contradictions.
+
+    Attributes:
+        type: always `"recallrai.merge_conflicts"`.
+        conflicts: each `{"conflict_id", "proposed", "conflicting": […], "questions": [{"question",
+            "options": […]}]}`, all text.
+    """
+
+    type: str = "recallrai.merge_conflicts"
+    conflicts: list[dict[str, Any]]
+
+
+class MergeConflictAnswersEvent(HumanResponseEvent):
+    """The user's answers.
+
+    Attributes:
+        answers: `{conflict_id: {question: answer}}`, each answer one of the question's options. What fits
+            nothing resolves nothing, and a conflict that is left out stays open.
+    """
+
+    answers: dict[str, dict[str, str]]
+
+
+async def ask_merge_conflicts(
+    ctx: Context,
+    user_id: str,
+    *,
+    connection: Connection | None = None,
+    limit: int | None = None,
+    timeout: float | None = 2000,
+) -> list[str]:
+    """Asks the user about pending merge conflicts and resolves them; for a step of your own workflow.
+
+    The step is run again when the answers arrive, as with every `ctx.wait_for_event`; the conflicts that are
+    still open are listed anew then, so an answer that came too late does no harm.
+
+    Args:
+        ctx: the step's context.
+        user_id: whose conflicts.
+        connection: where memories are; None connects with the environment's credentials.
+        limit: ask at most so many at once, the oldest first; None for all.
+        timeout: seconds to wait for the user; None for ever.
+
+    Returns:
+        The ids of the conflicts that were resolved. In an outage none, unless the connection was made with
+        `on_error="raise"`; the conflicts stay open then.
+
+    Raises:
+        ServiceUnavailableError: an outage with `on_error="raise"`.
+        TimeoutError: no answer in time.
+    """
+    connection = await ConnectionSource(connection).aget()
+    user = connection.user(user_id)
+    try:
+        pending = (await user.aconflicts())[:limit]
+    except ServiceUnavailableError as error:
+        _pass_over(connection, error)
+        return []
+    if not pending:
+        return []
+    asked = MergeConflictsEvent(**conflicts_value(pending))
+    reply = await ctx.wait_for_event(
+        MergeConflictAnswersEvent, waiter_event=asked, waiter_id=f"{asked.type} {user_id}", timeout=timeout
+    )
+    resolved: list[str] = []
+    try:
+        for conflict in pending:
+            answers = reply.answers.get(conflict.conflict_id)
+            if answers and await user.aresolve(conflict, answers):
+                resolved.append(conflict.conflict_id)
+    except ServiceUnavailableError as error:
+        _pass_over(connection, error)
+    return resolved
+
+
+class MergeConflictWorkflow(Workflow):
+    """A workflow that asks about a user's pending merge conflicts; its result are the ids it resolved.
+
+    Args:
+        user_id: whose conflicts.
+        connection: where memories are; None connects with the environment's credentials at the first run.
+        limit: ask at most so many at once, the oldest first; None for all.
+        timeout: seconds to wait for the user; None for ever.
+        options: more options of `Workflow`.
+
+    Example:
+        ```python
+        import asyncio
+
+        from recallrai_integrations import connect
+        from recallrai_integrations.llama_index import (
+            MergeConflictAnswersEvent,
+            MergeConflictsEvent,
+            MergeConflictWorkflow,
+        )
+
+
+        async def main() -> None:
+            async with connect(local=":memory:") as connection:
+                handler = MergeConflictWorkflow("ada", connection=connection).run()
+                async for event in handler.stream_events():
+                    if isinstance(event, MergeConflictsEvent):
+                        answers = {
+                            conflict["conflict_id"]: {
+                                asked["question"]: asked["options"][0] for asked in conflict["questions"]
+                            }
+                            for conflict in event.conflicts
+                        }
+                        handler.ctx.send_event(MergeConflictAnswersEvent(answers=answers))
+                print(await handler)
+
+
+        asyncio.run(main())
+        ```
+    """
+
+    def __init__(
+        self,
+        user_id: str,
+        *,
+        connection: Connection | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(timeout=timeout, **options)
+        self._user_id = user_id_text(user_id)
+        self._source = ConnectionSource(connection)
+        self._limit = limit
+
+    @step  # pyright: ignore[reportUntypedFunctionDecorator] - the framework's own annotation is incomplete
+    async def ask(self, ctx: Context, _ev: StartEvent) -> StopEvent:
+        """Asks and resolves."""
+        connection = await self._source.aget()
+        resolved = await ask_merge_conflicts(
+            ctx, self._user_id, connection=connection, limit=self._limit, timeout=None
+        )
+        return StopEvent(result=resolved)
+
+
+def _pass_over(connection: Connection, error: ServiceUnavailableError) -> None:
+    if connection.delivery_options.on_error == "raise":
+        raise error
+    logger.warning("RecallrAI is not available (%s) Merge conflicts stay as they are.", error)
