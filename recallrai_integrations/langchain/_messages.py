@@ -30,6 +30,7 @@ __all__ = [
     "conversation_of",
     "from_langchain",
     "is_user",
+    "last_user",
     "text_of",
     "to_langchain",
     "turn_answer",
@@ -84,6 +85,11 @@ def to_langchain(message: Message, *, id: str | None = None) -> BaseMessage:  # 
 def is_user(message: BaseMessage) -> bool:
     """Whether the user said it: a human message that is not a summarizer's."""
     return _role(message) == "user"
+
+
+def last_user(messages: Sequence[BaseMessage]) -> BaseMessage | None:
+    """The user's latest message."""
+    return next((one for one in reversed(messages) if is_user(one)), None)
 
 
 def turn_questions(messages: Sequence[BaseMessage], seen: frozenset[str] = frozenset()) -> list[Message]:

@@ -17,7 +17,7 @@ from recallrai_integrations.messages import Message, clean_text
 from recallrai_integrations.recall import Recall
 
 from ._binding import Identity, configurable
-from ._messages import is_user, turn_answer
+from ._messages import turn_answer
 
 __all__ = [
     "Ledger",
@@ -27,7 +27,6 @@ __all__ = [
     "is_inside_tool",
     "is_nested",
     "is_resuming",
-    "last_user",
     "not_landed",
 ]
 
@@ -135,11 +134,6 @@ def is_resuming(config: Mapping[str, Any]) -> bool:
 def not_landed(messages: Sequence[Message], tail: Sequence[Message]) -> list[Message]:
     """Those of a repeated step's messages that its first try had not stored."""
     return plan.unsent(messages, tail)
-
-
-def last_user(messages: Sequence[BaseMessage]) -> BaseMessage | None:
-    """The user's latest message."""
-    return next((one for one in reversed(messages) if is_user(one)), None)
 
 
 def answer_of(state: Mapping[str, Any], *, structured: bool, direct: bool) -> Message | None:

@@ -24,7 +24,7 @@ from recallrai_integrations.options import ContextOptions, ProcessPolicy, Recall
 from recallrai_integrations.recall import Recall
 
 from ._binding import Binding
-from ._messages import from_langchain, is_user, turn_questions
+from ._messages import from_langchain, is_user, last_user, turn_questions
 from ._progress import Progress
 from ._prompting import with_memories
 from ._turns import (
@@ -35,7 +35,6 @@ from ._turns import (
     is_inside_tool,
     is_nested,
     is_resuming,
-    last_user,
     not_landed,
 )
 
