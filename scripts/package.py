@@ -44,7 +44,7 @@ def build() -> Path:
     """Fills `dist/` with the sdist and the wheel built from that sdist; returns the wheel."""
     shutil.rmtree(DIST, ignore_errors=True)
     run("uv", "build", "--quiet", "--out-dir", str(DIST), str(ROOT))
-    run(sys.executable, "-m", "twine", "check", "--strict", *map(str, DIST.glob("*.*")))
+    run(sys.executable, "-m", "twine", "check", "--strict", *map(str, DIST.glob("recallrai*")))
     (wheel,) = DIST.glob("*.whl")
     return wheel
 
@@ -92,9 +92,8 @@ def smoke(python: Path, extra: str, folder: Path, credentials: dict[str, str]) -
 def local_service(python: Path, folder: Path) -> Iterator[dict[str, str]]:
     """The local service of the installed wheel, as a process; yields the environment that leads to it."""
     serve = ["-m", "recallrai_integrations.cli", "serve", "--port", "0", "--db", ":memory:"]
-    with subprocess.Popen(
-        [str(python), "-I", *serve], cwd=folder, stderr=subprocess.PIPE, text=True
-    ) as process:
+    command = [str(python), "-I", *serve]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         draining = threading.Thread(target=process.stderr.read)  # or its log would fill the pipe and stop it
         try:
@@ -102,8 +101,8 @@ def local_service(python: Path, folder: Path) -> Iterator[dict[str, str]]:
             try:
                 url = json.loads(first)["url"]
             except (ValueError, KeyError):
-                process.terminate()
-                sys.exit(f"The local service of the wheel did not start:\n{first}{process.stderr.read()}")
+                said = first + process.communicate(timeout=10)[1]
+                sys.exit(f"The local service of the wheel did not start:\n{said}")
             draining.start()
             yield {
                 "RECALLRAI_BASE_URL": url,
@@ -122,4 +121,7 @@ def run(*command: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except subprocess.CalledProcessError as failed:  # it has said why; our own trace would bury it
+        sys.exit(f"Failed: {' '.join(failed.cmd)}")

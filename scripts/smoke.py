@@ -18,8 +18,8 @@ from pathlib import Path
 import recallrai_integrations
 from recallrai_integrations import Connection, MissingDependencyError, connect
 
-BRINGS = {
-    "": {"core"},
+BRINGS: dict[str, set[str]] = {
+    "": set(),
     "langchain": {"langchain"},
     "langchain-classic": {"langchain", "langchain-classic"},
     "llama-index": {"llama-index"},
@@ -40,10 +40,12 @@ def main(extra: str) -> None:
     assert here.is_relative_to(sysconfig.get_path("purelib")), f"{here} is not the installed wheel"
     assert version("recallrai-integrations") == recallrai_integrations.__version__
     warnings.filterwarnings("error", module=r"recallrai_integrations(\.|$)")  # those that our files cause
+    core()
+    brought = BRINGS[extra]
     for name, use in USES.items():
-        if name in BRINGS[extra]:
+        if name in brought:
             use()
-        else:
+        elif name != "langchain-classic" or "langchain" in brought:  # else it is LangChain that is missing
             must_name_its_command(name)
 
 
@@ -122,7 +124,6 @@ def otel() -> None:
 
 
 USES: dict[str, Callable[[], None]] = {
-    "core": core,
     "langchain": langchain,
     "langchain-classic": langchain_classic,
     "llama-index": llama_index,
