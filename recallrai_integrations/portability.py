@@ -133,6 +133,7 @@ def _transcript(number: int, line: Mapping[str, Any]) -> Transcript | None:
                 as_messages((one["role"], one["content"]) for one in line["messages"]),
                 datetime.fromisoformat(line["created_at"]),
                 dict(line["metadata"]),
+                line.get("session_id"),
             )
         if kind not in {"user", "session", "memory"}:
             raise InvalidInputError(f"its type {kind!r} is unknown")

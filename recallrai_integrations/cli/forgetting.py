@@ -60,7 +60,8 @@ def forget_command(
     if as_json:
         json_out(asdict(forgotten))
     else:
-        out.print(f"Deleted {what}.", markup=False, soft_wrap=True)
+        counts = f"{len(forgotten.sessions)} sessions, {len(forgotten.memories)} memories"
+        out.print(f"Deleted {what}, and read back that it is gone: {counts}.", markup=False, soft_wrap=True)
 
 
 def _confirm(what: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from recallrai_integrations import Message, MissingDependencyError
 
 from ._common import WrongUseError, one_line
-from .offline import Said, answer
+from recallrai_integrations.testing.offline import Said, answer
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

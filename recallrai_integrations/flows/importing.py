@@ -23,6 +23,7 @@ from recallrai_integrations.ops import (
     CreateSession,
     CreateUser,
     Flow,
+    GetSession,
     ListSessions,
     Process,
     ReadMessages,
@@ -46,11 +47,13 @@ class Transcript:
         messages: in order, each one storable (see `messages.as_messages`); at least one.
         started_at: timezone-aware; backdates the session, whose memories carry it. None for now.
         metadata: for the session.
+        session_id: the session it was exported from; where that still exists, there is nothing to import.
     """
 
     messages: Sequence[Message]
     started_at: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    session_id: str | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -66,7 +69,7 @@ class Imported:
 
     Args:
         session_ids: the sessions that hold it: one, or one more for each time it was processed before all
-            of it had arrived.
+            of it had arrived; none when it never left its own session.
         stored: messages stored by this run; 0 when all were there already.
         already: messages that were there already.
     """
@@ -99,6 +102,8 @@ def import_transcript(
         RequestRejectedError: the service refused the conversation, such as one from the future.
     """
     parts, user_exists = yield from _parts(user_id, transcript)
+    if user_exists and not parts and (yield from _is_at_home(user_id, transcript)):
+        return Imported((), 0, len(transcript.messages))
     counts: list[int] = []
     for part in parts:
         page = yield from ReadMessages(user_id, part.session_id, limit=1)
@@ -130,6 +135,17 @@ def _parts(user_id: str, transcript: Transcript) -> Flow[tuple[list[SessionInfo]
     except NotFoundError:
         return [], False
     return sorted(page.items, key=lambda one: one.metadata[plan.OWN_KEY][IMPORT_MARK]["part"]), True
+
+
+def _is_at_home(user_id: str, transcript: Transcript) -> Flow[bool]:
+    """Whether the session that this was exported from is still there."""
+    if transcript.session_id is None:
+        return False
+    try:
+        yield from GetSession(user_id, transcript.session_id)
+    except (NotFoundError, RequestRejectedError):  # an id of another service may not even look like one
+        return False
+    return True
 
 
 def _open(user_id: str, transcript: Transcript, part: int, *, user_exists: bool) -> Flow[SessionInfo]:

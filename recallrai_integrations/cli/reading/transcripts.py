@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +27,7 @@ __all__ = ["read_transcripts"]
 
 _TIMES: Final = ("timestamp_utc", "created_at")
 _LINE_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
-_OTHER_EXPORT_LINES: Final = frozenset({"export", "user", "memory"})
+_OTHER_EXPORT_LINES: Final = frozenset({"user", "memory"})
 _FORMS: Final = (
     'not a conversation; expected {"messages": […]}, a list of messages, a LlamaIndex chat store, '
     "or lines of those"
@@ -116,7 +117,10 @@ def _from_document(document: object, place: Place) -> Iterator[Transcript]:
         if "messages" in document:
             metadata = _metadata(document, place)
             started_at = _started_at(document, place)
-            yield _conversation(document["messages"], (*place, "messages"), metadata, started_at)
+            conversation = _conversation(document["messages"], (*place, "messages"), metadata, started_at)
+            if document.get("type") == "session" and isinstance(document.get("session_id"), str):
+                conversation = replace(conversation, session_id=document["session_id"])
+            yield conversation
             return
     elif is_list(document):
         if any(looks_like_message(item) for item in document):
