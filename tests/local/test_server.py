@@ -407,10 +407,11 @@ def test_one_bad_write_in_a_group_takes_no_other_with_it(tmp_path):
     insert = (
         "INSERT INTO users (custom_user_id, metadata, created_at, last_active_at) VALUES (?, '{}', '', '')"
     )
-    writes = [
-        database.submit(lambda db, n=n: db.execute(insert, (f"{n // 2 * 2 if n < 2 else n}",)))
-        for n in range(4)
-    ]
+
+    def add(*user_ids):
+        return database.submit(lambda db: [db.execute(insert, (user_id,)) for user_id in user_ids] and None)
+
+    writes = [add("a"), add("b", "a"), add("c"), add("d")]
     go.set()
     first.result()
     assert [type(write.exception()) for write in writes] == [
