@@ -17,11 +17,10 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
-from .lexicon import KINDS, SAME, WEAK
-from .text import speaker_term, stem
+from .facets import Facet
+from .text import speaker_term
 
 Kind: TypeAlias = Literal["memory", "session", "summary"]
 
@@ -38,9 +37,7 @@ _BUDGET: Final = 1_500  # postings read for the search that decides what is foun
 _SHARE: Final = 40  # postings read for a term even when the budget is used up
 _SMALL_BUDGET: Final = 300  # the same for searches that only add to it
 _SMALL_SHARE: Final = 15
-_SAME: Final = 0.8  # what a word of the same meaning counts
-_MEMBER: Final = 0.65  # what "dog" counts when "pet" is asked for
-_GENERAL: Final = 0.5  # what "pet" counts when "dog" is asked for
+_ALIKE: Final = 0.8  # what a word that looks like the one asked for counts
 _MENTION: Final = 0.3  # what is said about a person, where that person speaks too
 _SPEAKER_WEIGHT: Final = 1.5
 _RESCORED: Final = 80  # documents scored exactly when lists were cut short
@@ -96,21 +93,6 @@ def remove(db: sqlite3.Connection, user_pk: int, kind: Kind, doc: int, stored: s
 
 
 @dataclass(frozen=True, slots=True)
-class Facet:
-    """One thing a question asks for: a term and what may stand in for it.
-
-    Args:
-        term: the term as asked.
-        variants: term to weight, 1.0 for the term itself.
-        weight: how much the question is about it, before rarity.
-    """
-
-    term: str
-    variants: dict[str, float]
-    weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
 class Hit:
     """A document found.
 
@@ -121,40 +103,6 @@ class Hit:
 
     doc: int
     similarity: float
-
-
-@lru_cache(maxsize=1)
-def _related() -> dict[str, dict[str, float]]:
-    """For each term, what may stand in for it in an answer, and how well."""
-    related: dict[str, dict[str, float]] = {}
-    for head, members in KINDS:
-        general = related.setdefault(stem(head), {})
-        for term in map(stem, members):
-            general[term] = _MEMBER
-            related.setdefault(term, {}).setdefault(stem(head), _GENERAL)
-    for group in SAME:
-        stems = {stem(word) for word in group}
-        for term in stems:
-            related.setdefault(term, {}).update(dict.fromkeys(stems - {term}, _SAME))
-    return related
-
-
-@lru_cache(maxsize=1)
-def _weak() -> frozenset[str]:
-    return frozenset(stem(word) for word in WEAK)
-
-
-def facets(query_terms: Iterable[str], weight: float = 1.0) -> list[Facet]:
-    """The facets of a question from its terms, each once."""
-    related, weak = _related(), _weak()
-    return [
-        Facet(
-            term,
-            related.get(term, {}) | {term: 1.0},
-            weight * (0.4 if term in weak else 1.0),
-        )
-        for term in dict.fromkeys(query_terms)
-    ]
 
 
 def search(
@@ -263,7 +211,7 @@ def _alike(db: sqlite3.Connection, user_pk: int, term: str) -> dict[str, float]:
         (user_pk, prefix, prefix + "\U0010ffff", _ALIKE_COMPARED),
     )
     close = difflib.get_close_matches(term, [row[0] for row in rows], n=3, cutoff=_ALIKE_RATIO)
-    return dict.fromkeys(close, _SAME)
+    return dict.fromkeys(close, _ALIKE)
 
 
 def _about_speaker(facet: Facet) -> Facet:

@@ -14,7 +14,7 @@ from . import extraction, index, prompts, statements, store, summaries
 from .categories import OTHER, categorise
 from .dates import Span, event_span
 from .engine import Engine
-from .index import Facet
+from .facets import Facet
 from .reconciling import Verdict, remember
 from .store import Draft
 from .text import clean, one_line, split_speaker, terms

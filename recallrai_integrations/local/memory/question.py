@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from . import dates, index
+from . import dates, facets
 from .dates import Span
 from .extraction import is_chitchat, sentences
-from .index import Facet
+from .facets import Facet
 from .text import clean, terms, words
 from .types import Message
 
@@ -62,16 +62,14 @@ def read(messages: Sequence[Message], today: date) -> Question:
     text = clean(messages[last].content)[-_MOST_CHARACTERS:]
     spans = dates.find(text, today)
     before = " ".join(clean(m.content)[-500:] for m in messages[max(0, last - 2) : last])
-    hints = index.facets(terms(before))[:_MOST_FACETS]
+    hints = facets.of(terms(before))[:_MOST_FACETS]
     parts = [
-        facets
-        for part in _parts(text)
-        if (facets := index.facets(terms(_without(part, spans)))[:_MOST_FACETS])
+        wanted for part in _parts(text) if (wanted := facets.of(terms(_without(part, spans)))[:_MOST_FACETS])
     ]
     if not parts and not spans:
         # "What about it?" asks about anything that the user spoke of right before.
         earlier = [clean(m.content)[-500:] for m in messages[:last] if m.role == "user"][-1:]
-        parts = [[facet] for facet in index.facets(terms(" ".join(earlier)))[:_MOST_FACETS]]
+        parts = [[facet] for facet in facets.of(terms(" ".join(earlier)))[:_MOST_FACETS]]
     asked = " ".join(words(text))
     return Question(
         text=text,

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from . import index, vectors
-from .index import Facet, Hit
+from .facets import Facet
+from .index import Hit
 from .question import Question
 from .vectors import Vector
 

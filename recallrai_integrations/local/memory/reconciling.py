@@ -10,7 +10,8 @@ from datetime import date, datetime
 from typing import Final, Literal
 
 from . import conflicts, dates, index, statements, store
-from .index import Facet, Hit
+from .facets import Facet
+from .index import Hit
 from .lexicon import IRREGULAR_PAST
 from .statements import Statement
 from .store import Draft, Memory
