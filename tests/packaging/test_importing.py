@@ -1,0 +1,76 @@
+"""Importing does nothing, warns of nothing, and brings no framework along."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+WALK = """
+import importlib, pkgutil, warnings
+import recallrai_integrations as package
+warnings.filterwarnings("error", module=r"recallrai_integrations(\\.|$)")
+names = [one.name for one in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+print(len(names))
+"""
+
+
+def python(*arguments: str) -> str:
+    ran = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_the_root_package_imports_without_a_warning():
+    python("-W", "error", "-c", "import recallrai_integrations")
+
+
+def test_no_module_of_ours_causes_a_warning():
+    assert int(python("-c", WALK)) > 50
+
+
+@pytest.mark.parametrize("module", ["", ".langchain", ".llama_index", ".local", ".testing", ".cli"])
+def test_importing_writes_nothing_and_starts_nothing(module, tmp_path):
+    code = f"""
+import os, logging, threading
+import recallrai_integrations{module}
+assert not logging.getLogger("recallrai_integrations").handlers
+assert threading.active_count() == 1, threading.enumerate()
+assert os.listdir(".") == []
+"""
+    ran = subprocess.run(
+        [sys.executable, "-B", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "strangers"),
+    [
+        (
+            "",
+            [
+                "langchain_core",
+                "llama_index",
+                "fastapi",
+                "typer",
+                "recallrai",
+                "httpx",
+                "pydantic",
+                "asyncio",
+            ],
+        ),
+        (".langchain", ["llama_index", "fastapi", "typer", "langchain_classic"]),
+        (".llama_index", ["langchain_core", "langgraph", "fastapi", "typer"]),
+        (".local", ["langchain_core", "llama_index", "typer", "recallrai"]),
+    ],
+)
+def test_importing_brings_no_stranger_along(module, strangers):
+    code = (
+        f"import sys, recallrai_integrations{module}; print(*[n for n in {strangers!r} if n in sys.modules])"
+    )
+    assert python("-c", code).split() == []
