@@ -78,4 +78,7 @@ def _matches(entries: Sequence[Entry], places: dict[_Said, list[int]]) -> dict[E
 
 
 def _said(role: str, text: str) -> _Said:
+    text = text.strip()
+    if text.isprintable() and "  " not in text:  # nothing to even out; a history is long and mostly like this
+        return role, text
     return role, " ".join(plain(text).split())

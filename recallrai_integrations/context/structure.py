@@ -68,11 +68,13 @@ class Section:
         return (entry for group in self.groups for entry in group.entries)
 
 
-SPEAKER: Final = re.compile(r"^(USER|ASSISTANT) \(at \d{4}/\d\d/\d\d \d\d:\d\d [AP]M\): ", re.MULTILINE)
+# Without `^`, which `_line_starts` stands for: the engine then searches for their first characters, and does
+# not try every position of a long text.
+SPEAKER: Final = re.compile(r"(USER|ASSISTANT) \(at \d{4}/\d\d/\d\d \d\d:\d\d [AP]M\): ")
 """Where a message begins; its text may go on over several lines."""
 
 _HEADINGS: Final = re.compile(
-    "^(" + "|".join(re.escape(kind.value) for kind in Kind if kind.value) + r")[ \t]*$\n*", re.MULTILINE
+    "(" + "|".join(re.escape(kind.value) for kind in Kind if kind.value) + r")[ \t]*$\n*", re.MULTILINE
 )
 _STRUCTURES: Final = {
     tuple(kind for kind in Kind if kind not in (Kind.FREE, *absent))
@@ -94,11 +96,11 @@ _PLACEHOLDERS: Final = {
     ),
 }
 _MEMORY: Final = re.compile(r"^\d+(?:\.\d+)*\. ", re.MULTILINE)
-_SUMMARY: Final = re.compile(r"^## Summary \d+ \(Created at: ", re.MULTILINE)
-_CONVERSATION: Final = re.compile(r"^## Ongoing Conversation \d+ \(Started: .*\)$", re.MULTILINE)
-_SUBHEADING: Final = re.compile(r"^## ", re.MULTILINE)
+_SUMMARY: Final = re.compile(r"## Summary \d+ \(Created at: ")
+_CONVERSATION: Final = re.compile(r"## Ongoing Conversation \d+ \(Started: .*\)$", re.MULTILINE)
+_SUBHEADING: Final = re.compile(r"## ")
 _PARAGRAPH: Final = re.compile(r"(?<=\n\n)(?!\n)")
-_HISTORY_TAG: Final = re.compile(r"^<(/?)version_(history|\d+)>\n?$", re.MULTILINE)
+_HISTORY_TAG: Final = re.compile(r"<(/?)version_(history|\d+)>\n?$", re.MULTILINE)
 _INSTRUCTIONS: Final = "# Instructions for using the Recallr AI's memory context"
 
 
@@ -117,7 +119,7 @@ def parse(text: str, *, free: bool) -> list[Section]:
         One section of kind `FREE` when a heading is missing, repeated, unknown or out of order, or when the
         tags of a version history do not match.
     """
-    marks = list(_HEADINGS.finditer(text))
+    marks = _line_starts(_HEADINGS, text)
     kinds = [Kind(mark[1]) for mark in marks]
     try:
         if free or not text.lstrip().startswith(Kind.MEMORIES.value):
@@ -158,7 +160,7 @@ def split_instructions(text: str, known: str) -> tuple[str, str]:
     if known.strip() and text.startswith(known.strip()):
         return known, text[len(known.strip()) :]
     if text.startswith(_INSTRUCTIONS):
-        starts = [mark.start() for mark in _HEADINGS.finditer(text) if mark[1] == Kind.MEMORIES.value]
+        starts = [mark.start() for mark in _line_starts(_HEADINGS, text) if mark[1] == Kind.MEMORIES.value]
         if len(starts) == 1 and text[: starts[0]].endswith("\n\n\n"):
             return text[: starts[0]], text[starts[0] :]
     return "", text
@@ -256,7 +258,7 @@ def _histories(body: str) -> Iterator[tuple[int, int]]:
     """Where version histories begin and end."""
     opened: list[str] = []
     begin = 0
-    for tag in _HISTORY_TAG.finditer(body):
+    for tag in _line_starts(_HISTORY_TAG, body):
         closing, name = tag[1], tag[2]
         if closing:
             if not opened or opened.pop() != name:
@@ -272,9 +274,16 @@ def _histories(body: str) -> Iterator[tuple[int, int]]:
         raise _Unknown
 
 
+def _line_starts(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
+    """The matches that begin a line."""
+    return [m for m in pattern.finditer(text) if not m.start() or text[m.start() - 1] == "\n"]
+
+
 def _pieces(body: str, starts: re.Pattern[str]) -> list[str]:
     """Slices that begin where the pattern matches; text before the first match is a slice too."""
-    return [piece for _, piece in _cut(body, [m.start() for m in starts.finditer(body)]) if piece.strip()]
+    return [
+        piece for _, piece in _cut(body, [m.start() for m in _line_starts(starts, body)]) if piece.strip()
+    ]
 
 
 def _cut(body: str, starts: list[int]) -> Iterator[tuple[int, str]]:
