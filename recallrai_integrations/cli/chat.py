@@ -18,13 +18,14 @@ from recallrai_integrations import (
     Recall,
     RecallOptions,
 )
+from recallrai_integrations.context.reading import RecalledMemory, recalled_memories
 from recallrai_integrations.identity import thread_id_text
 from recallrai_integrations.messages import clean_text
 from recallrai_integrations.options import Strategy
 
 from ._common import ExitCode, LocalOption, UserOption, connected, note, out, problem, status_line
 from .models import ChatModel, ModelError, open_model
-from .recalled import RecalledMemory, panel, recalled_memories
+from .recalled import panel
 
 __all__ = ["chat_command"]
 

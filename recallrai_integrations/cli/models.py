@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
 from recallrai_integrations import Message, MissingDependencyError
+from recallrai_integrations.testing.offline import Said, answer
 
 from ._common import WrongUseError, one_line
-from recallrai_integrations.testing.offline import Said, answer
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -26,7 +26,8 @@ from recallrai_integrations.cli._common import (
     out,
     problem,
 )
-from recallrai_integrations.cli.recalled import block_in, panel, recalled_memories
+from recallrai_integrations.cli.recalled import panel
+from recallrai_integrations.context.reading import block_in, recalled_memories
 from recallrai_integrations.ops import DeleteUser
 
 from .story import DAY_ONE, DAY_TWO, THREADS, Exchange, Line, Talk

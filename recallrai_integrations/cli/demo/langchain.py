@@ -13,8 +13,8 @@ from typing_extensions import override
 
 from recallrai_integrations import Connection
 from recallrai_integrations.cli.models import init_langchain_model
-from recallrai_integrations.testing.offline.langchain import QuotingChatModel
 from recallrai_integrations.langchain import RecallrAIMiddleware
+from recallrai_integrations.testing.offline.langchain import QuotingChatModel
 
 from .story import SYSTEM_PROMPT, Exchange
 

@@ -16,8 +16,8 @@ from typing_extensions import override
 
 from recallrai_integrations import Connection
 from recallrai_integrations.cli.models import init_llama_index_model
-from recallrai_integrations.testing.offline.llama_index import QuotingLLM
 from recallrai_integrations.llama_index import RecallrAIMemory
+from recallrai_integrations.testing.offline.llama_index import QuotingLLM
 
 from .story import SYSTEM_PROMPT, Exchange
 

@@ -1,0 +1,30 @@
+"""A small chat model that needs no key and no network, for examples, demos and tests.
+
+It answers by quoting the line of what it was sent that fits the question best, and says so: whatever it
+knows, it knows from its prompt. `quoting` is the whole of its wits; `QuotingChatModel` (LangChain) and
+`QuotingLLM` (LlamaIndex) dress it up as a chat model of either framework, each imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .quoting import Said, answer
+
+if TYPE_CHECKING:
+    from .langchain import QuotingChatModel
+    from .llama_index import QuotingLLM
+
+__all__ = ["QuotingChatModel", "QuotingLLM", "Said", "answer"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "QuotingChatModel":
+        from .langchain import QuotingChatModel  # noqa: PLC0415 - needs the extra langchain
+
+        return QuotingChatModel
+    if name == "QuotingLLM":
+        from .llama_index import QuotingLLM  # noqa: PLC0415 - needs the extra llama-index
+
+        return QuotingLLM
+    raise AttributeError(name)
