@@ -25,14 +25,26 @@ from typing_extensions import override
 
 from .backend import Backend
 from .errors import ServiceUnavailableError
-from .ops import Beside, Collect, Exclusive, Flow, Local, Op, Pending, ServiceOp, Sleep, Together, WaitFor
+from .ops import (
+    Beside,
+    Collect,
+    Exclusive,
+    Flow,
+    GetContext,
+    Local,
+    Op,
+    Pending,
+    ServiceOp,
+    Sleep,
+    Together,
+    WaitFor,
+)
 from .options import DeliveryOptions
 
 __all__ = ["Engine", "adrive", "drive"]
 
 T = TypeVar("T")
 
-_BREAKER = "recallrai"
 _PAGES_AT_ONCE = 16
 _backoff = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.2)
 
@@ -87,7 +99,10 @@ class Engine:
     ) -> None:
         self._backend = backend
         self._observe = observe
-        self._breaker = Context(_BREAKER, delivery.breaker_threshold, delivery.breaker_reset)
+        # Recalls have one of their own, so that a service that cannot recall still takes messages.
+        self._breaker, self._recall_breaker = (
+            Context(name, delivery.breaker_threshold, delivery.breaker_reset) for name in ("store", "recall")
+        )
         policy: dict[str, Any] = {
             "stop": stop_after_attempt(delivery.retries + 1) | stop_before_delay(delivery.retry_budget),
             "wait": _pause,
@@ -221,12 +236,16 @@ class Engine:
         return cast("list[T]", answers)
 
     def _send(self, op: ServiceOp[T], *, insist: bool) -> T:
-        with _Guard(self._breaker, self._note_outcome, type(op).__name__, insist=insist):
+        with self._guard(op, insist=insist):
             return self._backend.send(op)
 
     async def _asend(self, op: ServiceOp[T], *, insist: bool) -> T:
-        with _Guard(self._breaker, self._note_outcome, type(op).__name__, insist=insist):
+        with self._guard(op, insist=insist):
             return await self._backend.asend(op)
+
+    def _guard(self, op: ServiceOp[Any], *, insist: bool) -> _Guard:
+        breaker = self._recall_breaker if isinstance(op, GetContext) else self._breaker
+        return _Guard(breaker, self._note_outcome, type(op).__name__, insist=insist)
 
     def _note_outcome(self, request: str, *, failed: bool) -> None:
         if failed:

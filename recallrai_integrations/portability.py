@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from .errors import InvalidInputError
 from .flows import Flow, Transcript
-from .flows.history import read_sessions
+from .flows.reading import read_sessions
 from .messages import as_messages
 from .models import Memory, SessionInfo
 from .ops import GetUser, ListMemories, ListSessions, Local

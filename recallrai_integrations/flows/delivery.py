@@ -19,7 +19,7 @@ from recallrai_integrations.messages import Message
 from recallrai_integrations.ops import Beside, Collect, Exclusive, Flow, Local, Pending, Process, Sleep
 from recallrai_integrations.outbox import Address, Waiting
 
-from .sending import send, still_wanted
+from .sending import is_same, landed, send, still_wanted
 from .sessions import keep_place, open_session, sessions_to_process, settle
 from .state import State, local, what_waits
 
@@ -126,7 +126,7 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[None]:
     try:
         if not (yield from claim(state, _CLAIM_PATIENCE if patience is None else patience)):
             return
-        if state.place.unsettled:
+        if state.place.unsettled and (yield from _without_doubt(state)):
             yield from settle(state)
         while waiting := (yield from local(state, lambda: outbox.next(address))):
             yield from _deliver_one(state, waiting)
@@ -138,6 +138,22 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[None]:
         raise
     state.failed_at = None
     yield from local(state, lambda: outbox.release(address, state.place))
+
+
+def _without_doubt(state: State) -> Flow[bool]:
+    """Finds out about a message in doubt while the session that may hold it is still there."""
+    place = state.place
+    if place.doubt is None:
+        return True
+    waiting = yield from local(state, lambda: state.outbox.next(state.address))
+    if waiting is None or not is_same(place.doubt, waiting):
+        return False
+    try:
+        if (yield from landed(state, place)):
+            yield from local(state, lambda: state.outbox.done(state.address, waiting, place))
+    except NotFoundError:
+        place.leave()
+    return True
 
 
 def _deliver_one(state: State, waiting: Waiting) -> Flow[None]:

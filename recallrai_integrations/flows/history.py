@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from contextlib import suppress
 
 from recallrai_integrations import plan
@@ -13,10 +12,11 @@ from recallrai_integrations.models import MessagePage
 from recallrai_integrations.ops import Exclusive, Flow, ReadMessages, Together
 
 from .delivery import deliver
+from .reading import read_sessions
 from .sessions import thread_sessions
 from .state import State, what_waits
 
-__all__ = ["history", "read_sessions"]
+__all__ = ["history"]
 
 
 def history(state: State, limit: int | None) -> Flow[list[Message]]:
@@ -62,28 +62,6 @@ def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:
             break
         tail[:0] = yield from _read_tail(state, session_id, limit - len(tail))
     return tail
-
-
-def read_sessions(user_id: str, session_ids: Sequence[str]) -> Flow[list[Message]]:
-    """All messages of some sessions, in order; their pages are read at the same time."""
-    first: list[MessagePage] = yield from Together(
-        [ReadMessages(user_id, session_id) for session_id in session_ids]
-    )
-    rest = [
-        ReadMessages(user_id, session_id, offset=offset)
-        for session_id, page in zip(session_ids, first, strict=True)
-        for offset in plan.page_offsets(page.total, have=len(page.messages))
-        if page.messages
-    ]
-    pages: list[MessagePage] = (yield from Together(rest)) if rest else []
-    following: dict[str, list[Message]] = {}
-    for op, page in zip(rest, pages, strict=True):
-        following.setdefault(op.session_id, []).extend(page.messages)
-    return [
-        message
-        for session_id, page in zip(session_ids, first, strict=True)
-        for message in [*page.messages, *following.get(session_id, [])]
-    ]
 
 
 def _read_tail(state: State, session_id: str, count: int) -> Flow[list[Message]]:

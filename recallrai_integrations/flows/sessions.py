@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +22,7 @@ from recallrai_integrations.ops import (
 )
 from recallrai_integrations.outbox import Place, Waiting
 
+from .reading import read_sessions
 from .sending import landed, send
 from .state import State, local, now
 
@@ -96,7 +98,13 @@ def settle(state: State) -> Flow[None]:
     if ours is None or oldest is None or oldest.session_id == ours:
         place.unsettled = False
         return
-    yield from _move(state, ours, oldest.session_id)
+    try:
+        messages = yield from read_sessions(state.user_id, [ours])
+    except NotFoundError:  # deleted, by this process when all had moved, or by somebody else
+        place.leave()
+        yield from keep_place(state)
+        return
+    yield from _move(state, messages, oldest.session_id)
     with suppress(NotFoundError):
         yield from DeleteSession(state.user_id, ours)
     target, place.target = place.target, None
@@ -106,15 +114,9 @@ def settle(state: State) -> Flow[None]:
     yield from keep_place(state)
 
 
-def _move(state: State, source: str, target_id: str) -> Flow[None]:
+def _move(state: State, messages: Sequence[Message], target_id: str) -> Flow[None]:
     """Copies the messages that have not been copied yet; a move that was interrupted goes on."""
     place = state.place
-    messages: list[Message] = []
-    while True:
-        page = yield from ReadMessages(state.user_id, source, offset=len(messages))
-        messages.extend(page.messages)
-        if not page.messages or len(messages) >= page.total:
-            break
     if place.target is None or place.target.session_id != target_id:
         page = yield from ReadMessages(state.user_id, target_id, limit=1)
         place.target, place.moved = Place(), 0

@@ -297,6 +297,19 @@ async def test_a_dead_service_is_left_alone_after_the_first_failures_and_tried_a
     eventually(lambda: texts() == [f"{number}" for number in range(6)])
 
 
+async def test_a_service_that_cannot_recall_still_takes_messages(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    connection = make_connection(deliver={"retries": 0, "breaker_threshold": 2})
+    conversation = connection.conversation("ada", "t1")
+    server.faults.add(path="*/context", status=500)
+    for number in range(5):
+        await call(conversation.record, ("user", f"{number}"))
+        assert (await call(conversation.recall)).degraded
+    assert sum(one.path.endswith("/context") for one in server.requests) == 2
+    assert texts() == ["0", "1", "2", "3", "4"]
+
+
 def _asked(server: LocalRecallrAI) -> int:
     """Requests without those for instructions, which are fetched beside a turn."""
     return sum(not one.path.endswith("system-prompt") for one in server.requests)

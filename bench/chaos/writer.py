@@ -1,0 +1,87 @@
+"""An application's process: `python -m bench.chaos.writer FOLDER PORT NUMBER WRITERS CONVERSATIONS TURNS`.
+
+It keeps a journal of the turns it finished and, started again, goes on behind the last one: what it was
+doing when it was killed it does again, with the same message ids.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from recallrai_integrations import Connection, DeliveryOptions, connect
+
+from .script import said, thread_of, user_of
+
+DEADLINE = 1.0  # seconds
+THREADS = 8
+MODEL_SECONDS = 0.1
+
+
+class Journal:
+    """Finished turns, one line each: conversation, turn, seconds waited, whether memories were fresh."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file.open("ab", buffering=0)
+        self._lock = threading.Lock()
+
+    def note(self, conversation: int, turn: int, waited: float, degraded: bool) -> None:
+        with self._lock:
+            self._file.write(f"{conversation} {turn} {waited:.6f} {int(degraded)}\n".encode())
+
+
+def read_journal(file: Path) -> list[tuple[int, int, float, bool]]:
+    lines = file.read_text().splitlines() if file.exists() else []
+    rows = [line.split() for line in lines]
+    return [(int(a), int(b), float(c), d == "1") for a, b, c, d in (row for row in rows if len(row) == 4)]
+
+
+def converse(connection: Connection, journal: Journal, number: int, turns: range) -> None:
+    conversation = connection.conversation(user_of(number), thread_of(number))
+    for turn in turns:
+        question, answer = said(number, turn)
+        started = time.perf_counter()
+        conversation.record(question)
+        recall = conversation.recall()
+        asked = time.perf_counter()
+        time.sleep(MODEL_SECONDS)
+        answered = time.perf_counter()
+        conversation.record(answer)
+        waited = asked - started + time.perf_counter() - answered
+        journal.note(number, turn, waited, recall.degraded)
+        if number % 10 == 0 and turn % 10 == 9:
+            conversation.end_run()  # its policy has the session processed: the thread goes on in another
+
+
+def main(folder: Path, port: int, number: int, writers: int, *sizes: int) -> None:
+    conversations, turns = sizes
+    file = folder / f"journal-{number}"
+    done = {conversation: turn for conversation, turn, *_ in read_journal(file)}
+    journal = Journal(file)
+    connection = connect(
+        api_key="rai_local",
+        project_id="local",
+        base_url=f"http://127.0.0.1:{port}",
+        timeout=1.0,
+        delivery=DeliveryOptions(
+            mode="background",
+            outbox=folder / "outbox.db",
+            recall_deadline=DEADLINE,
+            breaker_reset=1.0,
+        ),
+    )
+    with connection, ThreadPoolExecutor(THREADS) as pool:
+        mine = range(number, conversations, writers)
+        left = [
+            pool.submit(converse, connection, journal, one, range(done.get(one, -1) + 1, turns))
+            for one in mine
+        ]
+        for future in left:
+            future.result()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

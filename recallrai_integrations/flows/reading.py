@@ -1,0 +1,34 @@
+"""Reading whole sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recallrai_integrations import plan
+from recallrai_integrations.messages import Message
+from recallrai_integrations.models import MessagePage
+from recallrai_integrations.ops import Flow, ReadMessages, Together
+
+__all__ = ["read_sessions"]
+
+
+def read_sessions(user_id: str, session_ids: Sequence[str]) -> Flow[list[Message]]:
+    """All messages of some sessions, in order; their pages are read at the same time."""
+    first: list[MessagePage] = yield from Together(
+        [ReadMessages(user_id, session_id) for session_id in session_ids]
+    )
+    rest = [
+        ReadMessages(user_id, session_id, offset=offset)
+        for session_id, page in zip(session_ids, first, strict=True)
+        for offset in plan.page_offsets(page.total, have=len(page.messages))
+        if page.messages
+    ]
+    pages: list[MessagePage] = (yield from Together(rest)) if rest else []
+    following: dict[str, list[Message]] = {}
+    for op, page in zip(rest, pages, strict=True):
+        following.setdefault(op.session_id, []).extend(page.messages)
+    return [
+        message
+        for session_id, page in zip(session_ids, first, strict=True)
+        for message in [*page.messages, *following.get(session_id, [])]
+    ]
