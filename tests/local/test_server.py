@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import signal
 import socket
 import sqlite3
@@ -451,3 +452,15 @@ def test_log_lines_are_json_whatever_is_in_them():
     record = logging.makeLogRecord({"msg": 'a "b"\n', "levelname": "INFO", "thing": object(), "status": 200})
     line = json.loads(logs.JsonLines().format(record))
     assert (line["event"], line["status"]) == ('a "b"\n', 200)
+
+
+def test_the_page_of_documentation_needs_no_network() -> None:
+    with LocalRecallrAI() as server, httpx.Client(base_url=server.base_url, trust_env=False) as client:
+        page = client.get("/docs").text
+        assets = re.findall(r'(?:src|href)="([^"]+)"', page)
+        assert assets
+        for asset in assets:
+            assert asset.startswith("/"), asset
+            assert client.get(asset).status_code == 200, asset
+        paths = client.get("/openapi.json").json()["paths"]
+    assert "/api/v1/users/{custom_user_id}/sessions/{session_id}/add-message" in paths

@@ -7,6 +7,7 @@ import sqlite3
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
 
 from recallrai_integrations._version import __version__
 from recallrai_integrations.errors import LocalServiceError
@@ -23,10 +24,11 @@ logger = logging.getLogger("recallrai_integrations.local")
 
 def create_app(service: Service) -> FastAPI:
     """The API over a running service."""
-    app = FastAPI(
+    app = FastAPIOffline(  # its page of documentation needs no network
         title="RecallrAI local service",
         version=__version__,
         description="A local stand-in for the RecallrAI API: the same paths, bodies and answers.",
+        redoc_url=None,
         redirect_slashes=False,  # the SDKs follow no redirects
     )
     app.state.service = service
