@@ -1,0 +1,267 @@
+"""`chat`: what is recalled is shown for each question, and the conversation is stored."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from langchain_core.language_models import GenericFakeChatModel
+
+from recallrai_integrations import connect
+from recallrai_integrations.cli.models import ModelError
+from recallrai_integrations.ops import ListSessions
+
+
+@pytest.fixture
+def remembered(run):
+    """A local memory that knows two facts of Ada."""
+    run("chat", "--user", "ada", "--local", "m.db", stdin="My parrot is called Kiwi.\nI live in Lisbon.\n")
+
+
+def _history(thread=None, user="ada", local="m.db"):
+    with connect(local=local) as connection:
+        return [(one.role, one.content) for one in connection.conversation(user, thread).history()]
+
+
+def _statuses(user="ada", local="m.db"):
+    with connect(local=local) as connection:
+        return [one.status for one in connection.run(iter(ListSessions(user))).items]
+
+
+@pytest.mark.usefixtures("remembered")
+def test_each_question_from_standard_input_shows_what_was_recalled_and_is_answered(run):
+    ended = run(
+        "chat", "--user", "ada", "--local", "m.db", stdin="What is my parrot called?\n\nWhere do I live?"
+    )
+    assert ended.code == 0, ended
+    first, second = ended.out.split("> Where do I live?")
+    assert "> What is my parrot called?" in first
+    for part, word in ((first, "Kiwi"), (second, "Lisbon")):
+        assert part.count(word) == 2, "once among the memories, once in the answer"
+        assert "recalled:" in part
+        assert "balanced" in part
+        assert "(offline model)" in part
+
+
+@pytest.mark.usefixtures("remembered")
+def test_json_is_one_object_for_each_question(run):
+    ended = run(
+        "chat",
+        "--user",
+        "ada",
+        "--local",
+        "m.db",
+        "--json",
+        "--strategy",
+        "low_latency",
+        stdin="What is my parrot called?\nHm?\n",
+    )
+    first, second = map(json.loads, ended.out.splitlines())
+    assert first["question"] == "What is my parrot called?"
+    assert "Kiwi" in first["recalled"][0]["content"]
+    assert 0 < first["recalled"][0]["similarity"] <= 1
+    assert (first["strategy"], first["degraded"], len(first["memory_ids"]) > 0) == (
+        "low_latency",
+        False,
+        True,
+    )
+    assert second["question"] == "Hm?"
+
+
+def test_a_new_user_is_told_and_comes_into_being(run):
+    ended = run("chat", "--user", "ada", "--local", "m.db", stdin="My parrot is called Kiwi.\n")
+    assert "ada is new here" in ended.err
+    assert "nothing" in ended.out
+    again = run("chat", "--user", "ada", "--local", "m.db", stdin="What is my parrot called?\n")
+    assert again.err == ""
+    assert "Kiwi" in again.out
+
+
+def test_without_a_thread_the_chat_is_processed_at_its_end_and_with_one_it_stays_open(run):
+    run("chat", "--user", "ada", "--local", "m.db", stdin="My parrot is called Kiwi.\n")
+    assert _statuses() == ["processed"]
+    for line in ("I live in Lisbon.", "I have a sister."):
+        assert run("chat", "--user", "bob", "--thread", "t", "--local", "m.db", stdin=line).code == 0
+    assert _statuses("bob") == ["pending"]
+    assert [text for role, text in _history("t", "bob") if role == "user"] == [
+        "I live in Lisbon.",
+        "I have a sister.",
+    ]
+
+
+def test_finish_makes_memories_and_the_thread_goes_on_in_a_new_session(run):
+    ended = run(
+        "chat",
+        "--user",
+        "ada",
+        "--thread",
+        "t",
+        "--local",
+        "m.db",
+        stdin="My parrot is called Kiwi.\n/finish\n/finish\nI live in Lisbon.\n",
+    )
+    assert "Memories are made" in ended.err
+    assert "nothing to make memories of" in ended.err
+    assert sorted(_statuses()) == ["pending", "processed"]
+    assert [role for role, _ in _history("t")] == ["user", "assistant"] * 2
+
+
+def test_quit_leaves_and_an_unknown_command_is_no_question(run):
+    ended = run(
+        "chat",
+        "--user",
+        "ada",
+        "--thread",
+        "t",
+        "--local",
+        "m.db",
+        stdin="/help me\nHello!\n/quit\nNever said.\n",
+    )
+    assert ended.code == 0
+    assert "There is no command /help" in ended.err
+    assert [text for role, text in _history("t") if role == "user"] == ["Hello!"]
+
+
+def test_bytes_that_are_no_text_are_asked_all_the_same(run):
+    ended = run("chat", "--user", "ada", "--thread", "t", "--local", "m.db", stdin=b"caf\xe9?\n\x00\n")
+    assert ended.code in {0, 1}
+    assert _history("t")[0] == ("user", "caf\ufffd?")
+
+
+def test_in_an_outage_the_chat_goes_on_and_says_so(run, hosted):
+    hosted.faults.add(status=503)
+    ended = run("chat", "--user", "ada", stdin="Hello!\n")
+    assert ended.code == 1
+    assert "Traceback" not in ended.err
+
+
+def test_memories_that_cannot_be_had_are_told(run, hosted):
+    hosted.faults.add(status=503, path="*/context")
+    ended = run("chat", "--user", "ada", stdin="Hello!\n")
+    assert ended.code == 1
+    assert "memories could not be had" in ended.out
+    assert "(offline model)" in ended.out
+
+
+@pytest.mark.usefixtures("remembered")
+def test_a_real_model_is_sent_the_memories_and_the_conversation(run, monkeypatch):
+    seen = []
+
+    class Model(GenericFakeChatModel):
+        def _generate(self, messages, *args, **kwargs):
+            seen.append([(one.type, one.text) for one in messages])
+            return super()._generate(messages, *args, **kwargs)
+
+    monkeypatch.setattr(
+        "langchain.chat_models.init_chat_model", lambda name: Model(messages=iter(["It is Kiwi.", "Yes."]))
+    )
+    ended = run(
+        "chat",
+        "--user",
+        "ada",
+        "--thread",
+        "t",
+        "--local",
+        "m.db",
+        "--model",
+        "some:model",
+        stdin="What is my parrot called?\nSure?\n",
+    )
+    assert "It is Kiwi." in ended.out
+    (system, memories), asked = seen[0]
+    assert system == "system"
+    assert "Kiwi" in memories
+    assert asked == ("human", "What is my parrot called?")
+    assert seen[1][-3:] == [asked, ("ai", "It is Kiwi."), ("human", "Sure?")]
+    assert _history("t")[1] == ("assistant", "It is Kiwi.")
+
+
+def test_a_question_that_the_model_fails_on_is_told_and_the_next_is_answered(run, monkeypatch):
+    class Model:
+        name = "moody"
+        asked = 0
+
+        def stream(self, system, messages):
+            self.asked += 1
+            if self.asked == 1:
+                raise ModelError("The model 'moody' failed: no mood")
+            yield "Fine."
+
+    monkeypatch.setattr("recallrai_integrations.cli.chat.open_model", lambda name: Model())
+    ended = run("chat", "--user", "ada", "--thread", "t", "--local", "m.db", stdin="One?\nTwo?\n")
+    assert ended.code == 1
+    assert "Error: The model 'moody' failed: no mood" in ended.err
+    assert _history("t") == [("user", "One?"), ("user", "Two?"), ("assistant", "Fine.")]
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        ((), "--user"),
+        (("--user", ""), "--user"),
+        (("--user", "ada", "--thread", ""), "thread"),
+        (("--user", "ada", "--strategy", "deepest"), "deepest"),
+        (("--user", "ada", "--model", "nobody:nothing"), "nobody:nothing"),
+        (("--user", "ada", "--local", "/"), "/"),
+    ],
+)
+def test_wrong_use_is_one_line(run, args, word):
+    run("chat", *args, stdin="Hello!").failed(2, word)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo terminals")
+@pytest.mark.parametrize(
+    ("end", "code"), [(b"/quit\n", 0), (b"\x04", 0), (signal.SIGINT, 130)], ids=["/quit", "Ctrl-D", "Ctrl-C"]
+)
+def test_on_a_terminal_one_can_talk_and_leave(end, code):
+    ours, theirs = os.openpty()
+    command = [
+        sys.executable,
+        "-m",
+        "recallrai_integrations.cli",
+        "chat",
+        "--user",
+        "ada",
+        "--thread",
+        "t",
+        "--local",
+        "m.db",
+    ]
+    with subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        seen = _read_until(ours, b"> ")
+        assert b"Chatting as ada" in seen
+        os.write(ours, b"My parrot is called Kiwi.\n")
+        assert b"recalled" in _read_until(ours, b"fits this.")
+        _read_until(ours, b"> ")
+        if isinstance(end, bytes):
+            os.write(ours, end)
+        else:
+            process.send_signal(end)
+        rest = _read_until(ours, None)
+        assert process.wait(timeout=60) == code, rest
+        assert b"Traceback" not in rest
+    os.close(ours)
+    assert _history("t")[0] == ("user", "My parrot is called Kiwi.")
+
+
+def _read_until(terminal, mark):
+    """What the terminal shows up to a mark, or up to its end."""
+    seen, deadline = b"", time.monotonic() + 60
+    while mark is None or mark not in seen:
+        assert time.monotonic() < deadline, seen
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:  # Linux says so when the other side is closed
+            return seen
+        if not piece:
+            return seen
+        seen += piece
+    return seen

@@ -1,0 +1,106 @@
+"""The command as a whole: help, version, exit codes, and what is said when a part is not installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from recallrai_integrations import __version__
+
+COMMANDS = (
+    "demo",
+    "chat",
+    "serve",
+    "doctor",
+    "import",
+    "export",
+    "forget",
+    "memories",
+    "conflicts",
+    "outbox",
+)
+
+
+def test_help_lists_all_commands_and_the_exit_codes(run, spawn):
+    ended = run("--help")
+    assert ended.code == 0
+    for command in COMMANDS:
+        assert f" {command} " in ended.out
+    text = " ".join(ended.out.split())
+    for code in ("0 fine", "1 the work was not complete", "2 wrong use", "130 stopped"):
+        assert code in text
+    assert "--user" not in ended.out
+    bare = spawn()
+    assert (bare.code, bare.err) == (0, "")
+    assert "Commands" in bare.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(run, command):
+    ended = run(command, "--help")
+    assert ended.code == 0
+    assert len(ended.out.split()) > 20
+
+
+def test_the_version_is_told(run):
+    assert run("--version").out == f"recallrai-integrations {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (("remember",), "'remember'"),
+        (("improt",), "'import'"),
+        (("memories",), "Missing command"),
+        (("memories", "shwo"), "'show'"),
+        (("--fast",), "--fast"),
+    ],
+)
+def test_wrong_use_is_one_line(run, args, word):
+    run(*args).failed(2, word, "--help")
+
+
+def test_a_pipe_that_is_closed_early_is_no_error():
+    script = "recallrai_integrations.cli"
+    with subprocess.Popen(
+        [sys.executable, "-m", script, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("absent", "args", "extra"),
+    [
+        ("typer", ("--help",), "cli"),
+        ("rich", ("--help",), "cli"),
+        ("fastapi", ("chat", "--user", "ada"), "local"),
+        ("uvicorn", ("serve",), "local"),
+        ("langchain", ("demo",), "langchain"),
+        ("langchain", ("chat", "--user", "ada", "--model", "openai:gpt-5-mini"), "langchain"),
+        ("llama_index", ("demo", "--framework", "llama-index"), "llama-index"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_the_command_that_installs_it(tmp_path, absent, args, extra):
+    # None in sys.modules is what an absent package looks like to an import
+    script = f"import sys; sys.modules[{absent!r}] = None; from recallrai_integrations.cli import main; main({list(args)!r})"
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, input="", check=False, timeout=100
+    )
+    assert ended.returncode == 2, ended
+    assert f'pip install "recallrai-integrations[{extra}]"' in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_command_that_needs_no_framework_imports_none():
+    script = (
+        "import sys; from recallrai_integrations.cli.app import app\n"
+        "print([m for m in ('langchain', 'langchain_core', 'llama_index', 'fastapi', 'recallrai') if m in sys.modules])"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=100
+    )
+    assert ended.stdout == "[]\n"
