@@ -158,8 +158,12 @@ def _service(connection: Connection) -> Iterator[Finding]:
     started = time.monotonic()
     try:
         connection.run(iter(GetUser(_NOBODY)), insist=True)
-    except NotFoundError:
-        pass  # the answer to a question about nobody: the service is there and takes the credentials
+    except NotFoundError as error:
+        # The answer to a question about nobody names nobody; any other service says less.
+        if _NOBODY not in str(error):
+            text = "something answers there that is not RecallrAI"
+            yield Finding("service", "problem", text, "Check RECALLRAI_BASE_URL: the host, without a path.")
+            return
     except CredentialsError as error:
         yield Finding("credentials", "problem", str(error), "Compare key and project with your dashboard.")
         return

@@ -97,6 +97,13 @@ class _OfLastYear(BaseHTTPRequestHandler):
         pass
 
 
+def test_an_address_of_something_else_is_found(findings, hosted):
+    hosted.faults.add(status=404, body={"detail": "Not Found"}, path="*/users/*")
+    code, bad, _ = findings()
+    assert (code, set(bad)) == (1, {"service"})
+    assert "not RecallrAI" in bad["service"]["text"]
+
+
 def test_a_clock_that_is_wrong_is_found(findings, monkeypatch):
     with HTTPServer(("127.0.0.1", 0), _OfLastYear) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
