@@ -179,11 +179,8 @@ def _disturb(processes: _Processes, report: Report, started: float) -> None:
         if time.monotonic() - started > plan.seconds:
             raise TimeoutError(f"the writers were not through after {plan.seconds} s")
         done = sum(file.read_bytes().count(b"\n") for file in journals if file.exists()) / total
-        if (
-            done > (report.writer_kills + 1) / (plan.writer_kills + 2)
-            and report.writer_kills < plan.writer_kills
-        ):
-            report.writer_kills += processes.kill_writer(report.writer_kills % plan.writers)
+        if _is_due(report.writer_kills, plan.writer_kills, done):
+            report.writer_kills += processes.kill_writer(report.writer_kills)
         if _is_due(report.service_kills, plan.service_kills, done):
             processes.kill_service()
             report.service_kills += 1
