@@ -66,17 +66,18 @@ def commands(folder: Path) -> dict[str, str]:
 
 def _scene(scene: list[tuple[list[str], str]], folder: Path) -> str:
     terminal = Console(record=True, width=WIDTH, file=io.StringIO())
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("RECALLRAI_")}
-    environment |= {
+    # Nothing of the machine that builds: no credentials, proxies or home; no animation either.
+    environment = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT") if key in os.environ} | {
         "HOME": str(folder),
         "COLUMNS": str(WIDTH),
         "FORCE_COLOR": "1",
+        "TTY_INTERACTIVE": "0",
         "PYTHONIOENCODING": "utf-8",
     }
     for arguments, typed in scene:
         ran = subprocess.run(
             [sys.executable, "-m", "recallrai_integrations.cli", *arguments],
-            check=True,
+            check=False,
             cwd=folder,
             env=environment,
             input=typed,
@@ -84,6 +85,8 @@ def _scene(scene: list[tuple[list[str], str]], folder: Path) -> str:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
         )
+        if ran.returncode:
+            raise RuntimeError(f"{' '.join(arguments)} failed, and no picture of it was taken:\n{ran.stdout}")
         terminal.print(Text(f"$ recallrai-integrations {' '.join(arguments)}", style="bold"))
         terminal.print(Text.from_ansi(ran.stdout))
     return terminal.export_svg(title="recallrai-integrations", theme=MONOKAI, code_format=_without_fonts())
