@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from recallrai_integrations import Connection, DeliveryOptions, backend, connect
+from recallrai_integrations import Connection, DeliveryOptions, connect
+from recallrai_integrations.backend import requests, sdk
 from recallrai_integrations.identity import encode_id
 from recallrai_integrations.local import LocalRecallrAI
 
@@ -63,7 +64,8 @@ def _own_users(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         used.add(user_id)
         return prefix + encode_id(user_id)
 
-    monkeypatch.setattr(backend, "encode_id", encode)
+    for module in (requests, sdk):
+        monkeypatch.setattr(module, "encode_id", encode)
     yield
     with connect() as connection:
         for user_id in used.copy():

@@ -1,0 +1,179 @@
+"""`Backend`: sends ops through the SDK, with one async client for each event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable
+from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+import httpx
+from recallrai import (
+    AsyncMergeConflict,
+    AsyncRecallrAI,
+    AsyncSession,
+    AsyncUser,
+    MergeConflict,
+    RecallrAI,
+    Session,
+    User,
+)
+
+from recallrai_integrations import ops
+from recallrai_integrations.credentials import Credentials
+from recallrai_integrations.ops import ServiceOp
+
+from .answers import final, read
+from .errors import harmless, translate
+from .requests import astreamed, send, streamed
+from .sdk import Sdk, http_of
+from .transport import answered, watch
+
+__all__ = ["Backend"]
+
+T = TypeVar("T")
+
+
+class Backend:
+    """Sends ops through the SDK, in both colours.
+
+    The async client of the SDK is bound to the event loop that it is first used in, so there is one for
+    each loop; it is closed with its loop by `asyncio.run`, or by `aclose`.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        timeout: float,
+        client: RecallrAI | None = None,
+        async_client: AsyncRecallrAI | None = None,
+    ) -> None:
+        self._credentials = credentials
+        self._timeout = timeout
+        self._owns_client = client is None
+        self._given_async = async_client
+        self._sync = Sdk(client or self._new_client(), User, Session, MergeConflict)
+        watch(self._sync.http.client)
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Sdk] = WeakKeyDictionary()
+        self._lifetimes: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = (
+            WeakKeyDictionary()
+        )
+
+    def send(self, op: ServiceOp[T]) -> T:
+        """One request, without retries; errors are ours.
+
+        Raises:
+            CredentialsError, RequestRejectedError, NotFoundError, ServiceUnavailableError: see `errors`.
+        """
+        answered.set(None)
+        try:
+            if isinstance(op, ops.GetContext) and op.on_progress is not None:
+                return cast("T", final(op, list(streamed(op, self._sync))))
+            return cast("T", read(op, send(op, self._sync)))
+        except Exception as error:  # the SDK leaks many types; all are translated, none is dropped
+            if (fine := harmless(op, error)) is not None:
+                return cast("T", fine)
+            raise translate(error, op) from error
+
+    async def asend(self, op: ServiceOp[T]) -> T:
+        """The async twin of `send`."""
+        answered.set(None)
+        try:
+            sdk = await self._async_sdk()
+            if isinstance(op, ops.GetContext) and op.on_progress is not None:
+                events: list[Any] = [event async for event in astreamed(op, sdk)]
+                return cast("T", final(op, events))
+            return cast("T", read(op, await cast("Awaitable[Any]", send(op, sdk))))
+        except Exception as error:  # as in `send`
+            if (fine := harmless(op, error)) is not None:
+                return cast("T", fine)
+            raise translate(error, op) from error
+
+    def system_prompt(self, strategy: str) -> str:
+        """The service's instructions for texts of this strategy; "" when it has none.
+
+        Sync only: it is fetched from a worker thread beside a turn.
+
+        Raises:
+            ServiceError: see `send`.
+        """
+        try:
+            answer = self._sync.http.get("/api/v1/system-prompt", params={"recall_strategy": strategy})
+            return answer.json().get("system_prompt") or ""
+        except Exception as error:
+            raise translate(error) from error
+
+    def close(self) -> None:
+        """Closes the sync client, if it is ours."""
+        if self._owns_client:
+            self._sync.http.client.close()
+
+    async def aclose(self) -> None:
+        """Closes the sync client and the async one of the running loop."""
+        self.close()
+        lifetime = self._lifetimes.pop(asyncio.get_running_loop(), None)
+        if lifetime is not None:
+            await lifetime.aclose()
+
+    async def _async_sdk(self) -> Sdk:
+        loop = asyncio.get_running_loop()
+        sdk = self._loops.get(loop)
+        if sdk is None:
+            given, self._given_async = self._given_async, None
+            client = given or self._new_async_client()
+            sdk = self._loops[loop] = Sdk(client, AsyncUser, AsyncSession, AsyncMergeConflict)
+            await sdk.http._ensure_client()  # noqa: SLF001 - the SDK makes it on first use; the hook needs it
+            watch(sdk.http._client)  # noqa: SLF001 - the SDK has no public hook
+            if given is None:
+                # A loop closes its async generators before it ends: that is the one moment at which a client
+                # of this loop can be closed for callers who never say aclose().
+                lifetime = self._lifetimes[loop] = _lifetime(self._loops, loop, client)
+                await anext(lifetime)
+        return sdk
+
+    def _new_client(self) -> RecallrAI:
+        client = RecallrAI(**self._arguments())
+        if self._credentials.is_loopback:
+            http = http_of(client)
+            http.client = httpx.Client(**_past_proxies(http.client))
+        return client
+
+    def _new_async_client(self) -> AsyncRecallrAI:
+        client = AsyncRecallrAI(**self._arguments())
+        if self._credentials.is_loopback:
+            # The sync client's headers are the same; the async one does not exist before its first use.
+            http_of(client)._client = httpx.AsyncClient(  # noqa: SLF001 - see _past_proxies
+                **_past_proxies(self._sync.http.client)
+            )
+        return client
+
+    def _arguments(self) -> dict[str, Any]:
+        return {
+            "api_key": self._credentials.api_key,
+            "project_id": self._credentials.project_id,
+            "base_url": self._credentials.base_url,
+            "timeout": self._timeout,
+        }
+
+
+async def _lifetime(
+    loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Sdk],
+    loop: asyncio.AbstractEventLoop,
+    client: Any,
+) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        loops.pop(loop, None)
+        await client.close()
+
+
+def _past_proxies(client: httpx.Client) -> dict[str, Any]:
+    """Settings of a client for this machine: httpx sends even loopback traffic to HTTP_PROXY otherwise."""
+    return {
+        "headers": client.headers,
+        "timeout": client.timeout,
+        "limits": httpx.Limits(max_connections=500, max_keepalive_connections=100),
+        "trust_env": False,
+    }

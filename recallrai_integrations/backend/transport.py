@@ -1,0 +1,47 @@
+"""What the transport sees and the SDK does not tell: the status behind an unreadable body, `Retry-After`."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import httpx
+
+__all__ = ["answered", "status_seen", "watch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    status: int
+    retry_after: float | None
+
+
+answered: ContextVar[Answered | None] = ContextVar("recallrai_answered", default=None)
+
+
+def _note(response: httpx.Response) -> None:
+    wait = response.headers.get("Retry-After", "")
+    answered.set(Answered(response.status_code, float(wait) if wait.isdecimal() else None))
+
+
+async def _anote(response: httpx.Response) -> None:
+    _note(response)
+
+
+def status_seen(*, success: bool = True) -> int | None:
+    """The HTTP status of the latest answer in this context; None without one.
+
+    Args:
+        success: also statuses below 400.
+    """
+    seen = answered.get()
+    return None if seen is None or (not success and seen.status < HTTPStatus.BAD_REQUEST) else seen.status
+
+
+def watch(client: httpx.Client | httpx.AsyncClient) -> None:
+    """Has a client note what it sees."""
+    note = _anote if isinstance(client, httpx.AsyncClient) else _note
+    hooks = client.event_hooks
+    if note not in hooks["response"]:
+        client.event_hooks = {**hooks, "response": [*hooks["response"], note]}
