@@ -55,8 +55,8 @@ def assemble(
         tokenizer: text in, tokens out.
     """
     text = "" if recall is None else memory_text(recall, entries, pending)
-    budget = token_limit - tokens_before - (len(tokenizer(text)) if text else 0)
-    kept = _within(entries, budget, tokenizer)
+    room = token_limit - tokens_before
+    kept = _within(entries, room - _size(text, room, entries, tokenizer), tokenizer)
     if recall is not None and len(kept) < len(entries):
         text = memory_text(recall, kept, pending)  # what is no longer sent may be told by the context
     messages = [entry.message.model_copy(deep=True) for entry in kept]
@@ -74,6 +74,16 @@ def memory_text(recall: Recall, entries: Sequence[Entry], pending: Message | Non
     if pending is not None:
         sent.append(pending)
     return neutralize(recall.prompt(sent=sent).text, TEMPLATE_VARIABLES)
+
+
+def _size(text: str, room: int, entries: Sequence[Entry], tokenizer: Tokenizer) -> int:
+    """The tokens of the memories; their bytes, which are never fewer, where there is room even for those.
+
+    Counting the tokens of some 20,000 characters takes longer than all else that is done here.
+    """
+    size = len(text.encode())
+    spent = sum(_tokens(entry, tokenizer) for entry in entries)
+    return size if size + spent <= room else len(tokenizer(text))
 
 
 def _within(entries: Sequence[Entry], budget: int, tokenizer: Tokenizer) -> list[Entry]:

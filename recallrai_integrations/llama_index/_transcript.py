@@ -19,6 +19,7 @@ from recallrai_integrations import plan
 from recallrai_integrations.conversation import Conversation
 from recallrai_integrations.errors import RecallrAIIntegrationError, RequestRejectedError
 from recallrai_integrations.messages import Message
+from recallrai_integrations.outbox import Address
 from recallrai_integrations.recall import Recall
 
 from ._messages import Entry, as_chat_message, classify
@@ -86,6 +87,8 @@ class Turn:
     Args:
         question: as it was told to the service.
         pending: an engine asked for memories with the question and has not put it yet.
+        retried: an engine asked for memories once more with a question that was put already; where it puts it
+            once more too, that is the same message.
         answered: the final answer was put.
         resumed: after the answer an agent went on with the history as it was given.
         recall: what is remembered for it, asked for once.
@@ -93,6 +96,7 @@ class Turn:
 
     question: Message
     pending: bool = False
+    retried: bool = False
     answered: bool = False
     resumed: bool = False
     recall: Recall | None = None
@@ -116,6 +120,7 @@ class Transcript:
         narration: also tell what an agent says while it calls tools.
         ends_runs: tell the conversation when a run ended.
         is_down: whether the service fails just now.
+        redact: messages as they leave the process.
         warned: of an agent that drops system messages.
     """
 
@@ -129,7 +134,15 @@ class Transcript:
     backlog: list[Message] = field(default_factory=list[Message])
     lock: Lock = field(default_factory=Lock)
     is_down: Callable[[], bool] = lambda: False
+    redact: Callable[[Sequence[Message]], list[Message]] = list
     warned: bool = False
+
+    def bind(self, conversation: Conversation) -> None:
+        """Takes from a conversation what is decided by its connection."""
+        connection = conversation.connection
+        address = Address(conversation.user_id, conversation.user_id, conversation.thread_id)
+        self.is_down = lambda: connection.is_down
+        self.redact = lambda messages: connection.redacted(address, messages)
 
     def messages(self) -> list[ChatMessage]:
         """The history, as copies."""
@@ -153,8 +166,8 @@ class Transcript:
         if not self.aligned:
             given = [entry.said for entry in self.entries if entry.said is not None]
             if not self.loaded:  # nobody knows what the service holds: what was given comes from there
-                self.told = given
-            yield from self._tell(plan.unsent(given, self.told))
+                self.told = self.redact(given)
+            yield from self._tell(self._untold(given))
             self.aligned = True
         if self.backlog:
             yield from self._tell([])
@@ -192,18 +205,21 @@ class Transcript:
     def _take(self, new: Sequence[Entry]) -> list[Message]:
         """Takes entries into the history; what the service is to be told of them."""
         tell: list[Message] = []
-        self.entries = [*self.entries, *new]
+        taken: list[Entry] = []
         for entry in new:
+            turn = self.turn
             if entry.kind == "question":
-                turn = self.turn
-                if turn is not None and turn.pending and turn.is_about(entry.text):
-                    turn.pending = False  # the service knows it already
+                if turn is not None and turn.is_about(entry.text) and (turn.pending or turn.retried):
+                    taken += [entry] if turn.pending else []
+                    turn.pending = turn.retried = False  # the service knows it already
                     continue
                 self.turn = None if entry.said is None else Turn(entry.said)
-            elif entry.kind == "answer" and self.turn is not None:
-                self.turn.answered, self.turn.resumed = True, False
+            elif entry.kind == "answer" and turn is not None:
+                turn.answered, turn.resumed, turn.retried = True, False, False
+            taken.append(entry)
             if entry.said is not None:
                 tell.append(entry.said)
+        self.entries = [*self.entries, *taken]
         return tell
 
     def _end_run(self) -> Talk[None]:
@@ -229,6 +245,8 @@ class Transcript:
                 turn = Turn(entry.said, pending=True)
                 yield from self._tell([entry.said])
                 self.turn = turn
+            elif not turn.pending and not turn.answered:
+                turn.retried = True
         elif turn is not None and turn.answered:
             turn.resumed = True
         if turn is None or (turn.recall is None and turn.answered):
@@ -257,9 +275,9 @@ class Transcript:
         """Tells the service of messages that leave another memory, unless it has been told before."""
         yield from self.ready()
         leaving = [entry.said for entry in classify(messages) if entry.said is not None]
-        texts, known = _texts(leaving), _texts(self.told)
+        texts, known = _texts(self.redact(leaving)), _texts(self.told)
         if not any(known[n : n + len(texts)] == texts for n in range(len(known) - len(texts) + 1)):
-            yield from self._tell(plan.unsent(leaving, self.told))
+            yield from self._tell(self._untold(leaving))
 
     def restart(self) -> None:
         """An empty history, of which the service knows all."""
@@ -292,7 +310,7 @@ class Transcript:
             return  # this is not all that the service holds; the next operation asks again
         self.loaded = True
         self.told = list(stored)
-        given = [entry.said for entry in self.entries if entry.said is not None]
+        given = self.redact([entry.said for entry in self.entries if entry.said is not None])
         ends_open = bool(stored) and stored[-1].role == "user"
         if not self.aligned:
             if ends_open and _texts(given[-1:]) != _texts(stored[-1:]):
@@ -307,6 +325,12 @@ class Transcript:
         self.entries = [*classify([as_chat_message(one) for one in earlier]), *self.entries]
         self.turn = self.turn or self._last_turn()
 
+    def _untold(self, given: Sequence[Message]) -> list[Message]:
+        """What of these messages is new to the service, which holds them redacted."""
+        pairs = [(one, hidden) for one in given for hidden in self.redact([one])]
+        new = plan.unsent([hidden for _, hidden in pairs], self.told)
+        return [one for one, _ in pairs[len(pairs) - len(new) :]]
+
     def _tell(self, messages: Sequence[Message]) -> Talk[None]:
         """Tells the service, in order; answers that it could not take are told first the next time."""
         new = [replace(one, id=one.id or uuid.uuid4().hex) for one in messages]
@@ -317,14 +341,14 @@ class Transcript:
             yield Ask("record", (todo,))
         except RequestRejectedError:
             self.backlog = []  # the service will never take one of them; it has taken the others
-            self.told += todo
+            self.told += self.redact(todo)
             raise
         except RecallrAIIntegrationError:
             if all(one.role == "assistant" for one in new):
                 self.backlog = todo
             raise
         self.backlog = []
-        self.told += todo
+        self.told += self.redact(todo)
 
     def _last_turn(self) -> Turn | None:
         turn: Turn | None = None

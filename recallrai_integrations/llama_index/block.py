@@ -222,10 +222,8 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
     def _transcript(self, thread: str, conversation: Conversation) -> Transcript:
         transcript = self._transcripts.get(thread)
         if transcript is None:
-            connection = conversation.connection
-            transcript = Transcript(
-                narration=False, ends_runs=False, loaded=False, is_down=lambda: connection.is_down
-            )
+            transcript = Transcript(narration=False, ends_runs=False, loaded=False)
+            transcript.bind(conversation)
             transcript = self._transcripts.setdefault(thread, transcript)
             if len(self._transcripts) > _TRANSCRIPTS_KEPT:  # what it knew is read again when it is needed
                 del self._transcripts[next(iter(self._transcripts))]

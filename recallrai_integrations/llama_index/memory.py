@@ -396,7 +396,7 @@ class RecallrAIMemory(BaseMemory):
         if self._kept is None or self._kept.thread_id != self.thread_id:
             session: dict[str, Any] = {**self._session, "process": self._session["process"] or "manual"}
             self._kept = connection.conversation(self.user_id, self.thread_id, **session)
-            self._transcript.is_down = lambda: connection.is_down
+            self._transcript.bind(self._kept)
         return self._kept
 
     def _placed(self, conversation: Conversation) -> ContextOptions:

@@ -24,8 +24,8 @@ class RecallrAIToolSpec(BaseToolSpec):
     """Tools over the memory of one user; the model never sees or chooses the user.
 
     `search_memory`, `list_memories`, `forget_memory`, `list_merge_conflicts` and `answer_merge_conflict`,
-    each sync and async. What the service refuses or cannot do now is told to the model as the tool's text, so that
-    the run goes on; refused credentials are raised.
+    each sync and async. What the service refuses or cannot do now is told to the model as the tool's text,
+    so that the run goes on; refused credentials are raised.
 
     Args:
         user_id: the application's id of the user.
