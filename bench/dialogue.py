@@ -48,33 +48,47 @@ _FACTS = (  # newest version first
 )
 _PAST = (
     (
-        "User asked for a rail pass that covers the west of Japan and compared it with single tickets. The "
-        "assistant worked out that the pass pays off from the third long ride on. User decided to buy it "
-        "once the dates are fixed, and wanted to be reminded that reservations open one month ahead.",
+        (
+            "User asked for a rail pass that covers the west of Japan and compared it with single "
+            "tickets. The assistant worked out that the pass pays off from the third long ride on. "
+            "User decided to buy it once the dates are fixed, and wanted to be reminded that "
+            "reservations open one month ahead."
+        ),
         (3, 17, 24),
     ),
     (
-        "User told about the surgery on the left knee and asked for walks without many steps. The assistant "
-        "suggested the philosophers' path and the garden of Kenrokuen with its level ways. User liked both, "
-        "and asked to leave out the shrine on the mountain unless there is a cable car.",
+        (
+            "User told about the surgery on the left knee and asked for walks without many steps. The "
+            "assistant suggested the philosophers' path and the garden of Kenrokuen with its level "
+            "ways. User liked both, and asked to leave out the shrine on the mountain unless there is "
+            "a cable car."
+        ),
         (11, 12, 18),
     ),
     (
-        "User and the assistant talked about food on the road: hazelnuts in pastries, gluten in soy sauce, "
-        "and inns that cook without fish stock. User wants a small card in Japanese that explains both "
-        "conditions, and a list of three places in each town where that is no trouble.",
+        (
+            "User and the assistant talked about food on the road: hazelnuts in pastries, gluten in "
+            "soy sauce, and inns that cook without fish stock. User wants a small card in Japanese "
+            "that explains both conditions, and a list of three places in each town where that is no "
+            "trouble."
+        ),
         (0, 5, 22),
     ),
     (
-        "User moved to another town and updated the address for the insurance. The assistant explained that "
-        "the travel insurance covers the camera only with its serial number. User promised to look it up on "
-        "the weekend and to send the number together with the new policy.",
+        (
+            "User moved to another town and updated the address for the insurance. The assistant "
+            "explained that the travel insurance covers the camera only with its serial number. User "
+            "promised to look it up on the weekend and to send the number together with the new "
+            "policy."
+        ),
         (1, 19, 29),
     ),
     (
-        "User asked how to keep in touch while travelling. The assistant compared an eSIM with a pocket "
-        "router; the user chose the eSIM and wanted to try it at home first. The cat stays with the user's "
-        "mother, who wants one photograph a day as a sign of life.",
+        (
+            "User asked how to keep in touch while travelling. The assistant compared an eSIM with a "
+            "pocket router; the user chose the eSIM and wanted to try it at home first. The cat stays "
+            "with the user's mother, who wants one photograph a day as a sign of life."
+        ),
         (15, 28, 7),
     ),
 )
@@ -224,11 +238,8 @@ def _summarised(turn: int) -> list[int]:
 def _memory(place: int, fact: int) -> str:
     versions = _FACTS[fact]
     similarity = 1.0 if place <= _MEMORIES_PER_TURN // 3 else 1 - place / 40
-    lines = [
-        f"{place}. {versions[0]} (Similarity: {similarity:.4f}) [Event Date: {_event(fact, 0)}] "
-        f"[Version {len(versions)}]",
-        "<version_history>",
-    ]
+    marks = f"(Similarity: {similarity:.4f}) [Event Date: {_event(fact, 0)}] [Version {len(versions)}]"
+    lines = [f"{place}. {versions[0]} {marks}", "<version_history>"]
     for age, text in enumerate(versions):
         number = len(versions) - age
         reason = "CURRENT_VERSION" if age == 0 else "TEMPORAL_CONFLICT"

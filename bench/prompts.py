@@ -1,8 +1,7 @@
-"""What the model was sent: how much of it, how much of it twice, what it costs, and whether anything is lost."""
+"""What the model was sent: how much, how much of it twice, at what price, and whether anything is lost."""
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -59,6 +58,7 @@ def _repeated(turn: int, prompt: str) -> int:
 
 
 def _billed(prompt: str, before: str) -> float:
-    shared = len(os.path.commonprefix([prompt, before]))
+    pairs = enumerate(zip(prompt, before, strict=False))
+    shared = next((n for n, (one, other) in pairs if one != other), min(len(prompt), len(before)))
     cached = shared if shared >= _CACHED_FROM_TOKENS * _CHARACTERS_PER_TOKEN else 0
     return (len(prompt) - cached * (1 - _CACHED_PRICE)) / _CHARACTERS_PER_TOKEN

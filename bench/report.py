@@ -13,8 +13,14 @@ from pathlib import Path
 START, END = "<!-- bench:start -->", "<!-- bench:end -->"
 
 _PACKAGES = (
-    "recallrai-integrations", "recallrai", "httpx", "langchain", "langchain-core", "langgraph", "llama-index-core",
-)  # fmt: skip
+    "recallrai-integrations",
+    "recallrai",
+    "httpx",
+    "langchain",
+    "langchain-core",
+    "langgraph",
+    "llama-index-core",
+)
 
 
 @dataclass(frozen=True)
@@ -71,12 +77,7 @@ def goals(title: str, figures: Sequence[Figure]) -> Table:
 
 def circumstances() -> str:
     """When, where and with what: without it no figure means anything."""
-    versions: list[str] = []
-    for package in _PACKAGES:
-        try:
-            versions.append(f"{package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    versions = [f"{package} {importlib.metadata.version(package)}" for package in _PACKAGES]
     return (
         f"{datetime.now(timezone.utc):%Y-%m-%d}, Python {platform.python_version()}, "
         f"{platform.system()} {platform.machine()} with {os.cpu_count()} cores ({_processor()}); "

@@ -128,6 +128,8 @@ class _Service:
         await _respond(send, *answer)
 
     def _route(self, method: str, path: list[str], query: dict[str, str], body: Json) -> tuple[int, Any]:
+        if path[0] != "api":
+            return self._route_mem0(method, path, body)
         match method, *path:
             case "POST", "api", "v1", "users":
                 self._users.add(body["custom_user_id"])
@@ -138,13 +140,19 @@ class _Service:
                 if user not in self._users:
                     return 404, {"detail": f"User {user} not found"}
                 return self._route_user(method, user, rest, query, body)
+        return 404, {"detail": "Not Found"}
+
+    def _route_mem0(self, method: str, path: list[str], body: Json) -> tuple[int, Any]:
+        match method, *path:
             case "GET", "v1", "ping":
                 return 200, {"org_id": "bench", "project_id": "bench", "user_email": None}
             case "POST", "v3", "memories", "add":
                 return 200, {"results": []}
             case "POST", "v3", "memories", "search":
-                turn = self._mem0_turn(body)
-                return 200, {"results": [{"memory": text} for text in dialogue.memories(turn)]}
+                query = body.get("query", "")  # the tail of the conversation
+                asked = (n for n in range(dialogue.TURNS) if dialogue.question(n) in query)
+                texts = dialogue.memories(max(asked, default=0))
+                return 200, {"results": [{"memory": text} for text in texts]}
         return 404, {"detail": "Not Found"}
 
     def _route_user(
@@ -195,11 +203,6 @@ class _Service:
             if one.user == user and all(one.metadata.get(key) == value for key, value in wanted.items())
         ]
         return {"sessions": found, "total": len(found), "has_more": False}
-
-    def _mem0_turn(self, body: Json) -> int:
-        """How many of the chat's questions the query shows; mem0 sends the tail of the conversation."""
-        query = body.get("query", "")
-        return max((turn for turn in range(dialogue.TURNS) if dialogue.question(turn) in query), default=0)
 
 
 def _context(session: _Session, query: dict[str, str]) -> Json:

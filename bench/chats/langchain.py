@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from langchain.agents import create_agent
+from langchain.agents.middleware import AgentMiddleware
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
@@ -54,6 +55,19 @@ class RecordingModel(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=answer)])
 
 
+class IdleMiddleware(AgentMiddleware):
+    """The hooks that a memory needs, doing nothing: LangGraph makes a node of each, and that is its price."""
+
+    def before_model(self, *_: Any) -> None:
+        return None
+
+    def after_agent(self, *_: Any) -> None:
+        return None
+
+    def wrap_model_call(self, request: Any, handler: Callable[[Any], Any]) -> Any:
+        return handler(request)
+
+
 @tool
 def look_up(what: str) -> str:
     """Looks something up."""
@@ -77,8 +91,8 @@ def agent(
 
 @contextmanager
 def agent_alone(recorder: Recorder, *, tool: bool = False) -> Iterator[Chat]:
-    """The agent without memory beyond its checkpointer."""
-    yield Chat(_agent_turn(recorder, [], tool=tool))
+    """The agent without memory beyond its checkpointer, with hooks that do nothing."""
+    yield Chat(_agent_turn(recorder, [IdleMiddleware()], tool=tool))
 
 
 @contextmanager

@@ -20,32 +20,22 @@ from pathlib import Path
 from bench.chats.base import Chat, Record, Recorder, drive
 
 VENV = Path(".venv-mem0")
+
+_PACKAGE = "llama-index-memory-mem0"
 _MODULE = "bench.chats.mem0"
 
 
 def unavailable() -> str:
     """Why mem0 cannot be compared here; "" when it can. Installs it at the first time."""
-    python = _python()
-    if (
-        python.exists()
-        and subprocess.run(
-            [python, "-c", "import llama_index.memory.mem0"], check=False, capture_output=True
-        ).returncode
-        == 0
-    ):
+    if _python().exists() and _runs("-c", "import llama_index.memory.mem0").returncode == 0:
         return ""
     venv.create(VENV, with_pip=True, clear=True)
-    install = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "llama-index-memory-mem0",
-    ]
-    done = subprocess.run(install, check=False, capture_output=True, text=True)
+    done = _runs("-m", "pip", "install", "--quiet", "--disable-pip-version-check", _PACKAGE)
     return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+
+
+def _runs(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([_python(), *arguments], check=False, capture_output=True, text=True)
 
 
 def measure(base_url: str, turns: int, *, what: str) -> Record:
@@ -58,7 +48,7 @@ def measure(base_url: str, turns: int, *, what: str) -> Record:
     """
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "MEM0_TELEMETRY": "False", "MEM0_DIR": home, "NO_PROXY": "127.0.0.1"}
-        command = [_python(), "-m", _MODULE, base_url, str(turns), what]
+        command = [_python(), "-W", "ignore", "-m", _MODULE, base_url, str(turns), what]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     return Record(**json.loads(done.stdout.splitlines()[-1]))
 
