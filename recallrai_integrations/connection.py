@@ -8,8 +8,8 @@ import os
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from os import PathLike
 from os.path import realpath
 from types import TracebackType
@@ -20,11 +20,12 @@ from typing_extensions import Self, override
 
 from .conversation import Conversation
 from .credentials import Credentials
-from .errors import ConfigurationError, InvalidInputError, RecallrAIIntegrationError, RedactionError
-from .hooks import Event, Redaction
+from .errors import ConfigurationError, InvalidInputError, RecallrAIIntegrationError
+from .hooks import Event
 from .identity import thread_id_text, user_id_text
-from .messages import Message, clean_text
+from .messages import Message
 from .options import ContextOptions, DeliveryOptions, ProcessPolicy, RecallOptions
+from .redaction import redacted_messages, redacted_metadata
 
 if TYPE_CHECKING:
     from recallrai import AsyncRecallrAI, RecallrAI
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
     from .flows import Flow, Forgotten, Imported, State
     from .instructions import Instructions
     from .local import LocalRecallrAI
+    from .observing import Observer
     from .outbox import Address
+    from .telemetry import Operation, OperationName
     from .user import UserMemory
 
 __all__ = ["Connection", "connect"]
@@ -173,7 +176,9 @@ class Connection:
         from .courier import Courier  # noqa: PLC0415
         from .drive import Engine  # noqa: PLC0415
         from .instructions import Instructions  # noqa: PLC0415
+        from .observing import Observer  # noqa: PLC0415
         from .outbox import open_outbox  # noqa: PLC0415
+        from .telemetry import Telemetry  # noqa: PLC0415
 
         self.recall_options = recall
         self.context_options = context
@@ -182,7 +187,14 @@ class Connection:
         self._server = server
         self._outbox = open_outbox(delivery, project=project)
         self._backend = Backend(credentials, timeout=timeout, client=client, async_client=async_client)
-        self._engine: Engine = Engine(self._backend, delivery, self._engine_event)
+        self._telemetry = Telemetry(credentials.base_url)
+        self._observer: Observer = Observer(
+            delivery.on_event,
+            self._telemetry,
+            when_degraded=self._when_degraded,
+            when_recovered=self._when_recovered,
+        )
+        self._engine: Engine = Engine(self._backend, delivery, self._observer.engine)
         self.instructions: Instructions = Instructions(self._backend.system_prompt)
         self._lock = threading.Lock()
         self._recent: OrderedDict[Address, State] = OrderedDict()
@@ -190,7 +202,6 @@ class Connection:
         self._courier = Courier(
             self._engine, self._outbox, self._state_at, retry_after=delivery.breaker_reset
         )
-        self._warned = False
         self._closed = False
         self._pid = os.getpid()
         if not _unclosed:
@@ -254,7 +265,7 @@ class Connection:
             key,
             user,
             thread,
-            self._redacted_metadata(user, thread, dict(metadata or {})),
+            redacted_metadata(self.delivery_options.redact, user, thread, dict(metadata or {})),
             auto_process_after_seconds,
         )
         with self._lock:
@@ -312,7 +323,9 @@ class Connection:
             ForgetIncompleteError: something could still be read afterwards; it is named.
             ServiceUnavailableError: an outage, whatever `on_error` says; call again.
         """
-        forgotten = self.run(self._forget_flow(user_id, thread_id, session_id, memory_id), insist=True)
+        flow = self._forget_flow(user_id, thread_id, session_id, memory_id)
+        with self.operation("forget", thread_id):
+            forgotten = self.run(flow, insist=True)
         self._tell_forgotten(forgotten, thread_id)
         return forgotten
 
@@ -326,7 +339,8 @@ class Connection:
     ) -> Forgotten:
         """The async twin of `forget`."""
         flow = self._forget_flow(user_id, thread_id, session_id, memory_id)
-        forgotten = await self.arun(flow, insist=True)
+        with self.operation("forget", thread_id):
+            forgotten = await self.arun(flow, insist=True)
         self._tell_forgotten(forgotten, thread_id)
         return forgotten
 
@@ -491,48 +505,11 @@ class Connection:
     def redacted(self, address: Address, messages: Sequence[Message]) -> list[Message]:
         """The messages as they may leave the process: what the `redact` hook makes of them."""
         hook = self.delivery_options.redact
-        if hook is None:
-            return list(messages)
-        kept: list[Message] = []
-        for message in messages:
-            given = Redaction(
-                kind="message",
-                user_id=address.user_id,
-                thread_id=address.thread_id,
-                text=message.content,
-                role=message.role,
-            )
-            text = _redacted(hook, given)
-            if text is None:
-                continue
-            if not isinstance(text, str):
-                raise RedactionError(
-                    f"The redact hook answered with a {type(text).__name__} for a message; return the text "
-                    "that may leave the process, or None to keep the message out. Nothing was sent."
-                )
-            if text.strip():
-                kept.append(Message(message.role, clean_text(text), message.id, message.created_at))
-        return kept
+        return redacted_messages(hook, address.user_id, address.thread_id, messages)
 
-    @contextmanager
-    def span(self, name: str, state: State) -> Generator[None]:
+    def operation(self, name: OperationName, thread_id: str | None) -> AbstractContextManager[Operation]:
         """Traces an operation where OpenTelemetry is installed."""
-        del name, state
-        yield
-
-    def _redacted_metadata(self, user: str, thread: str | None, metadata: dict[str, Any]) -> dict[str, Any]:
-        hook = self.delivery_options.redact
-        if hook is None or not metadata:
-            return metadata
-        answer = _redacted(
-            hook, Redaction(kind="metadata", user_id=user, thread_id=thread, metadata=metadata)
-        )
-        if not isinstance(answer, Mapping):
-            raise RedactionError(
-                f"The redact hook answered with a {type(answer).__name__} for metadata; return a dict. "
-                "Nothing was sent."
-            )
-        return dict(cast("Mapping[str, Any]", answer))
+        return self._telemetry.operation(name, thread_id)
 
     def _flush_flow(self, timeout: float | None) -> Flow[None]:
         from . import flows  # noqa: PLC0415
@@ -570,7 +547,9 @@ class Connection:
     def _tell_forgotten(self, forgotten: Forgotten, thread_id: str | None) -> None:
         detail = {"sessions": len(forgotten.sessions), "memories": len(forgotten.memories)}
         detail["waiting"] = forgotten.waiting
-        self._tell(Event(kind="forgotten", user_id=forgotten.user_id, thread_id=thread_id, detail=detail))
+        self._observer.tell(
+            Event(kind="forgotten", user_id=forgotten.user_id, thread_id=thread_id, detail=detail)
+        )
 
     def _state_at(self, address: Address) -> State:
         with self._lock:
@@ -586,7 +565,7 @@ class Connection:
             address,
             self._outbox,
             self.delivery_options,
-            observe=self._observe,
+            observe=self._observer.conversation,
             wake=self._courier.wake,
         )
 
@@ -604,45 +583,12 @@ class Connection:
                 left,
             )
 
-    def _engine_event(self, kind: str, detail: dict[str, Any]) -> None:
-        if kind == "recovered" and self._warned:
-            self._warned = False
-            logger.info("RecallrAI is available again.")
-            if self._outbox.count():
-                self._courier.drain()
-        elif kind == "recovered":
-            return
-        self._tell(Event(kind=kind, detail=detail))
+    def _when_degraded(self) -> None:
+        self._courier.retry_later()
 
-    def _observe(self, state: State, kind: str, detail: dict[str, Any]) -> None:
-        if kind == "degraded":
-            self._courier.retry_later()
-            if not self._warned:
-                self._warned = True
-                logger.warning(
-                    "RecallrAI is not available (%s) Going on without fresh memories; messages wait.",
-                    detail["error"],
-                )
-        elif kind == "refused":
-            logger.error("RecallrAI: %s", detail["error"])
-        elif kind == "rejected":
-            logger.error(
-                "RecallrAI refused a message for good (HTTP %s); later ones go on.", detail["status"]
-            )
-        elif kind == "session_gone":
-            logger.warning("A RecallrAI session was deleted on the server; going on in a new one.")
-        self._tell(
-            Event(kind=kind, user_id=state.address.user_id, thread_id=state.address.thread_id, detail=detail)
-        )
-
-    def _tell(self, event: Event) -> None:
-        hook = self.delivery_options.on_event
-        if hook is None:
-            return
-        try:
-            hook(event)
-        except Exception:
-            logger.exception("An on_event hook failed; it is not asked to handle its own error.")
+    def _when_recovered(self) -> None:
+        if self._outbox.count():
+            self._courier.drain()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -655,12 +601,3 @@ def _imports(user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool)
 
     user = user_id_text(user_id)
     return (import_transcript(user, one, process=process) for one in transcripts(lines))
-
-
-def _redacted(hook: Callable[[Redaction], Any], given: Redaction) -> Any:
-    try:
-        return hook(given)
-    except Exception as error:
-        raise RedactionError(
-            f"The redact hook raised {type(error).__name__}; nothing was sent or kept."
-        ) from error

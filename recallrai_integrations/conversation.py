@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from typing_extensions import Self
+from typing_extensions import Self, override
 
 from . import flows
 from .errors import InvalidInputError, NotFoundError
@@ -18,6 +18,7 @@ from .recall import Recall
 
 if TYPE_CHECKING:
     from .connection import Connection
+    from .telemetry import Operation
 
 __all__ = ["Conversation"]
 
@@ -84,13 +85,17 @@ class Conversation:
             CredentialsError: the service refused the key or the project.
             RedactionError: your hook failed; nothing was sent.
         """
-        with self._connection.span("record", self._state):
-            self._connection.run(flows.record(self._state, self._storable(messages)))
+        storable = self._storable(messages)
+        with self._connection.operation("record", self.thread_id) as operation:
+            operation.note_messages(storable)
+            self._connection.run(flows.record(self._state, storable))
 
     async def arecord(self, messages: MessageInput | Iterable[MessageInput]) -> None:
         """The async twin of `record`."""
-        with self._connection.span("record", self._state):
-            await self._connection.arun(flows.record(self._state, self._storable(messages)))
+        storable = self._storable(messages)
+        with self._connection.operation("record", self.thread_id) as operation:
+            operation.note_messages(storable)
+            await self._connection.arun(flows.record(self._state, storable))
 
     def recall(
         self,
@@ -119,9 +124,9 @@ class Conversation:
         """
         options, context = self._options(options, context)
         started = time.monotonic()
-        with self._connection.span("recall", self._state):
+        with self._connection.operation("recall", self.thread_id) as operation:
             recalled = self._connection.run(self._recall_flow(options, context, on_progress))
-            return self._recall(recalled, options, context, started)
+            return self._recall(recalled, options, context, started, operation)
 
     async def arecall(
         self,
@@ -133,9 +138,9 @@ class Conversation:
         """The async twin of `recall`."""
         options, context = self._options(options, context)
         started = time.monotonic()
-        with self._connection.span("recall", self._state):
+        with self._connection.operation("recall", self.thread_id) as operation:
             recalled = await self._connection.arun(self._recall_flow(options, context, on_progress))
-            return self._recall(recalled, options, context, started)
+            return self._recall(recalled, options, context, started, operation)
 
     def history(self, limit: int | None = None) -> list[Message]:
         """What was said in this conversation, oldest first, across all sessions of its thread.
@@ -172,12 +177,12 @@ class Conversation:
         Raises:
             ServiceUnavailableError: an outage with `on_error="raise"`; otherwise the wish waits as well.
         """
-        with self._connection.span("finish", self._state):
+        with self._connection.operation("finish", self.thread_id):
             return self._connection.run(flows.finish(self._state, wait=_seconds(wait)), insist=True)
 
     async def afinish(self, wait: bool | float = False) -> SessionInfo | None:
         """The async twin of `finish`."""
-        with self._connection.span("finish", self._state):
+        with self._connection.operation("finish", self.thread_id):
             return await self._connection.arun(flows.finish(self._state, wait=_seconds(wait)), insist=True)
 
     def end_run(self) -> None:
@@ -256,6 +261,7 @@ class Conversation:
         if kind is None and self._process != "manual":
             await self.afinish()
 
+    @override
     def __repr__(self) -> str:
         return f"Conversation(user_id={self.user_id!r}, thread_id={self.thread_id!r})"
 
@@ -284,9 +290,18 @@ class Conversation:
         )
 
     def _recall(
-        self, recalled: flows.Recalled, options: RecallOptions, context: ContextOptions, started: float
+        self,
+        recalled: flows.Recalled,
+        options: RecallOptions,
+        context: ContextOptions,
+        started: float,
+        operation: Operation,
     ) -> Recall:
         answer, elapsed = recalled.answer, time.monotonic() - started
+        if answer is not None:
+            operation.note(memories=len(answer.memory_ids), strategy=answer.strategy)
+            operation.note_context(answer.text)
+        operation.note(degraded=recalled.degraded)
         self._state.note(
             "recalled",
             memories=0 if answer is None else len(answer.memory_ids),

@@ -37,9 +37,9 @@ class Event:
     """Something that happened, told to an `on_event` hook. It never holds message text or memories.
 
     Args:
-        kind: `"stored"`, `"recalled"`, `"session_opened"`, `"session_rolled_over"`, `"processed"`,
-            `"retried"`, `"degraded"`, `"recovered"`, `"rejected"`, `"refused"` (the outbox was full),
-            `"forgotten"`.
+        kind: `"stored"`, `"recalled"`, `"session_opened"`, `"session_rolled_over"`, `"session_gone"` (deleted
+            on the server), `"processed"`, `"retried"`, `"late"` (past the recall deadline), `"degraded"`,
+            `"recovered"`, `"rejected"`, `"refused"` (the outbox was full), `"forgotten"`.
         user_id: the application's id of the user, where one is concerned.
         thread_id: the application's id of the thread, where one is concerned.
         detail: figures and names, such as `{"status": 503}` or `{"memories": 3, "elapsed": 0.31}`.

@@ -18,7 +18,7 @@ from .script import said, thread_of, user_of
 
 DEADLINE = 1.0  # seconds
 THREADS = 8
-MODEL_SECONDS = 0.1
+MODEL_SECONDS = 0.5
 
 
 class Journal:

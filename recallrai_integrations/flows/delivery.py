@@ -20,7 +20,7 @@ from recallrai_integrations.ops import Beside, Collect, Exclusive, Flow, Local, 
 from recallrai_integrations.outbox import Address, Waiting
 
 from .sending import is_same, landed, send, still_wanted
-from .sessions import keep_place, open_session, sessions_to_process, settle
+from .sessions import keep_place, look_up_place, open_session, sessions_to_process, settle
 from .state import State, local, what_waits
 
 __all__ = ["claim", "deliver", "deliver_alone", "flush", "flush_all", "process_open", "put", "record"]
@@ -122,6 +122,7 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[None]:
     """
     outbox, address = state.outbox, state.address
     if not (yield from what_waits(state)):
+        yield from look_up_place(state)
         return
     try:
         if not (yield from claim(state, _CLAIM_PATIENCE if patience is None else patience)):

@@ -64,7 +64,6 @@ def recall(
         state.note_outage(error)
         recalled = _late(state)
     except NotFoundError:  # deleted while it was asked; the next message opens another session
-        state.place.leave()
         recalled = Recalled(None, degraded=False)
     if recalled.answer is None or not texts:
         return recalled

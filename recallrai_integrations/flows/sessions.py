@@ -14,6 +14,7 @@ from recallrai_integrations.ops import (
     CreateSession,
     CreateUser,
     DeleteSession,
+    Exclusive,
     Flow,
     GetSession,
     ListSessions,
@@ -29,6 +30,7 @@ from .state import State, local, now
 __all__ = [
     "find_session",
     "keep_place",
+    "look_up_place",
     "open_session",
     "sessions_to_process",
     "settle",
@@ -86,6 +88,11 @@ def keep_place(state: State) -> Flow[None]:
     yield from local(state, lambda: state.outbox.keep(state.address, state.place))
 
 
+def look_up_place(state: State) -> Flow[None]:
+    """Takes over where other processes left the conversation; under its lock, without a claim."""
+    state.place = yield from local(state, lambda: state.outbox.place(state.address, state.place))
+
+
 def settle(state: State) -> Flow[None]:
     """Two workers may have opened a session for one thread at the same time; both go on in the oldest.
 
@@ -134,11 +141,10 @@ def _move(state: State, messages: Sequence[Message], target_id: str) -> Flow[Non
 
 def find_session(state: State) -> Flow[SessionInfo | None]:
     """The session of this conversation, read afresh: the open one, else the latest, else None."""
-    if state.place.session_id is not None:
-        try:
-            return (yield from GetSession(state.user_id, state.place.session_id))
-        except NotFoundError:
-            state.place.leave()
+    place = yield from local(state, lambda: state.outbox.place(state.address, state.place))
+    if place.session_id is not None:
+        with suppress(NotFoundError):  # deleted: the next message finds that out too, and goes on
+            return (yield from GetSession(state.user_id, place.session_id))
     sessions = yield from thread_sessions(state)
     return plan.oldest_open(sessions) or (sessions[-1] if sessions else None)
 
@@ -164,7 +170,7 @@ def update(state: State, metadata: dict[str, Any]) -> Flow[None]:
     """Replaces the session's metadata, our own keys kept; opens a session when there is none."""
     session = yield from find_session(state)
     if session is None:
-        session_id, marks = (yield from open_session(state)), None
+        session_id, marks = (yield from Exclusive(state.lock, open_session(state))), None
     else:
         session_id, marks = session.session_id, session.metadata.get(plan.OWN_KEY)
     merged = plan.session_metadata(metadata, state.address.thread_id, marks=marks)

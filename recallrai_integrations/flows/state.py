@@ -53,7 +53,7 @@ class State:
     failed_at: float | None = None
     last_answer: ContextAnswer | None = None
     rejected: list[RequestRejectedError] = field(default_factory=list[RequestRejectedError])
-    observe: Callable[[State, str, dict[str, Any]], None] | None = None
+    observe: Callable[[Address, str, dict[str, Any]], None] | None = None
     wake: Callable[[State], object] | None = None
 
     @property
@@ -77,7 +77,7 @@ class State:
     def note(self, kind: str, **detail: Any) -> None:
         """Tells the connection what happened."""
         if self.observe is not None:
-            self.observe(self, kind, detail)
+            self.observe(self.address, kind, detail)
 
     def note_outage(self, error: ServiceUnavailableError) -> None:
         """Tells that an operation goes on without the service."""

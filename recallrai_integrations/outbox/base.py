@@ -135,6 +135,15 @@ class Outbox(ABC):
         """
 
     @abstractmethod
+    def place(self, address: Address, place: Place) -> Place:
+        """Where the conversation stands, for looking only: as it was left last, or as this process knows it.
+
+        Args:
+            address: the conversation.
+            place: what this process last knew.
+        """
+
+    @abstractmethod
     def keep(self, address: Address, place: Place) -> None:
         """Remembers where the conversation stands before something is sent that nobody could find again."""
 

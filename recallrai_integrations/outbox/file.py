@@ -100,6 +100,12 @@ class FileOutbox(Outbox):
             return left
 
     @override
+    def place(self, address: Address, place: Place) -> Place:
+        with self._read() as db:
+            row = rows.find(db, self._project, address)
+            return place if row is None or row["place"] is None else place_from_json(row["place"])
+
+    @override
     def keep(self, address: Address, place: Place) -> None:
         with self._write() as db:
             row = rows.find(db, self._project, address)

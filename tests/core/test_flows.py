@@ -249,7 +249,7 @@ def test_a_full_outbox_refuses_by_policy(policy: str) -> None:
     service, one = Service(), state(on_error=policy)
     one.outbox._limit = 1  # type: ignore[attr-defined]
     told: list[str] = []
-    one.observe = lambda _state, kind, _detail: told.append(kind)
+    one.observe = lambda _address, kind, _detail: told.append(kind)
     service.faults["ListSessions"] = [REFUSED] * 10
     if policy == "degrade":
         run(flows.record(one, users("a")), service)

@@ -98,6 +98,21 @@ async def test_another_process_delivers_what_one_left_behind_and_neither_repeats
     assert texts() == ["ok", "ok", "end", "after"]
 
 
+async def test_a_process_that_starts_again_knows_what_was_stored_also_when_it_only_recalls_first(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, tmp_path: Path
+) -> None:
+    connection = make_connection(deliver={"outbox": tmp_path / "o.db", "retries": 0})
+    await call(connection.conversation("ada", "t1").record, Message("user", "ok", id="m1"))
+    forget_what_is_known(connection)
+    again = connection.conversation("ada", "t1")
+    await call(again.record, Message("user", "ok", id="m1"))
+    await call(again.recall)
+    server.faults.add(**ADD, drop=True, when="before", times=1)
+    await call(again.record, Message("user", "ok", id="m2"))
+    assert await call(again.flush) == 0
+    assert texts() == ["ok", "ok"]
+
+
 async def test_what_an_earlier_process_left_goes_when_the_connection_is_used(
     make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, tmp_path: Path
 ) -> None:
