@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final, cast
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -132,8 +133,17 @@ def is_resuming(config: Mapping[str, Any]) -> bool:
 
 
 def not_landed(messages: Sequence[Message], tail: Sequence[Message]) -> list[Message]:
-    """Those of a repeated step's messages that its first try had not stored."""
-    return plan.unsent(messages, tail)
+    """Those of a repeated step's messages that its first try had not stored.
+
+    Args:
+        messages: questions, or an answer.
+        tail: the latest messages of the conversation. What landed stands at its very end, with nothing of
+            the other side behind it; the same words further up were said before.
+    """
+    if not messages:
+        return []
+    last = list(takewhile(lambda one: one.role == messages[0].role, reversed(tail)))
+    return plan.unsent(messages, last[::-1])
 
 
 def answer_of(state: Mapping[str, Any], *, structured: bool, direct: bool) -> Message | None:

@@ -163,18 +163,14 @@ def remember_node(
         auto_process_after_seconds=auto_process_after_seconds,
     )
 
-    def new_messages(messages: Sequence[BaseMessage], *, asked: bool) -> list[Message]:
-        answer = turn_answer(messages)
-        questions = [] if asked else _last_questions(messages)
-        return [*questions, *([] if answer is None else [answer])]
-
     def node(state: Any, config: RunnableConfig) -> dict[str, Any]:
         messages, identity, key = _at(binding, state, messages_key, config)
         asked_in = _open_turns.get(key)
         conversation = asked_in if asked_in and not identity.thread_id else binding.conversation(identity)
-        new = new_messages(messages, asked=asked_in is not None)
-        tail = conversation.history(_TAIL) if is_resuming(config) and asked_in is None else []
-        if new := not_landed(new, tail):
+        questions: list[Message] = []
+        if asked_in is None:  # there is no recall node, or it ran in another process
+            questions = not_landed(_last_questions(messages), conversation.history(_TAIL))
+        if new := [*questions, *_answers(messages)]:
             conversation.record(new)
         _open_turns.drop(key)
         conversation.end_run()
@@ -187,9 +183,10 @@ def remember_node(
             conversation = asked_in
         else:
             conversation = await binding.aconversation(identity)
-        new = new_messages(messages, asked=asked_in is not None)
-        tail = await conversation.ahistory(_TAIL) if is_resuming(config) and asked_in is None else []
-        if new := not_landed(new, tail):
+        questions: list[Message] = []
+        if asked_in is None:
+            questions = not_landed(_last_questions(messages), await conversation.ahistory(_TAIL))
+        if new := [*questions, *_answers(messages)]:
             await conversation.arecord(new)
         _open_turns.drop(key)
         await conversation.aend_run()
@@ -247,6 +244,11 @@ def _at(
     asked = last_user(messages)
     turn = None if asked is None else asked.id or str(cast("object", asked.content))  # pyright: ignore[reportUnknownMemberType] - untyped dict blocks
     return messages, identity, (identity, turn)
+
+
+def _answers(messages: Sequence[BaseMessage]) -> list[Message]:
+    answer = turn_answer(messages)
+    return [] if answer is None else [answer]
 
 
 def _last_questions(messages: Sequence[BaseMessage]) -> list[Message]:

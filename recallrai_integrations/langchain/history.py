@@ -138,11 +138,15 @@ class RecallrAIChatMessageHistory(BaseChatMessageHistory):
         return f"{type(self).__name__}({self._identity.user_id!r}, {self._identity.thread_id!r})"
 
     def _conversation(self) -> Conversation:
+        if self._identity.thread_id is not None:
+            return self._binding.conversation(self._identity)
         if self._own is None:
             self._own = self._binding.conversation(self._identity)
         return self._own
 
     async def _aconversation(self) -> Conversation:
+        if self._identity.thread_id is not None:
+            return await self._binding.aconversation(self._identity)
         if self._own is None:
             self._own = await self._binding.aconversation(self._identity)
         return self._own

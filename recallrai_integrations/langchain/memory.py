@@ -65,8 +65,7 @@ class RecallrAIMemory(BaseMemory):
         metadata: for the sessions that are opened.
 
     Raises:
-        MissingIdentityError: no user id.
-        InvalidInputError: an id that cannot be sent.
+        ValidationError: pydantic's, which is a ValueError: no user id, one that cannot be sent, a wrong type.
     """
 
     user_id: str | None = None

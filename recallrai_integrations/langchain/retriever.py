@@ -42,7 +42,7 @@ class RecallrAIRetriever(BaseRetriever):
         recall: strategy and thresholds, in place of the connection's options.
 
     Raises:
-        InvalidInputError: an id that cannot be sent.
+        ValidationError: pydantic's, which is a ValueError: an id that cannot be sent, a wrong type.
 
     Example:
         ```python

@@ -63,7 +63,7 @@ def run(colour: Colour, runnable: Runnable[Any, Any], given: Any, config: Any = 
     return asyncio.run(runnable.ainvoke(given, config, **kwargs))
 
 
-def tool_call(name: str, **arguments: Any) -> AIMessage:
+def tool_call(name: str, /, **arguments: Any) -> AIMessage:
     """An answer that calls a tool."""
     return AIMessage("", tool_calls=[{"name": name, "args": arguments, "id": uuid.uuid4().hex}])
 

@@ -1,0 +1,64 @@
+"""What the LangChain tests share: asking an agent, reading what was stored, counting requests."""
+
+from __future__ import annotations
+
+import pytest
+
+from recallrai_integrations import Connection
+from recallrai_integrations.local import LocalRecallrAI
+
+
+@pytest.fixture
+def teach(connection: Connection):
+    """Has facts remembered, from an earlier conversation."""
+
+    def teach(user_id: str, *facts: str) -> None:
+        with connection.conversation(user_id) as earlier:
+            earlier.record([("user", fact) for fact in facts])
+            assert earlier.finish(wait=30).status == "processed"
+
+    return teach
+
+
+@pytest.fixture
+def stored(make_connection):
+    """What a process that knows nothing yet reads of a thread."""
+
+    def stored(user_id: str, thread_id: str) -> list[tuple[str, str]]:
+        history = make_connection().conversation(user_id, thread_id).history()
+        return [(one.role, one.content) for one in history]
+
+    return stored
+
+
+@pytest.fixture
+def requests(server: LocalRecallrAI):
+    """Method and last part of the path of the requests since the last call, instructions left out."""
+
+    def requests() -> list[str]:
+        made = [
+            f"{one.method} {one.path.rsplit('/', 1)[-1]}"
+            for one in server.requests
+            if not one.path.endswith("system-prompt")
+        ]
+        server.requests.clear()
+        return made
+
+    return requests
+
+
+@pytest.fixture
+def is_sync(request: pytest.FixtureRequest, call) -> bool:
+    """Whether `call` is the sync one in this run."""
+    return request.node.callspec.params["call"] == "sync"
+
+
+def asks(*texts: str, **ids: str):
+    """An agent's input: what the user says."""
+    return {"messages": [{"role": "user", "content": text, **ids} for text in texts]}
+
+
+def of(user_id: str | None = "ada", thread_id: str | None = "t"):
+    """A config that says who it is."""
+    ids = {"user_id": user_id, "thread_id": thread_id}
+    return {"configurable": {name: value for name, value in ids.items() if value is not None}}
