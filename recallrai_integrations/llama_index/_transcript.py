@@ -263,6 +263,10 @@ class Transcript:
             recall: options of a recall for its last question; None for no recall.
         """
         before, known = self.turn, len(self.told) if self.loaded else None
+        if not self.loaded:
+            yield from self._load()
+        if not self.loaded:
+            return None  # the other memory keeps the messages, and shows them again
         self.replace(messages)
         yield from self.ready()
         self.turn = self._last_turn()
@@ -273,7 +277,8 @@ class Transcript:
 
     def drain(self, messages: Sequence[ChatMessage]) -> Talk[None]:
         """Tells the service of messages that leave another memory, unless it has been told before."""
-        yield from self.ready()
+        if not self.loaded:
+            yield from self._load()
         leaving = [entry.said for entry in classify(messages) if entry.said is not None]
         texts, known = _texts(self.redact(leaving)), _texts(self.told)
         if not any(known[n : n + len(texts)] == texts for n in range(len(known) - len(texts) + 1)):
@@ -319,11 +324,11 @@ class Transcript:
         # Nobody gave a history: it is the service's, with what was put since at its end.
         since = len(given) if _texts(stored)[len(stored) - len(given) :] == _texts(given) else 0
         earlier = stored[: len(stored) - since]
-        if ends_open and not given:
-            # A question without an answer is a turn that failed, which its user may try once more.
-            self.turn = Turn(earlier.pop(), pending=True)
         self.entries = [*classify([as_chat_message(one) for one in earlier]), *self.entries]
         self.turn = self.turn or self._last_turn()
+        if self.turn is not None and not given:
+            # A question without an answer is a turn that failed, which its user may try once more.
+            self.turn.retried = ends_open
 
     def _untold(self, given: Sequence[Message]) -> list[Message]:
         """What of these messages is new to the service, which holds them redacted."""

@@ -212,7 +212,7 @@ class ChatMemoryContract:
     """
 
     def make_memory(self, **options: Any) -> BaseMemory:
-        """A new, empty memory; options: `token_limit`, `chat_history`, `tokenizer_fn`, as of `from_defaults`."""
+        """A new, empty memory; options are `token_limit`, `chat_history` and `tokenizer_fn`."""
         raise NotImplementedError
 
     def test_an_empty_memory_is_true_and_gives_no_messages(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +20,18 @@ from tests.llama_index.conftest import Chat, make_engine
 
 Stored = Callable[..., list[tuple[str, str]]]
 Count = Callable[[str], int]
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the framework's own agents
+
+
+@pytest.fixture(autouse=True)
+def _swept() -> Iterator[None]:
+    """The framework's `Memory` never closes its in-memory database."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ async def test_a_memory_that_is_not_resumed_begins_empty(
 async def test_an_unused_memory_makes_no_request(connection: Connection, server: LocalRecallrAI) -> None:
     memory = RecallrAIMemory("ada", connection=connection, chat_history=said("one"))
     memory.to_dict()
-    assert server.requests == []
+    assert not server.requests
 
 
 async def test_looking_at_an_empty_thread_opens_no_session(
@@ -136,9 +136,8 @@ async def test_answers_end_sessions_only_where_the_policy_says_so(
     memory = RecallrAIMemory("ada", connection=connection, **options)
     for n in range(3):
         await call(memory.put_messages, said(f"question {n}", f"answer {n}"))
-    opened = sum(one.method == "POST" and one.path.endswith("/sessions") for one in server.requests)
-    refused = sum(one.status == 404 and one.path.endswith("/sessions") for one in server.requests)
-    assert opened - refused == sessions
+    made = [one for one in server.requests if one.method == "POST" and one.path.endswith("/sessions")]
+    assert sum(one.status < 300 for one in made) == sessions
 
 
 async def test_a_resumed_question_that_was_never_answered_may_be_asked_once_more(

@@ -24,6 +24,8 @@ from recallrai_integrations.local import LocalRecallrAI
 from recallrai_integrations.testing.llama_index import ScriptedLLM
 from tests.conftest import Call
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the framework's own agents
+
 
 @pytest.fixture
 def contradiction(connection: Connection, server: LocalRecallrAI) -> MergeConflict:
