@@ -41,6 +41,7 @@ __all__ = [
     "WrongUseError",
     "connected",
     "exit_code_of",
+    "json_line",
     "json_out",
     "note",
     "one_line",
@@ -95,7 +96,7 @@ LocalOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
-# typer brings its own copy of click since 0.24 and uses the installed one before: the base class of usage
+# Newer releases of typer bring their own copy of click, older ones use the installed one: the class of usage
 # errors is found through what both export.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -188,6 +189,11 @@ def note(text: str) -> None:
 def json_out(value: Any) -> None:
     """A value as JSON on stdout; times become ISO 8601."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def json_line(value: Any) -> None:
+    """A value as one line of JSON on stdout."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from recallrai_integrations.identity import thread_id_text
 from recallrai_integrations.messages import clean_text
 from recallrai_integrations.options import Strategy
 
-from ._common import ExitCode, LocalOption, UserOption, connected, note, out, problem, status_line
+from ._common import ExitCode, LocalOption, UserOption, connected, json_line, note, out, problem, status_line
 from .models import ChatModel, ModelError, open_model
 from .recalled import panel
 
@@ -88,8 +88,6 @@ class _Chat:
         out.print(panel(memories, title=title))
 
     def _print_json(self, question: str, answer: str, recall: Recall, memories: list[RecalledMemory]) -> None:
-        import json  # noqa: PLC0415 - one object in each line, unlike the other commands
-
         line = {
             "question": question,
             "answer": answer,
@@ -99,7 +97,7 @@ class _Chat:
             "elapsed": round(recall.elapsed, 4),
             "degraded": recall.degraded,
         }
-        typer.echo(json.dumps(line, ensure_ascii=False))
+        json_line(line)
 
 
 def chat_command(

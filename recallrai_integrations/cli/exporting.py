@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ._common import LocalOption, UserOption, WrongUseError, connected, note, require_user
+from ._common import LocalOption, UserOption, WrongUseError, connected, json_line, note, require_user
 
 __all__ = ["export_command"]
 
@@ -32,7 +32,7 @@ def export_command(
         lines = connection.export(user)
         if output is None:
             for line in lines:
-                typer.echo(_json(line))
+                json_line(line)
         else:
             count = _write_whole(output, lines)
             note(f"{count} lines in {output}.")
@@ -48,14 +48,10 @@ def _write_whole(path: Path, lines: Iterable[dict[str, Any]]) -> int:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             for line in lines:
-                file.write(_json(line) + "\n")
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
                 count += 1
         Path(unfinished).replace(path)
     except BaseException:
         Path(unfinished).unlink(missing_ok=True)
         raise
     return count
-
-
-def _json(line: dict[str, Any]) -> str:
-    return json.dumps(line, ensure_ascii=False)

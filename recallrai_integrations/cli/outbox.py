@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +19,7 @@ from ._common import (
     LocalOption,
     WrongUseError,
     connected,
+    json_line,
     json_out,
     out,
     problem,
@@ -74,7 +74,7 @@ def flush_command(file: _FileArgument, local: LocalOption = None) -> None:
 def export_command(file: _FileArgument) -> None:
     """Print what waits or was rejected as JSON lines; touches nothing."""
     for entry in export(_there(file)):
-        typer.echo(json.dumps(entry, ensure_ascii=False, default=str))
+        json_line(entry)
 
 
 def _flush(connection: Connection) -> int | None:
