@@ -10,6 +10,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from os import PathLike
 from os.path import realpath
 from types import TracebackType
@@ -25,6 +26,7 @@ from .hooks import Event
 from .identity import thread_id_text, user_id_text
 from .messages import Message
 from .options import ContextOptions, DeliveryOptions, ProcessPolicy, RecallOptions
+from .plan import THREAD_KEY
 from .redaction import redacted_messages, redacted_metadata
 
 if TYPE_CHECKING:
@@ -265,7 +267,7 @@ class Connection:
             key,
             user,
             thread,
-            redacted_metadata(self.delivery_options.redact, user, thread, dict(metadata or {})),
+            self.redacted_metadata(user, thread, metadata or {}),
             auto_process_after_seconds,
         )
         with self._lock:
@@ -387,13 +389,13 @@ class Connection:
             InvalidInputError: a line is none of an export; those before it have been brought in.
             ServiceUnavailableError: an outage, whatever `on_error` says.
         """
-        return [self.run(flow, insist=True) for flow in _imports(user_id, lines, process=process)]
+        return [self.run(flow, insist=True) for flow in self._imports(user_id, lines, process=process)]
 
     async def aimport_user(
         self, user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool = True
     ) -> list[Imported]:
         """The async twin of `import_user`."""
-        return [await self.arun(flow, insist=True) for flow in _imports(user_id, lines, process=process)]
+        return [await self.arun(flow, insist=True) for flow in self._imports(user_id, lines, process=process)]
 
     @property
     def is_down(self) -> bool:
@@ -507,6 +509,12 @@ class Connection:
         hook = self.delivery_options.redact
         return redacted_messages(hook, address.user_id, address.thread_id, messages)
 
+    def redacted_metadata(
+        self, user_id: str, thread_id: str | None, metadata: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The metadata as they may leave the process: what the `redact` hook makes of them."""
+        return redacted_metadata(self.delivery_options.redact, user_id, thread_id, dict(metadata))
+
     def operation(self, name: OperationName, thread_id: str | None) -> AbstractContextManager[Operation]:
         """Traces an operation where OpenTelemetry is installed."""
         return self._telemetry.operation(name, thread_id)
@@ -517,6 +525,21 @@ class Connection:
         return flows.flush_all(
             self._outbox.addresses, self._state_at, timeout, blocking=self._outbox.blocking
         )
+
+    def _imports(
+        self, user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool
+    ) -> Iterator[Flow[Imported]]:
+        from .flows import import_transcript  # noqa: PLC0415
+        from .portability import transcripts  # noqa: PLC0415 - as in `export`
+
+        user = user_id_text(user_id)
+        for one in transcripts(lines):
+            thread = one.metadata.get(THREAD_KEY)
+            messages = redacted_messages(self.delivery_options.redact, user, thread, one.messages)
+            if messages:
+                metadata = self.redacted_metadata(user, thread, one.metadata)
+                redacted = replace(one, messages=messages, metadata=metadata)
+                yield import_transcript(user, redacted, process=process)
 
     def _forget_flow(
         self, user_id: str, thread_id: str | None, session_id: str | None, memory_id: str | None
@@ -593,11 +616,3 @@ class Connection:
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigurationError(f"{self!r} is closed; make another with connect().")
-
-
-def _imports(user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool) -> Iterator[Flow[Imported]]:
-    from .flows import import_transcript  # noqa: PLC0415
-    from .portability import transcripts  # noqa: PLC0415 - as in `export`
-
-    user = user_id_text(user_id)
-    return (import_transcript(user, one, process=process) for one in transcripts(lines))

@@ -228,12 +228,16 @@ class Conversation:
         """Replaces the session's metadata; this package's own keys are kept.
 
         A conversation without a session gets one.
+
+        Raises:
+            RedactionError: your hook failed; nothing was sent.
+            ServiceUnavailableError: an outage, whatever `on_error` says.
         """
-        self._connection.run(flows.update(self._state, dict(metadata)))
+        self._connection.run(flows.update(self._state, self._metadata(metadata)))
 
     async def aupdate(self, metadata: Mapping[str, Any]) -> None:
         """The async twin of `update`."""
-        await self._connection.arun(flows.update(self._state, dict(metadata)))
+        await self._connection.arun(flows.update(self._state, self._metadata(metadata)))
 
     def clear(self) -> None:
         """Ends the thread's history for every process: finishes and marks its sessions, deletes nothing."""
@@ -267,6 +271,9 @@ class Conversation:
 
     def _storable(self, messages: MessageInput | Iterable[MessageInput]) -> list[Message]:
         return self._connection.redacted(self._state.address, as_messages(messages))
+
+    def _metadata(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        return self._connection.redacted_metadata(self.user_id, self.thread_id, metadata)
 
     def _options(
         self, options: RecallOptions | None, context: ContextOptions | None

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from .errors import InvalidInputError
+from typing_extensions import override
+
+from .errors import InvalidInputError, RedactionError
 from .flows import memories as flows
 from .identity import user_id_text
+from .messages import Message
 from .models import Memory, MergeConflict, UserInfo
 from .ops import GetConflict, GetMemory, GetUser
 from .options import RecallOptions
+from .redaction import redacted_messages
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -54,6 +58,7 @@ class UserMemory:
 
         Raises:
             InvalidInputError: an empty query, or k below 1.
+            RedactionError: your hook failed, or left nothing of the query; nothing was sent.
             ServiceError: see `errors`.
         """
         return self._connection.run(flows.search(*self._search_arguments(query, k, options)))
@@ -169,6 +174,7 @@ class UserMemory:
         """The async twin of `info`."""
         return await self._connection.arun(iter(GetUser(self.user_id)))
 
+    @override
     def __repr__(self) -> str:
         return f"UserMemory({self.user_id!r})"
 
@@ -179,4 +185,8 @@ class UserMemory:
             raise InvalidInputError("A search needs a question; the query is empty.")
         if k < 1:
             raise InvalidInputError(f"k must be at least 1, not {k!r}.")
-        return self.user_id, query, k, options or self._connection.recall_options
+        hook = self._connection.delivery_options.redact
+        asked = redacted_messages(hook, self.user_id, None, [Message("user", query)])
+        if not asked:
+            raise RedactionError("The redact hook left nothing of the query; nothing was sent.")
+        return self.user_id, asked[0].content, k, options or self._connection.recall_options

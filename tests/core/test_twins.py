@@ -13,7 +13,14 @@ from recallrai_integrations.backend import Backend
 from recallrai_integrations.drive import Engine
 
 NO_TWIN = {
-    Connection: {"conversation", "user", "redacted", "span", "close_in_own_process"},  # no I/O; at exit
+    Connection: {
+        "conversation",
+        "user",
+        "redacted",
+        "operation",
+        "redacted_metadata",
+        "close_in_own_process",
+    },  # no I/O; at exit
     Conversation: set[str](),
     UserMemory: set[str](),
     ConnectionSource: set[str](),
