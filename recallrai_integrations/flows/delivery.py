@@ -62,8 +62,7 @@ def _record_inline(state: State, messages: Sequence[Message]) -> Flow[None]:
         if isinstance(error, CredentialsError):
             raise
         state.note_outage(error)
-    if state.rejected:
-        raise state.rejected.pop(0)
+    state.raise_rejected()
 
 
 def put(state: State, messages: Sequence[Message | None]) -> Flow[list[Waiting]]:
@@ -233,8 +232,7 @@ def flush(state: State) -> Flow[int]:
         if state.delivery.on_error == "raise":
             raise
         state.note_outage(error)
-    if state.rejected:
-        raise state.rejected.pop(0)
+    state.raise_rejected()
     return len((yield from what_waits(state)))
 
 

@@ -6,7 +6,7 @@ import time
 from collections import deque
 
 from recallrai_integrations import plan
-from recallrai_integrations.errors import ServiceUnavailableError
+from recallrai_integrations.errors import NotFoundError, ServiceUnavailableError
 from recallrai_integrations.models import SessionInfo
 from recallrai_integrations.ops import Exclusive, Flow, GetSession, Sleep, UpdateSession
 from recallrai_integrations.options import ProcessPolicy
@@ -30,7 +30,8 @@ def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
         wait: seconds to wait for the outcome.
 
     Returns:
-        The session after waiting; None without waiting or when there was nothing to process.
+        The session after waiting; None without waiting, when there was nothing to process, and when the
+        outcome could not be read.
     """
     try:
         processed = yield from Exclusive(state.lock, _finish(state))
@@ -40,11 +41,18 @@ def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
         state.note_outage(error)
         yield from Exclusive(state.lock, _finish_later(state))
         return None
-    if state.rejected:
-        raise state.rejected.pop(0)
+    state.raise_rejected()
     if not processed or not wait:
         return None
-    return (yield from _wait_until_processed(state.user_id, processed[-1], wait))
+    try:
+        return (yield from _wait_until_processed(state.user_id, processed[-1], wait))
+    except NotFoundError:  # deleted meanwhile
+        return None
+    except ServiceUnavailableError as error:
+        if state.delivery.on_error == "raise":
+            raise
+        state.note_outage(error)
+        return None
 
 
 def _finish(state: State) -> Flow[list[str]]:
@@ -93,6 +101,7 @@ def clear(state: State) -> Flow[None]:
     yield from finish(state)
     if state.address.thread_id is None:
         state.place.leave()
+        state.opened.clear()
     for session in (yield from thread_sessions(state)):
         if not plan.is_cleared(session):
             marked = {**session.metadata, plan.OWN_KEY: {"cleared": True}}

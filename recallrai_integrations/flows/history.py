@@ -6,10 +6,10 @@ from collections import deque
 from contextlib import suppress
 
 from recallrai_integrations import plan
-from recallrai_integrations.errors import ServiceUnavailableError
+from recallrai_integrations.errors import NotFoundError, ServiceUnavailableError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import MessagePage
-from recallrai_integrations.ops import Exclusive, Flow, ReadMessages, Together
+from recallrai_integrations.ops import Exclusive, Flow, GetSession, ReadMessages, Together
 
 from .delivery import deliver
 from .reading import read_sessions
@@ -50,10 +50,22 @@ def _history(state: State, limit: int | None) -> Flow[list[Message]]:
 
 def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:
     if state.address.thread_id is None:
-        ids = [] if state.place.session_id is None else [state.place.session_id]
+        here = state.place.session_id
+        ids = list(dict.fromkeys([*state.opened, *([] if here is None else [here])]))
     else:
         sessions = yield from thread_sessions(state)
         ids = [one.session_id for one in sessions if not plan.is_cleared(one)]
+    try:
+        return (yield from _read(state, ids, limit))
+    except NotFoundError:  # one of them was deleted meanwhile
+        there: list[str] = []
+        for session_id in ids:
+            with suppress(NotFoundError):
+                there.append((yield from GetSession(state.user_id, session_id)).session_id)
+        return (yield from _read(state, there, limit))
+
+
+def _read(state: State, ids: list[str], limit: int | None) -> Flow[list[Message]]:
     if limit is None:
         return (yield from read_sessions(state.user_id, ids))
     tail: list[Message] = []

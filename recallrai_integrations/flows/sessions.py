@@ -62,6 +62,8 @@ def open_session(state: State) -> Flow[str]:
                 return found.session_id
     created = yield from _create_session(state, user_exists=user_exists)
     place.enter(created.session_id, stored=0, now=now(), unsettled=address.thread_id is not None)
+    if address.thread_id is None:
+        state.opened.append(created.session_id)
     yield from keep_place(state)
     state.note("session_opened")
     return created.session_id
@@ -100,7 +102,15 @@ def settle(state: State) -> Flow[None]:
     it has arrived.
     """
     place = state.place
-    page = yield from ListSessions(state.user_id, metadata_filter=state.thread_filter, statuses=("pending",))
+    try:
+        page = yield from ListSessions(
+            state.user_id, metadata_filter=state.thread_filter, statuses=("pending",)
+        )
+    except NotFoundError:  # the user was deleted with everything; the next message creates them again
+        state.note("session_gone")
+        place.leave()
+        yield from keep_place(state)
+        return
     ours, oldest = place.session_id, plan.oldest_open(page.items)
     if ours is None or oldest is None or oldest.session_id == ours:
         place.unsettled = False
@@ -142,9 +152,10 @@ def _move(state: State, messages: Sequence[Message], target_id: str) -> Flow[Non
 def find_session(state: State) -> Flow[SessionInfo | None]:
     """The session of this conversation, read afresh: the open one, else the latest, else None."""
     place = yield from local(state, lambda: state.outbox.place(state.address, state.place))
-    if place.session_id is not None:
+    own = [*state.opened, *([] if place.session_id is None else [place.session_id])]
+    for session_id in dict.fromkeys(reversed(own)):
         with suppress(NotFoundError):  # deleted: the next message finds that out too, and goes on
-            return (yield from GetSession(state.user_id, place.session_id))
+            return (yield from GetSession(state.user_id, session_id))
     sessions = yield from thread_sessions(state)
     return plan.oldest_open(sessions) or (sessions[-1] if sessions else None)
 

@@ -33,6 +33,7 @@ class State:
         delivery: how they are delivered.
         place: where the conversation stands in the service.
         known: the latest messages seen, for `history()` in an outage.
+        opened: the sessions of a conversation without a thread: nothing else leads to them.
         generation: grows when the conversation is forgotten, so that what comes late is known to be.
         turns: runs that ended, for `process="every_n_turns"`.
         failed_at: when the service last failed, by the monotonic clock.
@@ -48,6 +49,7 @@ class State:
     lock: Lock = field(default_factory=Lock)
     place: Place = field(default_factory=Place)
     known: deque[Message] = field(default_factory=lambda: deque[Message](maxlen=1000))
+    opened: list[str] = field(default_factory=list[str])
     turns: int = 0
     generation: int = 0
     failed_at: float | None = None
@@ -70,6 +72,7 @@ class State:
         """Knows nothing of the conversation any more; what is still under way for it is not kept."""
         self.place = Place()
         self.known.clear()
+        self.opened.clear()
         self.rejected.clear()
         self.last_answer, self.failed_at = None, None
         self.generation += 1
@@ -78,6 +81,22 @@ class State:
         """Tells the connection what happened."""
         if self.observe is not None:
             self.observe(self.address, kind, detail)
+
+    def raise_rejected(self) -> None:
+        """Tells the caller what the service has refused since it was told last.
+
+        Raises:
+            RequestRejectedError: the first refusal, with the number of the others.
+        """
+        if not self.rejected:
+            return
+        first, others = self.rejected[0], len(self.rejected) - 1
+        self.rejected.clear()
+        if others:
+            raise RequestRejectedError(
+                f"{first} {others} more refused as well.", status=first.status
+            ) from first
+        raise first
 
     def note_outage(self, error: ServiceUnavailableError) -> None:
         """Tells that an operation goes on without the service."""

@@ -12,6 +12,8 @@ from recallrai_integrations import (
     Message,
     NotFoundError,
     RecallOptions,
+    RequestRejectedError,
+    ServiceUnavailableError,
     SessionInfo,
 )
 from recallrai_integrations.local import LocalRecallrAI
@@ -328,3 +330,64 @@ async def test_search_list_and_forget_memories(
     ongoing = connection.conversation("ada", "t9")
     await call(ongoing.record, ("user", "hello"))
     assert "What is my dog called?" not in (await call(ongoing.recall)).text
+
+
+@pytest.mark.parametrize("thread", ["thread-1", None])
+async def test_after_the_user_was_deleted_elsewhere_the_conversation_goes_on(
+    make_connection: Callable[..., Connection], call: Call, thread: str | None
+) -> None:
+    conversation = make_connection().conversation("ada", thread)
+    await call(conversation.record, ("user", "one"))
+    make_connection().forget("ada")
+    await call(conversation.record, ("user", "two"))
+    assert texts(await call(conversation.history)) == [("user", "two")]
+    assert not (await call(conversation.recall)).degraded
+
+
+async def test_without_a_thread_what_was_said_can_be_read_after_finishing(
+    make_connection: Callable[..., Connection], call: Call
+) -> None:
+    conversation = make_connection().conversation("ada")
+    await call(conversation.record, ("user", "one"))
+    first = await call(conversation.finish, wait=30)
+    assert texts(await call(conversation.history)) == [("user", "one")]
+    assert await call(conversation.info) == first
+    await call(conversation.record, ("user", "two"))
+    assert texts(await call(conversation.history)) == [("user", "one"), ("user", "two")]
+    assert texts(await call(conversation.history, 1)) == [("user", "two")]
+    make_connection().forget("ada", session_id=first.session_id)
+    assert texts(await call(conversation.history)) == [("user", "two")]
+
+
+async def test_waiting_for_a_session_that_was_deleted_ends_at_once(
+    make_connection: Callable[..., Connection], call: Call
+) -> None:
+    conversation = make_connection().conversation("ada", "thread-1")
+    await call(conversation.record, ("user", "one"))
+    make_connection().forget("ada", session_id=(await call(conversation.info)).session_id)
+    assert await call(conversation.finish, wait=30) is None
+
+
+@pytest.mark.parametrize("policy", ["degrade", "raise"])
+async def test_an_outage_while_waiting_for_memories_is_told_by_policy(
+    make_connection: Callable[..., Connection], server: LocalRecallrAI, call: Call, policy: str
+) -> None:
+    conversation = make_connection(deliver={"on_error": policy, "retries": 0}).conversation("ada", "thread-1")
+    await call(conversation.record, ("user", "one"))
+    server.faults.add(status=503, method="GET", path="*/sessions/*")
+    if policy == "degrade":
+        assert await call(conversation.finish, wait=30) is None
+    else:
+        with pytest.raises(ServiceUnavailableError):
+            await call(conversation.finish, wait=30)
+
+
+async def test_several_refusals_are_told_at_once_and_blamed_on_no_later_message(
+    connection: Connection, server: LocalRecallrAI, call: Call
+) -> None:
+    conversation = connection.conversation("ada", "thread-1")
+    server.faults.add(status=422, path="*/add-message", times=2)
+    with pytest.raises(RequestRejectedError, match="1 more"):
+        await call(conversation.record, [("user", "a"), ("user", "b"), ("user", "c")])
+    await call(conversation.record, ("user", "d"))
+    assert texts(await call(conversation.history)) == [("user", "c"), ("user", "d")]
