@@ -19,6 +19,9 @@ from rich.text import Text
 WIDTH = 100
 """Columns of the pictured terminal."""
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+"""Commands, of which one is enough to picture the local service's page."""
+
 SCENES: dict[str, list[tuple[list[str], str]]] = {
     "demo": [(["demo"], "")],
     "memories": [
@@ -107,7 +110,7 @@ def local_page() -> bytes:
         from playwright.sync_api import sync_playwright
     except ModuleNotFoundError as error:
         raise NoBrowserError("playwright is not installed.") from error
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    chromium = next(filter(None, map(shutil.which, BROWSERS)), None)
     if chromium is None:
         raise NoBrowserError("no Chromium is installed.")
     from recallrai_integrations import connect
