@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from contextlib import aclosing, closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from langchain_core.callbacks import AsyncCallbackManagerForChainRun, CallbackManagerForChainRun
 from langchain_core.messages import BaseMessage
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 from typing_extensions import override
 
 from recallrai_integrations.connection import Connection
@@ -154,7 +154,6 @@ class RecallrAIRunnable(Runnable[Any, Any]):
         store_partial: bool,
     ) -> None:
         self.bound = bound
-        self.name = "RecallrAIMemory"
         self._binding = binding
         self._keys = keys
         self._options: dict[str, Any] = {"options": recall, "context": context}
@@ -173,93 +172,64 @@ class RecallrAIRunnable(Runnable[Any, Any]):
 
     @override
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        return self._call_with_config(self._invoke, input, config, **kwargs)
-
-    @override
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        return await self._acall_with_config(self._ainvoke, input, config, **kwargs)
-
-    @override
-    def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any | None) -> Iterator[Any]:
-        yield from self._transform_stream_with_config(iter([input]), self._stream, config, **kwargs)
-
-    @override
-    async def astream(
-        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any | None
-    ) -> AsyncIterator[Any]:
-        async def once() -> AsyncIterator[Any]:
-            yield input
-
-        async for chunk in self._atransform_stream_with_config(once(), self._astream, config, **kwargs):
-            yield chunk
-
-    def _invoke(
-        self, given: Any, run_manager: CallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
-    ) -> Any:
-        del run_manager
-        call = self._begin(given, config)
-        history, recall = self._before(call)
-        bound, value = with_recall(self.bound, self._keys, given, recall, history)
+        config = ensure_config(config)
+        call = self._begin(input, config)
+        bound, value = self._prepared(input, *self._before(call))
         output = bound.invoke(value, config, **kwargs)
         call.sink.add(output)
         self._after(call)
         return output
 
-    async def _ainvoke(
-        self, given: Any, run_manager: AsyncCallbackManagerForChainRun, config: RunnableConfig, **kwargs: Any
-    ) -> Any:
-        del run_manager
-        call = await self._abegin(given, config)
-        history, recall = await self._abefore(call)
-        bound, value = with_recall(self.bound, self._keys, given, recall, history)
+    @override
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        config = ensure_config(config)
+        call = await self._abegin(input, config)
+        bound, value = self._prepared(input, *(await self._abefore(call)))
         output = await bound.ainvoke(value, config, **kwargs)
         call.sink.add(output)
         await self._aafter(call)
         return output
 
-    def _stream(
-        self,
-        inputs: Iterator[Any],
-        run_manager: CallbackManagerForChainRun,
-        config: RunnableConfig,
-        **kwargs: Any,
-    ) -> Iterator[Any]:
-        del run_manager
-        given = next(inputs)
-        call = self._begin(given, config)
-        history, recall = self._before(call)
-        bound, value = with_recall(self.bound, self._keys, given, recall, history)
+    @override
+    def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
+        config = ensure_config(config)
+        call = self._begin(input, config)
+        bound, value = self._prepared(input, *self._before(call))
         try:
-            for chunk in bound.stream(value, config, **kwargs):
-                call.sink.add(chunk)
-                yield chunk
+            with closing(cast("Generator[Any]", bound.stream(value, config, **kwargs))) as chunks:
+                for chunk in chunks:
+                    call.sink.add(chunk)
+                    yield chunk
         except BaseException:  # an error, or nobody reads on
             if self._store_partial:
                 self._after(call, ended=False)
             raise
         self._after(call)
 
-    async def _astream(
-        self,
-        inputs: AsyncIterator[Any],
-        run_manager: AsyncCallbackManagerForChainRun,
-        config: RunnableConfig,
-        **kwargs: Any,
+    @override
+    async def astream(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
-        del run_manager
-        given = await anext(inputs)
-        call = await self._abegin(given, config)
-        history, recall = await self._abefore(call)
-        bound, value = with_recall(self.bound, self._keys, given, recall, history)
+        config = ensure_config(config)
+        call = await self._abegin(input, config)
+        bound, value = self._prepared(input, *(await self._abefore(call)))
         try:
-            async for chunk in bound.astream(value, config, **kwargs):
-                call.sink.add(chunk)
-                yield chunk
+            async with aclosing(
+                cast("AsyncGenerator[Any]", bound.astream(value, config, **kwargs))
+            ) as chunks:
+                async for chunk in chunks:
+                    call.sink.add(chunk)
+                    yield chunk
         except BaseException:  # an error, a cancellation, or nobody reads on
             if self._store_partial:
                 await self._aafter(call, ended=False)
             raise
         await self._aafter(call)
+
+    def _prepared(
+        self, given: Any, history: list[BaseMessage], recall: Recall | None
+    ) -> tuple[Runnable[Any, Any], Any]:
+        return with_recall(self.bound, self._keys, given, recall, history)
 
     def _questions(self, given: Any) -> list[Message]:
         return turn_questions(self._keys.input_messages(given))
