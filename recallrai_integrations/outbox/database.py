@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from os import PathLike, fspath
@@ -11,11 +13,11 @@ from typing import Final
 
 from recallrai_integrations.errors import OutboxError
 
-__all__ = ["connect", "reported"]
+__all__ = ["BUSY_SECONDS", "begin", "connect", "reported"]
 
 _APPLICATION_ID: Final = 0x52_41_49_4F  # "RAIO"
 _VERSION: Final = 1
-_BUSY_SECONDS = 30.0
+BUSY_SECONDS: Final = 30.0
 _SCHEMA = """
 CREATE TABLE conversations (
     pk INTEGER PRIMARY KEY,
@@ -27,6 +29,7 @@ CREATE TABLE conversations (
     auto_process_after_seconds INTEGER NOT NULL,
     used_at REAL NOT NULL,              -- seconds since the epoch
     place TEXT,                         -- JSON; NULL before the first delivery
+    boot TEXT NOT NULL,                 -- the start of the machine in which it was claimed last
     owner TEXT, machine TEXT, pid INTEGER, started REAL, lease_until REAL  -- the claim; NULL: free
 );
 CREATE UNIQUE INDEX conversations_by_key ON conversations (project, user_id, key, thread_id IS NULL);
@@ -75,7 +78,7 @@ def connect(path: str | PathLike[str], *, create: bool = True) -> sqlite3.Connec
         db = sqlite3.connect(
             f"{file.as_uri()}?mode={'rwc' if create else 'rw'}",
             uri=True,
-            timeout=_BUSY_SECONDS,
+            timeout=BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
         )
@@ -85,6 +88,33 @@ def connect(path: str | PathLike[str], *, create: bool = True) -> sqlite3.Connec
             db.close()
             raise
         return db
+
+
+def begin(db: sqlite3.Connection, *, synced: bool) -> None:
+    """Begins a transaction that writes.
+
+    Many processes may want to at once. SQLite's own waiting grows to steps of 100 ms, in which others slip
+    in; asking often keeps the waits of callers short.
+
+    Args:
+        db: the connection.
+        synced: whether its commit is to survive a loss of power by itself, and not with a later one.
+    """
+    db.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+    db.execute("PRAGMA busy_timeout = 0")
+    ends = time.monotonic() + BUSY_SECONDS
+    while not _begun(db, last=time.monotonic() > ends):
+        time.sleep(random.uniform(0.001, 0.005))  # noqa: S311 - spreads those that wait
+
+
+def _begun(db: sqlite3.Connection, *, last: bool) -> bool:
+    try:
+        db.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if last or "locked" not in str(error):
+            raise
+        return False
+    return True
 
 
 def _prepare(db: sqlite3.Connection, file: Path) -> None:
@@ -161,7 +191,7 @@ def _explained(file: Path, error: sqlite3.Error) -> str:
             f"The outbox {file} cannot grow ({said}); make room on its disk. What was in it is still there."
         )
     if "locked" in said or "busy" in said:
-        return f"The outbox {file} is locked by another program for more than {_BUSY_SECONDS:.0f} seconds."
+        return f"The outbox {file} is locked by another program for more than {BUSY_SECONDS:.0f} seconds."
     if "unable to open" in said:
         return f"The outbox {file} cannot be opened; see that you may read and write it and its folder."
     return f"The outbox {file} cannot be used: {said}."

@@ -50,7 +50,7 @@ class FileOutbox(Outbox):
         self._file = Path(fspath(path)).absolute()
         self._project = project
         self._limit = limit
-        self._lock = threading.Lock()
+        self._reading, self._writing = threading.Lock(), threading.Lock()
         self._closed = False
         self._open()
         with self._write() as db:
@@ -77,21 +77,22 @@ class FileOutbox(Outbox):
 
     @override
     def claim(self, address: Address, place: Place) -> Place | None:
-        with self._write() as db:
+        with self._write(synced=False) as db:
             row = rows.find(db, self._project, address)
             if row is None:
                 return place
-            taken_over = False
+            # After a loss of power the claim under which the head was sent may not be in the file.
+            taken_over = row["boot"] != self._owner.boot
             if row["owner"] is not None and row["owner"] != self._owner.token:
-                holder = Owner(row["owner"], row["machine"], row["pid"], row["started"])
+                holder = Owner(row["owner"], row["machine"], row["boot"], row["pid"], row["started"])
                 if is_alive(holder, lease_until=row["lease_until"]):
                     return None
                 taken_over = True
             me = self._owner
             db.execute(
-                "UPDATE conversations SET owner = ?, machine = ?, pid = ?, started = ?, lease_until = ?"
-                " WHERE pk = ?",
-                (me.token, me.machine, me.pid, me.started, time.time() + LEASE_SECONDS, row["pk"]),
+                "UPDATE conversations SET owner = ?, machine = ?, boot = ?, pid = ?, started = ?,"
+                " lease_until = ? WHERE pk = ?",
+                (me.token, me.machine, me.boot, me.pid, me.started, time.time() + LEASE_SECONDS, row["pk"]),
             )
             left = place if row["place"] is None else place_from_json(row["place"])
             if taken_over:
@@ -158,7 +159,7 @@ class FileOutbox(Outbox):
 
     @override
     def release(self, address: Address, place: Place) -> None:
-        with self._write() as db:
+        with self._write(synced=False) as db:
             if (row := self._mine(db, address)) is not None:
                 db.execute(
                     "UPDATE conversations SET place = ?, owner = NULL, machine = NULL, pid = NULL,"
@@ -204,8 +205,10 @@ class FileOutbox(Outbox):
             dropped = db.execute("DELETE FROM entries WHERE conversation = ?", (row["pk"],)).rowcount
             db.execute("DELETE FROM rejected WHERE conversation = ?", (row["pk"],))
             db.execute("UPDATE conversations SET place = NULL, metadata = '{}' WHERE pk = ?", (row["pk"],))
-        with self._read() as db:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the texts are gone from the log too
+        with self._writing, database.reported(self._file):
+            # The texts are gone from the log too.
+            self._writer.execute(f"PRAGMA busy_timeout = {database.BUSY_SECONDS * 1000:.0f}")
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return dropped
 
     @override
@@ -216,8 +219,9 @@ class FileOutbox(Outbox):
             with suppress(OutboxError), self._write() as db:
                 # A delivery that is still on its way leaves its claim as a dead process would.
                 db.execute("UPDATE conversations SET lease_until = 0 WHERE owner = ?", (self._owner.token,))
-            with self._lock:
-                self._db.close()
+            with self._writing, self._reading:
+                self._reader.close()
+                self._writer.close()
         self._closed = True
 
     @override
@@ -227,23 +231,29 @@ class FileOutbox(Outbox):
     # --- the file
 
     def _open(self) -> None:
-        self._db = database.connect(self._file)
-        self._db.row_factory = sqlite3.Row
+        self._writer = database.connect(self._file)
+        self._reader = database.connect(self._file)  # reads wait for no write of this or another process
+        self._writer.row_factory = self._reader.row_factory = sqlite3.Row
         self._owner = new_owner()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise OutboxError(f"The outbox {self._file} is closed.")
+        if self._owner.pid != os.getpid():
+            self._open()  # forked: a connection of SQLite must not be used by the child
 
     @contextmanager
     def _read(self) -> Generator[sqlite3.Connection]:
-        with self._lock, database.reported(self._file):
-            if self._closed:
-                raise OutboxError(f"The outbox {self._file} is closed.")
-            if self._owner.pid != os.getpid():
-                self._open()  # forked: a connection of SQLite must not be used by the child
-            yield self._db
+        with self._reading, database.reported(self._file):
+            self._check()
+            yield self._reader
 
     @contextmanager
-    def _write(self) -> Generator[sqlite3.Connection]:
-        with self._read() as db:
-            db.execute("BEGIN IMMEDIATE")
+    def _write(self, *, synced: bool = True) -> Generator[sqlite3.Connection]:
+        with self._writing, database.reported(self._file):
+            self._check()
+            db = self._writer
+            database.begin(db, synced=synced)
             try:
                 yield db
                 db.execute("COMMIT")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["LEASE_SECONDS", "Owner", "is_alive", "new_owner"]
+__all__ = ["LEASE_SECONDS", "Owner", "boot", "is_alive", "new_owner"]
 
 LEASE_SECONDS = 600.0
 """How long a claim holds without a sign of life, where its process cannot be asked: on another machine or in
@@ -25,20 +25,22 @@ class Owner:
 
     Args:
         token: random.
-        machine: within which process ids mean something: this start of this machine, or of this container.
+        machine: within which process ids mean something: this machine, or this container.
+        boot: this start of the machine.
         pid: the process.
         started: when it started, in seconds since the epoch; process ids are used again.
     """
 
     token: str
     machine: str
+    boot: str
     pid: int
     started: float
 
 
 def new_owner() -> Owner:
     """An owner for an outbox opened by this process."""
-    return Owner(uuid.uuid4().hex, _machine(), os.getpid(), psutil.Process().create_time())
+    return Owner(uuid.uuid4().hex, _machine(), boot(), os.getpid(), psutil.Process().create_time())
 
 
 def is_alive(owner: Owner, *, lease_until: float) -> bool:
@@ -51,7 +53,7 @@ def is_alive(owner: Owner, *, lease_until: float) -> bool:
         owner: of a claim.
         lease_until: when its lease ends, in seconds since the epoch.
     """
-    if time.time() > lease_until:
+    if time.time() > lease_until or owner.boot != boot():
         return False
     if owner.machine != _machine():
         return True
@@ -64,11 +66,17 @@ def is_alive(owner: Owner, *, lease_until: float) -> bool:
 
 
 @cache
+def boot() -> str:
+    """This start of the machine; everything that ran before it is dead."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:  # elsewhere than on Linux
+        return f"{psutil.boot_time():.0f}"
+
+
+@cache
 def _machine() -> str:
-    parts = [platform.node()]
-    try:  # Linux only: elsewhere the host's name has to do
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
-        parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    except OSError:
-        pass
-    return " ".join(parts)
+    try:
+        return f"{platform.node()} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:  # elsewhere than on Linux
+        return platform.node()

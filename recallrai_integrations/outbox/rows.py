@@ -12,6 +12,7 @@ from recallrai_integrations.messages import Message
 
 from .base import Address, Waiting
 from .codec import time_from_text, time_to_text
+from .owners import boot
 
 __all__ = ["add_id", "address_of", "count", "find", "find_or_add", "head", "insert", "waiting_of"]
 
@@ -39,7 +40,7 @@ def find_or_add(db: sqlite3.Connection, project: str, address: Address) -> int:
         return int(row["pk"])
     added = db.execute(
         "INSERT INTO conversations (project, user_id, thread_id, key, metadata, auto_process_after_seconds,"
-        " used_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        " used_at, boot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             project,
             address.user_id,
@@ -48,6 +49,7 @@ def find_or_add(db: sqlite3.Connection, project: str, address: Address) -> int:
             metadata,
             address.auto_process_after_seconds,
             time.time(),
+            boot(),
         ),
     )
     return int(added.lastrowid or 0)
