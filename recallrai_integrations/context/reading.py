@@ -16,6 +16,10 @@ _MEMORY: Final = re.compile(
     r"^\d+(?:\.\d+)*\. (?P<content>.*?)(?: \(Similarity: (?P<similarity>[\d.]+)\))?(?: \[Event Date: .*)?$",
     re.MULTILINE,
 )
+_SUMMARISED: Final = re.compile(
+    r"^\d+\. (?P<content>.*) \(Event Date: [^()]*, Expired at: none\)$", re.MULTILINE
+)
+"""A memory under the summary of its conversation, unless it has been superseded."""
 _HEADING: Final = re.compile(
     "^(?:" + "|".join(re.escape(kind.value) for kind in Kind if kind.value) + ")", re.MULTILINE
 )
@@ -40,17 +44,24 @@ def block_in(texts: Iterable[str]) -> str:
 
 
 def recalled_memories(block: str) -> list[RecalledMemory]:
-    """The memories of a block, the service's order kept; the paragraphs of a freely written one."""
+    """The memories of a block: the recalled ones in the service's order, then those that came with summaries.
+
+    Of a block that was written freely, the paragraphs.
+    """
     headings = list(_HEADING.finditer(block))
     ends = [*(one.start() for one in headings), len(block)][1:]
-    for heading, end in zip(headings, ends, strict=False):
-        if heading[0] == Kind.MEMORIES.value:
-            return [_memory(found) for found in _MEMORY.finditer(block, heading.end(), end)]
-    free = block[: headings[0].start()] if headings else block
-    # The first paragraph is what the fence says about the rest.
-    return [RecalledMemory(" ".join(text.split())) for text in free.split("\n\n")[1:] if text.strip()]
+    parts = {one[0]: block[one.end() : end] for one, end in zip(headings, ends, strict=False)}
+    if Kind.MEMORIES.value not in parts and Kind.SUMMARIES.value not in parts:
+        free = block[: headings[0].start()] if headings else block
+        # The first paragraph is what the fence says about the rest.
+        return [RecalledMemory(" ".join(text.split())) for text in free.split("\n\n")[1:] if text.strip()]
+    recalled = _MEMORY.finditer(parts.get(Kind.MEMORIES.value, ""))
+    found = {one["content"]: _similarity(one) for one in recalled}
+    for one in _SUMMARISED.finditer(parts.get(Kind.SUMMARIES.value, "")):
+        found.setdefault(one["content"], None)
+    return [RecalledMemory(content, similarity) for content, similarity in found.items()]
 
 
-def _memory(found: re.Match[str]) -> RecalledMemory:
+def _similarity(found: re.Match[str]) -> float | None:
     similarity = found["similarity"]
-    return RecalledMemory(found["content"], None if similarity is None else float(similarity))
+    return None if similarity is None else float(similarity)
