@@ -37,13 +37,12 @@ from .errors import (
 )
 from .hooks import Event, Redaction
 from .messages import Message
-from .models import Answer, Memory, MergeConflict, SessionInfo
+from .models import Memory, MergeConflict, SessionInfo
 from .options import ContextOptions, DeliveryOptions, RecallOptions
 from .recall import Recall
 from .user import UserMemory
 
 __all__ = [
-    "Answer",
     "ConfigurationError",
     "Connection",
     "ContextOptions",

@@ -33,6 +33,16 @@ class ConnectionSource:
 
     Args:
         connection: the application's; None to `connect()` from the environment on first use.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import ConnectionSource
+
+        source = ConnectionSource()  # no I/O: fit for a constructor
+        with connect(local=":memory:") as connection:
+            assert ConnectionSource(connection).get() is connection
+        ```
     """
 
     def __init__(self, connection: Connection | None = None) -> None:
@@ -92,6 +102,22 @@ class TurnCache(Generic[T]):
 
     Args:
         size: turns kept, the least recently used goes first.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import TurnCache
+
+        recalls = TurnCache()
+        with connect(local=":memory:") as connection:
+            conversation = connection.conversation("ada", "thread-1")
+            conversation.record(("user", "What should I cook?"))
+            for _ in range(3):  # each call of the model in the tool loop of one turn
+                recall = recalls.get(("thread-1", "message-1"))
+                if recall is None:
+                    recall = conversation.recall()
+                    recalls.put(("thread-1", "message-1"), recall)
+        ```
     """
 
     def __init__(self, size: int = 1024) -> None:

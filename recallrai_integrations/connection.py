@@ -158,6 +158,21 @@ class Connection:
     Shared by threads, event loops and all users of an application. `close()` (or leaving it as a context
     manager) delivers what waits; it does not process open threads. A connection that nobody closed is closed
     when the interpreter exits.
+
+    Example:
+        ```python
+        import asyncio
+
+        from recallrai_integrations import connect
+
+        async def main() -> None:
+            async with connect(local=":memory:") as connection:
+                conversation = connection.conversation("ada", "thread-1")
+                await conversation.arecord(("user", "I moved to Lisbon."))
+                print((await conversation.arecall()).text)
+
+        asyncio.run(main())
+        ```
     """
 
     def __init__(

@@ -22,6 +22,21 @@ class Redaction:
         role: who said it; None for metadata.
         user_id: the application's id of the user.
         thread_id: the application's id of the thread, or None.
+
+    Example:
+        ```python
+        import re
+
+        from recallrai_integrations import DeliveryOptions, Redaction, connect
+
+        def without_numbers(given: Redaction) -> str | dict:
+            return re.sub("[0-9]", "*", given.text) if given.kind == "message" else dict(given.metadata)
+
+        with connect(local=":memory:", delivery=DeliveryOptions(redact=without_numbers)) as connection:
+            conversation = connection.conversation("ada", "thread-1")
+            conversation.record(("user", "My card is 4711."))
+            assert conversation.history()[0].content == "My card is ****."
+        ```
     """
 
     kind: Literal["message", "metadata"]
@@ -43,6 +58,16 @@ class Event:
         user_id: the application's id of the user, where one is concerned.
         thread_id: the application's id of the thread, where one is concerned.
         detail: figures and names, such as `{"status": 503}` or `{"memories": 3, "elapsed": 0.31}`.
+
+    Example:
+        ```python
+        from recallrai_integrations import DeliveryOptions, Event, connect
+
+        events: list[Event] = []
+        with connect(local=":memory:", delivery=DeliveryOptions(on_event=events.append)) as connection:
+            connection.conversation("ada", "thread-1").record(("user", "I moved to Lisbon."))
+        assert {"session_opened", "stored"} <= {event.kind for event in events}
+        ```
     """
 
     kind: str

@@ -37,6 +37,18 @@ class SessionInfo:
         status: `"pending"`, `"processing"`, `"processed"`, `"failed"` or `"insufficient_balance"`.
         metadata: as stored, this package's own keys included (`thread_id`, `recallrai_integrations`).
         created_at: timezone-aware.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+
+        with connect(local=":memory:") as connection:
+            conversation = connection.conversation("ada", "thread-1", metadata={"topic": "travel"})
+            conversation.record(("user", "I moved to Lisbon."))
+            session = conversation.info()
+            assert session.status == "pending"
+            assert session.metadata["topic"] == "travel"
+        ```
     """
 
     session_id: str
@@ -73,7 +85,20 @@ class MemoryVersion:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A fact about the user. `similarity` (0 to 1) is set where the memory was recalled for a question."""
+    """A fact about the user. `similarity` (0 to 1) is set where the memory was recalled for a question.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+
+        with connect(local=":memory:") as connection:
+            with connection.conversation("ada") as conversation:
+                conversation.record(("user", "My dog is called Biscuit."))
+                conversation.finish(wait=True)
+            (memory,) = connection.user("ada").memories()
+            print(memory.content, memory.categories, memory.created_at, memory.version)
+        ```
+    """
 
     memory_id: str
     content: str
@@ -112,6 +137,18 @@ class MergeConflict:
     """A new fact that contradicts what is known, waiting for the user's word.
 
     `status` is `"PENDING"`, `"IN_QUEUE"`, `"RESOLVING"`, `"RESOLVED"` or `"FAILED"`.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+
+        with connect(local=":memory:") as connection:
+            user = connection.user("ada")
+            for conflict in user.conflicts():
+                print(conflict.proposed, "or", [one.content for one in conflict.conflicting])
+                # Here a person would choose; this takes the first option of each question.
+                user.resolve(conflict, {asked.question: asked.options[0] for asked in conflict.questions})
+        ```
     """
 
     conflict_id: str

@@ -40,6 +40,17 @@ class RecallOptions:
 
     Raises:
         InvalidInputError: names the option, its range and the value.
+
+    Example:
+        ```python
+        from recallrai_integrations import RecallOptions, connect
+
+        quick = RecallOptions(strategy="low_latency", max_top_k=20, timezone="Europe/Lisbon")
+        with connect(local=":memory:", recall=quick) as connection:  # for all its conversations
+            conversation = connection.conversation("ada", "thread-1")
+            conversation.record(("user", "What should I cook?"))
+            conversation.recall(options=RecallOptions(strategy="balanced"))  # for this turn
+        ```
     """
 
     strategy: Strategy = "balanced"
@@ -102,6 +113,17 @@ class ContextOptions:
 
     Raises:
         InvalidInputError: for an unknown placement, a bound below 1, or `max_tokens` without `count_tokens`.
+
+    Example:
+        ```python
+        from recallrai_integrations import ContextOptions, connect
+
+        with connect(local=":memory:", context=ContextOptions(max_chars=4_000)) as connection:
+            conversation = connection.conversation("ada", "thread-1")
+            conversation.record(("user", "What should I cook?"))
+            recall = conversation.recall()
+            print(len(recall.text), recall.omitted)
+        ```
     """
 
     placement: Literal["system", "user"] = "system"
@@ -149,6 +171,15 @@ class DeliveryOptions:
 
     Raises:
         InvalidInputError: names the option, its range and the value.
+
+    Example:
+        ```python
+        from recallrai_integrations import DeliveryOptions, connect
+
+        patient = DeliveryOptions(outbox="outbox.db", recall_deadline=2.0, on_deadline="stale")
+        with connect(local=":memory:", delivery=patient) as connection:
+            connection.conversation("ada", "thread-1").record(("user", "I moved to Lisbon."))
+        ```
     """
 
     on_error: Literal["degrade", "raise"] = "degrade"

@@ -48,6 +48,27 @@ class Storing:
         user_id: whose memory it would go to.
         thread_id: the thread, or None.
         native: the LangChain message.
+
+    Example:
+        ```python
+        from langchain.agents import create_agent
+
+        from recallrai_integrations import connect
+        from recallrai_integrations.langchain import RecallrAIMiddleware, Storing
+        from recallrai_integrations.testing.langchain import ScriptedChatModel
+
+        def unless_secret(storing: Storing) -> bool:
+            return "password" not in storing.message.content
+
+        with connect(local=":memory:") as connection:
+            memory = RecallrAIMiddleware(
+                connection, user_id="ada", thread_id="thread-1", should_store=unless_secret
+            )
+            agent = create_agent(ScriptedChatModel(script=["Noted."]), middleware=[memory])
+            agent.invoke({"messages": [("user", "My password is hunter2.")]})
+            stored = connection.conversation("ada", "thread-1").history()
+            assert [message.content for message in stored] == ["Noted."]
+        ```
     """
 
     message: Message

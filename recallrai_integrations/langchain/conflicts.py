@@ -54,6 +54,27 @@ class MergeConflictMiddleware(AgentMiddleware):
         connection: from `connect()`; None takes the one from the environment.
         user_id: the user; None reads the runtime context or `configurable`.
         limit: ask at most so many at once, the oldest first; None for all.
+
+    Example:
+        ```python
+        from langchain.agents import create_agent
+        from langgraph.checkpoint.memory import InMemorySaver
+
+        from recallrai_integrations import connect
+        from recallrai_integrations.langchain import MergeConflictMiddleware, RecallrAIMiddleware
+        from recallrai_integrations.testing.langchain import ScriptedChatModel
+
+        with connect(local=":memory:") as connection:
+            agent = create_agent(
+                ScriptedChatModel(script=["Hello!"]),
+                middleware=[MergeConflictMiddleware(connection), RecallrAIMiddleware(connection)],
+                checkpointer=InMemorySaver(),
+            )
+            config = {"configurable": {"user_id": "ada", "thread_id": "thread-1"}}
+            state = agent.invoke({"messages": [("user", "Hi")]}, config)
+            for question in state.get("__interrupt__", []):  # Command(resume=…) answers
+                print(question.value["conflicts"])
+        ```
     """
 
     def __init__(

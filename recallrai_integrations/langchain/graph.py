@@ -152,6 +152,28 @@ def remember_node(
         process_every: n of `process="every_n_turns"`.
         metadata: for the sessions that are opened.
         auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
+
+    Example:
+        ```python
+        from langchain_core.language_models import FakeListChatModel
+        from langgraph.graph import MessagesState, StateGraph
+
+        from recallrai_integrations import connect
+        from recallrai_integrations.langchain import remember_node
+
+        model = FakeListChatModel(responses=["Noted."])
+
+        def answer(state: MessagesState):
+            return {"messages": [model.invoke(state["messages"])]}
+
+        with connect(local=":memory:") as connection:
+            graph = StateGraph(MessagesState)
+            graph.add_sequence([("answer", answer), ("remember", remember_node(connection))])
+            graph.set_entry_point("answer")
+            config = {"configurable": {"user_id": "ada", "thread_id": "thread-1"}}
+            graph.compile().invoke({"messages": [("user", "I moved to Lisbon.")]}, config)
+            assert len(connection.conversation("ada", "thread-1").history()) == 2
+        ```
     """
     binding = _binding(
         connection,
@@ -209,6 +231,29 @@ def finish_node(
         user_id: as in `recall_node`.
         thread_id: as in `recall_node`.
         wait: True waits until the memories are made, at most ten minutes; a number waits so many seconds.
+
+    Example:
+        ```python
+        from langchain_core.language_models import FakeListChatModel
+        from langgraph.graph import MessagesState, StateGraph
+
+        from recallrai_integrations import connect
+        from recallrai_integrations.langchain import finish_node, remember_node
+
+        model = FakeListChatModel(responses=["Noted."])
+
+        def answer(state: MessagesState):
+            return {"messages": [model.invoke(state["messages"])]}
+
+        with connect(local=":memory:") as connection:
+            graph = StateGraph(MessagesState)
+            remember, finish = remember_node(connection), finish_node(connection, wait=True)
+            graph.add_sequence([("answer", answer), ("remember", remember), ("finish", finish)])
+            graph.set_entry_point("answer")
+            config = {"configurable": {"user_id": "ada", "thread_id": "thread-1"}}
+            graph.compile().invoke({"messages": [("user", "I moved to Lisbon.")]}, config)
+            assert connection.user("ada").memories()
+        ```
     """
     binding = _binding(connection, user_id, thread_id)
 

@@ -66,6 +66,17 @@ class RecallrAIMemory(BaseMemory):
 
     Raises:
         ValidationError: pydantic's, which is a ValueError: no user id, one that cannot be sent, a wrong type.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.langchain import RecallrAIMemory
+
+        with connect(local=":memory:") as connection:
+            memory = RecallrAIMemory(connection=connection, user_id="ada", thread_id="thread-1")
+            memory.save_context({"input": "I moved to Lisbon."}, {"output": "How do you like it?"})
+            print(memory.load_memory_variables({"input": "What shall I visit?"}))
+        ```
     """
 
     user_id: str | None = None

@@ -35,7 +35,7 @@ class RecallrAIRetriever(BaseRetriever):
     Failure: outages raise `ServiceUnavailableError` whatever `on_error` says: no documents must mean that
     nothing is remembered.
 
-    Args:
+    Attributes:
         connection: from `connect()`; None takes the one from the environment.
         user_id: the user; None reads the runtime context or `configurable` of the call.
         k: most documents, at least 1; also an argument of `invoke`.

@@ -64,7 +64,7 @@ class RecallrAIToolkit(BaseToolkit):
     Failure: what the service refuses or cannot do now is told to the model as the tool's result, so that the
     run goes on. A missing identity and wrong credentials are raised.
 
-    Args:
+    Attributes:
         connection: from `connect()`; None takes the one from the environment.
         user_id: the user, when the agent serves only one.
         recall: strategy and thresholds of searches, in place of the connection's options.

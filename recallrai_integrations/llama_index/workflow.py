@@ -36,6 +36,24 @@ class MergeConflictsEvent(InputRequiredEvent):
         type: always `"recallrai.merge_conflicts"`.
         conflicts: each `{"conflict_id", "proposed", "conflicting": […], "questions": [{"question",
             "options": […]}]}`, all text.
+
+    Example:
+        ```python
+        from recallrai_integrations.llama_index import MergeConflictsEvent
+
+        event = MergeConflictsEvent(
+            conflicts=[
+                {
+                    "conflict_id": "c1",
+                    "proposed": "User lives in Lisbon",
+                    "conflicting": ["User lives in Porto"],
+                    "questions": [{"question": "Where do you live?", "options": ["Lisbon", "Porto"]}],
+                }
+            ]
+        )
+        for asked in event.conflicts[0]["questions"]:
+            print(asked["question"], asked["options"])
+        ```
     """
 
     type: str = "recallrai.merge_conflicts"
@@ -48,6 +66,13 @@ class MergeConflictAnswersEvent(HumanResponseEvent):
     Attributes:
         answers: `{conflict_id: {question: answer}}`, each answer one of the question's options. What fits
             nothing resolves nothing, and a conflict that is left out stays open.
+
+    Example:
+        ```python
+        from recallrai_integrations.llama_index import MergeConflictAnswersEvent
+
+        event = MergeConflictAnswersEvent(answers={"c1": {"Where do you live?": "Lisbon"}})
+        ```
     """
 
     answers: dict[str, dict[str, str]]
@@ -80,6 +105,29 @@ async def ask_merge_conflicts(
     Raises:
         ServiceUnavailableError: an outage with `on_error="raise"`.
         TimeoutError: no answer in time.
+
+    Example:
+        ```python
+        import asyncio
+
+        from llama_index.core.workflow import Context, StartEvent, StopEvent, Workflow, step
+
+        from recallrai_integrations import connect
+        from recallrai_integrations.llama_index import ask_merge_conflicts
+
+        with connect(local=":memory:") as connection:
+
+            class Greeting(Workflow):
+                @step
+                async def greet(self, ctx: Context, begin: StartEvent) -> StopEvent:
+                    resolved = await ask_merge_conflicts(ctx, "ada", connection=connection)
+                    return StopEvent(result=f"Hello! {len(resolved)} questions are settled.")
+
+            async def main() -> None:
+                print(await Greeting().run())
+
+            asyncio.run(main())
+        ```
     """
     connection = await ConnectionSource(connection).aget()
     user = connection.user(user_id)

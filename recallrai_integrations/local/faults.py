@@ -60,6 +60,15 @@ class Fault:
 
     Raises:
         ConfigurationError: the rule does nothing, or does several things that exclude each other.
+
+    Example:
+        ```python
+        from recallrai_integrations.local import Fault, Faults, LocalRecallrAI
+
+        busy = Fault(status=503, path="*/add-message", times=2)
+        with LocalRecallrAI(faults=Faults(busy)) as server:
+            print(server.base_url)  # refuses the first two messages
+        ```
     """
 
     method: str | None = None
@@ -116,6 +125,21 @@ class Faults:
     Args:
         rules: in the order in which they are tried.
         seed: of the dice for `probability`; the same requests in the same order meet the same fate.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.local import LocalRecallrAI
+
+        with LocalRecallrAI() as server:
+            server.faults.add(drop=True, path="*/add-message", when="after", times=1)  # stored, no answer
+            with connect(
+                api_key=server.api_key, project_id=server.project_id, base_url=server.base_url
+            ) as connection:
+                conversation = connection.conversation("ada", "thread-1")
+                conversation.record(("user", "I moved to Lisbon."))
+                assert len(conversation.history()) == 1  # sent once, although the answer was lost
+        ```
     """
 
     def __init__(self, *rules: Fault, seed: int = 0) -> None:

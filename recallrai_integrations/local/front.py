@@ -36,6 +36,20 @@ class RequestRecord:
         status: the HTTP status that was sent, or None where the connection was dropped or is still open.
         seconds: how long the answer took.
         at: when it arrived, in seconds since 1970.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.local import LocalRecallrAI
+
+        with LocalRecallrAI() as server:
+            with connect(
+                api_key=server.api_key, project_id=server.project_id, base_url=server.base_url
+            ) as connection:
+                connection.conversation("ada", "thread-1").record(("user", "I moved to Lisbon."))
+            for request in server.requests:
+                print(request.method, request.path, request.status)
+        ```
     """
 
     method: str

@@ -333,6 +333,20 @@ def serve(
     Raises:
         ConfigurationError: an argument is wrong.
         LocalServiceError: the port is taken, or the database cannot be used.
+
+    Example:
+        ```python
+        import signal
+        import subprocess
+        import sys
+
+        code = "from recallrai_integrations.local import serve; serve('memory.db', port=0)"
+        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+        print(process.stderr.readline())  # {"event": "listening", "url": "http://127.0.0.1:…", …}
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+        assert process.returncode == 0
+        ```
     """
     server = LocalRecallrAI(
         path,

@@ -53,18 +53,39 @@ __all__ = [
 ]
 
 Colour: TypeAlias = Literal["sync", "async"]
+"""Which of the two forms of a method a test calls."""
 Said: TypeAlias = list[tuple[str, str]]
 
 
 def run(colour: Colour, runnable: Runnable[Any, Any], given: Any, config: Any = None, **kwargs: Any) -> Any:
-    """Runs a runnable in a colour; the async one in an event loop of its own, as a new process would."""
+    """Runs a runnable in a colour; the async one in an event loop of its own, as a new process would.
+
+    Example:
+        ```python
+        from langchain_core.runnables import RunnableLambda
+
+        from recallrai_integrations.testing.langchain import run
+
+        upper = RunnableLambda(str.upper)
+        assert run("sync", upper, "hi") == run("async", upper, "hi") == "HI"
+        ```
+    """
     if colour == "sync":
         return runnable.invoke(given, config, **kwargs)
     return asyncio.run(runnable.ainvoke(given, config, **kwargs))
 
 
 def tool_call(name: str, /, **arguments: Any) -> AIMessage:
-    """An answer that calls a tool."""
+    """An answer that calls a tool.
+
+    Example:
+        ```python
+        from recallrai_integrations.testing.langchain import tool_call
+
+        message = tool_call("weather", city="Lisbon")
+        assert message.tool_calls[0]["args"] == {"city": "Lisbon"}
+        ```
+    """
     return AIMessage("", tool_calls=[{"name": name, "args": arguments, "id": uuid.uuid4().hex}])
 
 
@@ -74,6 +95,16 @@ class ScriptedChatModel(BaseChatModel):
     Args:
         script: answers in order, each text, a message, or an error to raise; when they are used up it
             answers with the number of the request.
+
+    Example:
+        ```python
+        from recallrai_integrations.testing.langchain import ScriptedChatModel, tool_call
+
+        model = ScriptedChatModel(script=[tool_call("weather", city="Lisbon"), "It is sunny."])
+        assert model.invoke("How is the weather?").tool_calls
+        assert model.invoke("And?").content == "It is sunny."
+        assert model.requests[0][0].content == "How is the weather?"
+        ```
     """
 
     script: list[Any] = Field(default_factory=list[Any])
@@ -171,7 +202,21 @@ class _InBothColours:
 
 
 class ChatHistoryContract(_InBothColours, ABC):
-    """What a `BaseChatMessageHistory` has to do."""
+    """What a `BaseChatMessageHistory` has to do.
+
+    Example:
+        ```python
+        from langchain_core.chat_history import BaseChatMessageHistory, InMemoryChatMessageHistory
+
+        from recallrai_integrations.testing.langchain import ChatHistoryContract
+
+        HISTORIES: dict[tuple[str, str], BaseChatMessageHistory] = {}
+
+        class TestMyHistory(ChatHistoryContract):
+            def make_history(self, user_id: str, thread_id: str) -> BaseChatMessageHistory:
+                return HISTORIES.setdefault((user_id, thread_id), InMemoryChatMessageHistory())
+        ```
+    """
 
     @abstractmethod
     def make_history(self, user_id: str, thread_id: str) -> BaseChatMessageHistory:
@@ -248,6 +293,34 @@ class MiddlewareContract(_InBothColours, ABC):
     """What a long-term memory has to do as a middleware of `create_agent`.
 
     The user and the thread are in `config["configurable"]` as `user_id` and `thread_id`.
+
+    Example:
+        ```python
+        import pytest
+        from langchain.agents.middleware import AgentMiddleware
+
+        from recallrai_integrations import connect
+        from recallrai_integrations.langchain import RecallrAIMiddleware
+        from recallrai_integrations.testing.langchain import MiddlewareContract
+
+        class TestMyMiddleware(MiddlewareContract):
+            @pytest.fixture(autouse=True)
+            def connected(self):
+                with connect(local=":memory:") as self.connection:
+                    yield
+
+            def make_middleware(self) -> AgentMiddleware:
+                return RecallrAIMiddleware(self.connection)
+
+            def teach(self, user_id: str, fact: str) -> None:
+                with self.connection.conversation(user_id) as conversation:
+                    conversation.record(("user", fact))
+                    conversation.finish(wait=True)
+
+            def stored(self, user_id: str, thread_id: str) -> list[tuple[str, str]]:
+                history = self.connection.conversation(user_id, thread_id).history()
+                return [(message.role, message.content) for message in history]
+        ```
     """
 
     fact = "Ada's dog is called Biscuit."
@@ -403,7 +476,35 @@ class MiddlewareContract(_InBothColours, ABC):
 
 
 class MemoryContract(_InBothColours, ABC):
-    """What a `BaseMemory` of langchain-classic has to do as a long-term memory."""
+    """What a `BaseMemory` of langchain-classic has to do as a long-term memory.
+
+    Example:
+        ```python
+        from typing import Any
+
+        import pytest
+
+        from recallrai_integrations import connect
+        from recallrai_integrations.langchain import RecallrAIMemory
+        from recallrai_integrations.testing.langchain import MemoryContract
+
+        class TestMyMemory(MemoryContract):
+            @pytest.fixture(autouse=True)
+            def connected(self):
+                with connect(local=":memory:") as self.connection:
+                    yield
+
+            def make_memory(self, user_id: str, thread_id: str, **options: Any) -> RecallrAIMemory:
+                return RecallrAIMemory(
+                    connection=self.connection, user_id=user_id, thread_id=thread_id, **options
+                )
+
+            def teach(self, user_id: str, fact: str) -> None:
+                with self.connection.conversation(user_id) as conversation:
+                    conversation.record(("user", fact))
+                    conversation.finish(wait=True)
+        ```
+    """
 
     fact = "Ada's dog is called Biscuit."
     question = "What is my dog called?"

@@ -209,6 +209,17 @@ class ChatMemoryContract:
     """What chat engines and agents rely on in a memory. Subclass it and implement `make_memory`.
 
     The memory under test remembers nothing of its user when a test begins.
+
+    Example:
+        ```python
+        from llama_index.core.memory import BaseMemory, ChatMemoryBuffer
+
+        from recallrai_integrations.testing.llama_index import ChatMemoryContract
+
+        class TestMyMemory(ChatMemoryContract):
+            def make_memory(self, **options: object) -> BaseMemory:
+                return ChatMemoryBuffer.from_defaults(**options)
+        ```
     """
 
     def make_memory(self, **options: Any) -> BaseMemory:
