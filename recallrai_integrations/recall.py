@@ -47,6 +47,9 @@ class Recall:
     degraded: bool = False
     instructions: str = field(default="", repr=False)
     options: ContextOptions = field(default_factory=ContextOptions, repr=False)
+    _prompts: dict[tuple[Message, ...], Prompt] = field(
+        default_factory=dict[tuple[Message, ...], Prompt], init=False, repr=False, compare=False
+    )
 
     @property
     def text(self) -> str:
@@ -64,10 +67,16 @@ class Recall:
         Args:
             sent: conversation messages in the same request; the context does not repeat them.
         """
-        return render(
-            self.context,
-            strategy=self.strategy,
-            instructions=self.instructions,
-            options=self.options,
-            sent=sent,
-        )
+        key = tuple(sent)
+        prompt = self._prompts.get(key)
+        if prompt is None:
+            prompt = render(
+                self.context,
+                strategy=self.strategy,
+                instructions=self.instructions,
+                options=self.options,
+                sent=key,
+            )
+            self._prompts.clear()  # a tool loop asks for the same one again and again
+            self._prompts[key] = prompt
+        return prompt

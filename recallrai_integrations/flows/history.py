@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
+from typing import Any
 
 from recallrai_integrations import plan
 from recallrai_integrations.errors import NotFoundError, ServiceUnavailableError
 from recallrai_integrations.messages import Message
-from recallrai_integrations.models import MessagePage
-from recallrai_integrations.ops import Exclusive, Flow, GetSession, ReadMessages, Together
+from recallrai_integrations.models import MessagePage, SessionInfo
+from recallrai_integrations.ops import Exclusive, Flow, GetSession, ReadMessages, ServiceOp, Together
 
 from .delivery import deliver
 from .reading import read_sessions
-from .sessions import thread_sessions
+from .sessions import list_thread, thread_sessions
 from .state import State, what_waits
 
 __all__ = ["history"]
@@ -49,25 +50,40 @@ def _history(state: State, limit: int | None) -> Flow[list[Message]]:
 
 
 def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:
+    known: dict[str, MessagePage]
     if state.address.thread_id is None:
         here = state.place.session_id
-        ids = list(dict.fromkeys([*state.opened, *([] if here is None else [here])]))
+        opened: list[str] = [*state.opened, *([] if here is None else [here])]
+        ids, known = list(dict.fromkeys(opened)), {}
     else:
-        sessions = yield from thread_sessions(state)
+        sessions, known = yield from _sessions(state, limit)
         ids = [one.session_id for one in sessions if not plan.is_cleared(one)]
     try:
-        return (yield from _read(state, ids, limit))
+        return (yield from _read(state, ids, limit, known))
     except NotFoundError:  # one of them was deleted meanwhile
         there: list[str] = []
         for session_id in ids:
             with suppress(NotFoundError):
                 there.append((yield from GetSession(state.user_id, session_id)).session_id)
-        return (yield from _read(state, there, limit))
+        return (yield from _read(state, there, limit, {}))
 
 
-def _read(state: State, ids: list[str], limit: int | None) -> Flow[list[Message]]:
+def _sessions(state: State, limit: int | None) -> Flow[tuple[list[SessionInfo], dict[str, MessagePage]]]:
+    """The sessions of the thread; beside their list, the first page of the one that is known to be open."""
+    here = state.place.session_id
+    if here is not None and limit is None:
+        with suppress(NotFoundError):  # deleted meanwhile: without the short cut, then
+            requests: list[ServiceOp[Any]] = [list_thread(state), ReadMessages(state.user_id, here)]
+            listed, page = yield from Together(requests)
+            return (yield from thread_sessions(state, listed)), {here: page}
+    return (yield from thread_sessions(state)), {}
+
+
+def _read(
+    state: State, ids: list[str], limit: int | None, known: dict[str, MessagePage]
+) -> Flow[list[Message]]:
     if limit is None:
-        return (yield from read_sessions(state.user_id, ids))
+        return (yield from read_sessions(state.user_id, ids, known))
     tail: list[Message] = []
     for session_id in reversed(ids):
         if len(tail) >= limit:

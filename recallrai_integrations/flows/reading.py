@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from recallrai_integrations import plan
 from recallrai_integrations.messages import Message
@@ -12,11 +12,25 @@ from recallrai_integrations.ops import Flow, ReadMessages, Together
 __all__ = ["read_sessions"]
 
 
-def read_sessions(user_id: str, session_ids: Sequence[str]) -> Flow[list[Message]]:
-    """All messages of some sessions, in order; their pages are read at the same time."""
-    first: list[MessagePage] = yield from Together(
-        [ReadMessages(user_id, session_id) for session_id in session_ids]
+def read_sessions(
+    user_id: str, session_ids: Sequence[str], known: Mapping[str, MessagePage] | None = None
+) -> Flow[list[Message]]:
+    """All messages of some sessions, in order; their pages are read at the same time.
+
+    Args:
+        user_id: whose sessions they are.
+        session_ids: in the order wanted.
+        known: first pages that have been read already, by session.
+    """
+    known = known or {}
+    unknown = [session_id for session_id in session_ids if session_id not in known]
+    read: list[MessagePage] = (
+        (yield from Together([ReadMessages(user_id, session_id) for session_id in unknown]))
+        if unknown
+        else []
     )
+    pages_of = {**known, **dict(zip(unknown, read, strict=True))}
+    first = [pages_of[session_id] for session_id in session_ids]
     rest = [
         ReadMessages(user_id, session_id, offset=offset)
         for session_id, page in zip(session_ids, first, strict=True)

@@ -30,6 +30,7 @@ from .state import State, local, now
 __all__ = [
     "find_session",
     "keep_place",
+    "list_thread",
     "look_up_place",
     "open_session",
     "sessions_to_process",
@@ -160,21 +161,32 @@ def find_session(state: State) -> Flow[SessionInfo | None]:
     return plan.oldest_open(sessions) or (sessions[-1] if sessions else None)
 
 
-def thread_sessions(state: State) -> Flow[list[SessionInfo]]:
-    """All sessions of this thread, oldest first; none without a thread or without the user."""
+def thread_sessions(state: State, first: Page | None = None) -> Flow[list[SessionInfo]]:
+    """All sessions of this thread, oldest first; none without a thread or without the user.
+
+    Args:
+        state: the conversation.
+        first: the first page of them, where it has been read already.
+    """
     if state.address.thread_id is None:
         return []
     found: list[SessionInfo] = []
+    page = first
     while True:
-        try:
-            page: Page = yield from ListSessions(
-                state.user_id, metadata_filter=state.thread_filter, offset=len(found)
-            )
-        except NotFoundError:
-            return []
+        if page is None:
+            try:
+                page = yield from list_thread(state, offset=len(found))
+            except NotFoundError:
+                return []
         found.extend(page.items)
         if not page.has_more or not page.items:
             return sorted(found, key=lambda one: (one.created_at, one.session_id))
+        page = None
+
+
+def list_thread(state: State, *, offset: int = 0) -> ListSessions:
+    """The request for a page of the sessions of this thread."""
+    return ListSessions(state.user_id, metadata_filter=state.thread_filter, offset=offset)
 
 
 def update(state: State, metadata: dict[str, Any]) -> Flow[None]:
