@@ -33,6 +33,18 @@ class Journal:
             self._file.write(f"{conversation} {turn} {waited:.6f} {int(degraded)}\n".encode())
 
 
+def note_stalls(file: Path) -> None:
+    """Keeps the longest time for which this process was not let run although it wanted to."""
+    longest = 0.0
+    while True:
+        wanted = time.perf_counter() + 0.02
+        time.sleep(0.02)
+        late = time.perf_counter() - wanted
+        if late > longest:
+            longest = late
+            file.write_text(f"{longest:.6f}")
+
+
 def read_journal(file: Path) -> list[tuple[int, int, float, bool]]:
     lines = file.read_text().splitlines() if file.exists() else []
     rows = [line.split() for line in lines]
@@ -61,6 +73,8 @@ def main(folder: Path, port: int, number: int, writers: int, *sizes: int) -> Non
     file = folder / f"journal-{number}"
     done = {conversation: turn for conversation, turn, *_ in read_journal(file)}
     journal = Journal(file)
+    stalls = folder / f"stall-{number}-{time.time_ns()}"
+    threading.Thread(target=note_stalls, args=(stalls,), daemon=True).start()
     connection = connect(
         api_key="rai_local",
         project_id="local",
