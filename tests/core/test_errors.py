@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -101,6 +102,16 @@ async def test_reads_are_tried_again_and_a_retry_after_is_waited_for(
     assert tries[2].at - tries[1].at >= 0.99
 
 
+async def test_a_message_that_was_turned_away_unread_is_sent_again_at_once(
+    connection: Connection, server: LocalRecallrAI, call: Call
+) -> None:
+    server.faults.add(status=429, path="*/add-message", times=1)
+    await call(connection.conversation("ada", "t").record, ("user", "hi"))
+    tried = [one for one in server.requests if "/sessions/" in one.path]
+    assert [one.path.rsplit("/", 1)[-1] for one in tried] == ["add-message"] * 2, "and nothing is read back"
+    assert [one.status for one in tried] == [429, 200]
+
+
 async def test_a_wait_longer_than_the_budget_is_not_waited_for(
     make_connection: Callable[..., Connection], server: LocalRecallrAI, call: Call
 ) -> None:
@@ -136,6 +147,29 @@ async def test_after_failures_in_a_row_a_dead_service_is_left_alone_and_found_ag
     said = [one.content for one in await call(conversation.history)]
     assert said == ["one", *(f"during {n}" for n in range(5))]
     assert caplog.text.count("is available again") == 1
+
+
+async def test_a_request_that_nobody_repeats_keeps_no_outage_alive(
+    make_connection: Callable[..., Connection],
+    server: LocalRecallrAI,
+    call: Call,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    connection = make_connection(deliver={"retries": 0, "breaker_reset": 0.1})
+    conversation = connection.conversation("ada", "t")
+    await call(conversation.record, ("user", "one"))
+    for outage in (1, 2):
+        server.faults.add(status=503)
+        with pytest.raises(ServiceUnavailableError):
+            await call(connection.user("ada").memories)
+        await call(conversation.record, ("user", "more"))
+        assert connection.is_down
+        assert caplog.text.count("is not available") == outage
+        server.faults.clear()
+        await asyncio.sleep(0.3)
+        assert await call(conversation.flush) == 0
+        await call(conversation.info)
+        assert not connection.is_down
 
 
 @pytest.mark.parametrize("action", ["record", "recall", "history", "finish"])
