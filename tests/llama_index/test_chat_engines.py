@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -24,6 +25,19 @@ Count = Callable[[str], int]
 BISCUIT = "My dog is called Biscuit."
 QUESTION = "What is my dog called?"
 GETS_BEFORE_IT_PUTS = ["context", "condense_plus", "condense_question"]
+
+
+WRITES_BY_ITSELF = tuple(map(int, version("llama-index-core").split(".")[:3])) >= (0, 14, 17)
+STREAMS = [
+    "simple",
+    pytest.param(
+        "context",
+        marks=pytest.mark.skipif(
+            not WRITES_BY_ITSELF,
+            reason="before 0.14.17 a streaming engine stores an answer only when it is read",
+        ),
+    ),
+]
 
 
 def text_of(request: list[ChatMessage]) -> str:
@@ -160,7 +174,7 @@ async def test_a_session_that_was_processed_meanwhile_is_followed_by_another(
     assert [text for _, text in stored()] == ["one", "answer 1", "two", "answer 2"]
 
 
-@pytest.mark.parametrize("kind", ["simple", "context"])
+@pytest.mark.parametrize("kind", STREAMS)
 def test_unread_and_broken_off_streams_leave_the_next_turn_intact(
     kind: str, memory: RecallrAIMemory, stored: Stored
 ) -> None:
@@ -182,7 +196,7 @@ def test_unread_and_broken_off_streams_leave_the_next_turn_intact(
     ]
 
 
-@pytest.mark.parametrize("kind", ["simple", "context"])
+@pytest.mark.parametrize("kind", STREAMS)
 async def test_a_cancelled_stream_leaves_the_next_turn_intact(
     kind: str, memory: RecallrAIMemory, stored: Stored
 ) -> None:
