@@ -25,13 +25,16 @@ from recallrai_integrations.ops import ServiceOp
 
 from .answers import final, read
 from .errors import harmless, translate
-from .requests import astreamed, send, streamed
+from .requests import ProgressError, astreamed, send, streamed
 from .sdk import Sdk, http_of
 from .transport import answered, watch
 
 __all__ = ["Backend"]
 
 T = TypeVar("T")
+
+_BUGS = (NameError, ImportError, RecursionError, MemoryError)
+"""Errors that no service and no answer can cause: they must not pass for an outage."""
 
 
 class Backend:
@@ -71,6 +74,10 @@ class Backend:
             if isinstance(op, ops.GetContext) and op.on_progress is not None:
                 return cast("T", final(op, list(streamed(op, self._sync))))
             return cast("T", read(op, send(op, self._sync)))
+        except ProgressError as told:
+            raise cast("Exception", told.__cause__) from None
+        except _BUGS:
+            raise
         except Exception as error:  # the SDK leaks many types; all are translated, none is dropped
             if (fine := harmless(op, error)) is not None:
                 return cast("T", fine)
@@ -85,6 +92,10 @@ class Backend:
                 events: list[Any] = [event async for event in astreamed(op, sdk)]
                 return cast("T", final(op, events))
             return cast("T", read(op, await cast("Awaitable[Any]", send(op, sdk))))
+        except ProgressError as told:
+            raise cast("Exception", told.__cause__) from None
+        except _BUGS:
+            raise
         except Exception as error:  # as in `send`
             if (fine := harmless(op, error)) is not None:
                 return cast("T", fine)

@@ -24,7 +24,7 @@ from recallrai_integrations.ops import ServiceOp
 
 from .sdk import Sdk
 
-__all__ = ["astreamed", "send", "streamed"]
+__all__ = ["ProgressError", "astreamed", "send", "streamed"]
 
 
 @singledispatch
@@ -169,12 +169,23 @@ def _(op: ops.ResolveConflict, sdk: Sdk) -> Any:
     )
 
 
+class ProgressError(Exception):
+    """What an `on_progress` raised is its caller's, and no failure of the service; the cause is the error."""
+
+
+def _tell(op: ops.GetContext, status: str | None) -> None:
+    if status and op.on_progress is not None:
+        try:
+            op.on_progress(status)
+        except Exception as error:
+            raise ProgressError from error
+
+
 def streamed(op: ops.GetContext, sdk: Sdk) -> Iterator[Any]:
     """A recall whose status texts go to `op.on_progress`; yields the final event."""
     session = sdk.session(op.user_id, op.session_id)
     for event in session.get_context_stream(**_context_arguments(op)):
-        if event.status_update_message and op.on_progress is not None:
-            op.on_progress(event.status_update_message)
+        _tell(op, event.status_update_message)
         if event.is_final or event.error_message:
             yield event
 
@@ -183,7 +194,6 @@ async def astreamed(op: ops.GetContext, sdk: Sdk) -> AsyncIterator[Any]:
     """The async twin of `streamed`."""
     session = sdk.session(op.user_id, op.session_id)
     async for event in session.get_context_stream(**_context_arguments(op)):
-        if event.status_update_message and op.on_progress is not None:
-            op.on_progress(event.status_update_message)
+        _tell(op, event.status_update_message)
         if event.is_final or event.error_message:
             yield event
