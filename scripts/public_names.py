@@ -34,8 +34,18 @@ SURFACES = (
 ON_DEMAND = {f"{PACKAGE}.langchain": ("RecallrAIMemory",)}
 """Public names that `__all__` cannot hold, because they need one more extra."""
 
-FOR_US = {"run", "arun", "redacted", "span", "close_in_own_process"}
-"""Methods of `Connection` that only this package calls; `docs/reference/core.md` leaves them out as well."""
+FOR_US = {
+    "run",
+    "arun",
+    "redacted",
+    "span",
+    "close_in_own_process",
+    "next_outcome",
+    "strike",
+    "fits",
+    "answer",
+}
+"""Methods that only this package calls; the reference leaves them out as well."""
 
 METHODS = (FunctionType, classmethod, staticmethod, property, cached_property)
 
