@@ -14,7 +14,7 @@ from dataclasses import replace
 from os import PathLike
 from os.path import realpath
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from weakref import WeakSet, WeakValueDictionary
 
 from typing_extensions import Self, override
@@ -25,7 +25,7 @@ from .errors import ConfigurationError, InvalidInputError, RecallrAIIntegrationE
 from .hooks import Event
 from .identity import thread_id_text, user_id_text
 from .messages import Message
-from .options import ContextOptions, DeliveryOptions, ProcessPolicy, RecallOptions
+from .options import ContextOptions, DeliveryOptions, ProcessPolicy, RecallOptions, is_number
 from .plan import THREAD_KEY
 from .redaction import redacted_messages, redacted_metadata
 
@@ -106,7 +106,7 @@ def connect(
         raise ConfigurationError(
             "Pass either credentials, or your own client and async_client, or local=…, not several of them."
         )
-    if isinstance(cast("object", timeout), bool) or not timeout > 0:
+    if not is_number(timeout) or not 0 < timeout < float("inf"):
         raise ConfigurationError(f"timeout must be a number of seconds above 0, not {timeout!r}.")
     server: LocalRecallrAI | None = None
     if local is not None:
@@ -147,6 +147,7 @@ def _credentials_of(client: Any) -> Credentials:
 _unclosed: WeakSet[Connection] = WeakSet()
 
 
+@atexit.register
 def _close_at_exit() -> None:
     for connection in list(_unclosed):
         connection.close_in_own_process()
@@ -221,8 +222,6 @@ class Connection:
         )
         self._closed = False
         self._pid = os.getpid()
-        if not _unclosed:
-            atexit.register(_close_at_exit)
         _unclosed.add(self)
 
     @property
@@ -265,14 +264,14 @@ class Connection:
             raise InvalidInputError(
                 f"process must be None or one of {', '.join(get_args(ProcessPolicy))}, not {process!r}."
             )
-        if isinstance(process_every, bool) or process_every < 1:
+        if not is_number(process_every) or process_every < 1:
             raise InvalidInputError(f"process_every must be at least 1, not {process_every!r}.")
         floor: float = _MIN_AUTO_PROCESS_SECONDS
         if self._server is not None:
             floor = self._server.min_auto_process_seconds
         elif self._credentials.is_loopback:
             floor = 1  # a local service may allow less, and says so itself when it does not
-        if isinstance(auto_process_after_seconds, bool) or auto_process_after_seconds < floor:
+        if not is_number(auto_process_after_seconds) or auto_process_after_seconds < floor:
             raise InvalidInputError(
                 f"auto_process_after_seconds must be at least {floor} (service), "
                 f"not {auto_process_after_seconds!r}."
@@ -528,7 +527,7 @@ class Connection:
         self, user_id: str, thread_id: str | None, metadata: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The metadata as they may leave the process: what the `redact` hook makes of them."""
-        return redacted_metadata(self.delivery_options.redact, user_id, thread_id, dict(metadata))
+        return redacted_metadata(self.delivery_options.redact, user_id, thread_id, metadata)
 
     def operation(self, name: OperationName, thread_id: str | None) -> AbstractContextManager[Operation]:
         """Traces an operation where OpenTelemetry is installed."""
@@ -613,8 +612,8 @@ class Connection:
         _unclosed.discard(self)
 
     def _tell_of_loss(self) -> None:
-        left = self._outbox.count()
-        if left and not self._outbox.blocking:
+        left = 0 if self._outbox.blocking else self._outbox.count()
+        if left:
             logger.error(
                 "RecallrAI: %d messages could not be delivered and are lost with this connection; "
                 "DeliveryOptions(outbox=path) keeps them.",

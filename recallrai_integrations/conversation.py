@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import Self, override
 
@@ -13,7 +13,7 @@ from . import flows
 from .errors import InvalidInputError, NotFoundError
 from .messages import Message, MessageInput, as_messages
 from .models import SessionInfo
-from .options import ContextOptions, ProcessPolicy, RecallOptions
+from .options import ContextOptions, ProcessPolicy, RecallOptions, is_number
 from .recall import Recall
 
 if TYPE_CHECKING:
@@ -333,10 +333,16 @@ class Conversation:
 
 
 def _checked(limit: int | None) -> int | None:
-    if limit is not None and (isinstance(limit, bool) or limit < 1):
+    if limit is not None and (
+        not isinstance(cast("object", limit), int) or isinstance(limit, bool) or limit < 1
+    ):
         raise InvalidInputError(f"limit must be a whole number of at least 1 or None, not {limit!r}.")
     return limit
 
 
 def _seconds(wait: bool | float) -> float:
-    return WAIT_SECONDS * wait if isinstance(wait, bool) else float(wait)
+    if isinstance(wait, bool):
+        return WAIT_SECONDS * wait
+    if not is_number(wait) or not wait >= 0:
+        raise InvalidInputError(f"wait must be True, False or a number of seconds, not {wait!r}.")
+    return wait

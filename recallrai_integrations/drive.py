@@ -132,7 +132,8 @@ class Engine:
             Together: self._atogether,
             WaitFor: self._await_for,
         }
-        self._failing: set[str] = set()
+        self._failing: dict[str, float] = {}
+        self._failing_for_now = 2 * delivery.breaker_reset
 
     @property
     def is_down(self) -> bool:
@@ -249,10 +250,14 @@ class Engine:
 
     def _note_outcome(self, request: str, *, failed: bool) -> None:
         if failed:
-            self._failing.add(request)
-        elif request in self._failing:
-            # Reads may work while writes fail: the outage is over when what failed works again.
-            self._failing.discard(request)
+            self._failing[request] = time.monotonic()
+        elif self._failing:
+            # Reads may work while writes fail: the outage is over when what failed works again. What nobody
+            # has asked for since says nothing any more.
+            since = time.monotonic() - self._failing_for_now
+            self._failing = {
+                name: at for name, at in self._failing.copy().items() if name != request and at > since
+            }
             if not self._failing:
                 self._observe("recovered", {})
 

@@ -65,6 +65,10 @@ def as_messages(given: MessageInput | Iterable[MessageInput]) -> list[Message]:
     """
     if isinstance(given, Message) or _is_pair(given):
         given = [cast("MessageInput", given)]
+    if not isinstance(cast("object", given), Iterable):
+        raise InvalidInputError(
+            f"A {type(given).__name__} is no message; pass Message(role, text), (role, text), or several."
+        )
     messages: list[Message] = []
     for place, item in enumerate(cast("Iterable[object]", given)):
         if isinstance(item, Message):

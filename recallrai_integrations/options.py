@@ -215,6 +215,11 @@ class DeliveryOptions:
         _check_positive("breaker_reset", self.breaker_reset)
 
 
+def is_number(value: object) -> bool:
+    """Whether it is a number; `True` is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise InvalidInputError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}.")

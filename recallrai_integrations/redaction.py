@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from .errors import RedactionError
+from .errors import InvalidInputError, RedactionError
 from .hooks import Redaction
 from .messages import Message, clean_text
 
@@ -43,13 +44,16 @@ def redacted_messages(
 
 
 def redacted_metadata(
-    hook: Hook | None, user_id: str, thread_id: str | None, metadata: dict[str, Any]
+    hook: Hook | None, user_id: str, thread_id: str | None, metadata: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The metadata as they may leave the process.
+    """The metadata as they may leave the process, as a dict of their own.
 
     Raises:
+        InvalidInputError: they are no JSON object; no session could be opened with them, and messages would
+            wait for ever.
         RedactionError: the hook raised, or answered with something that is no dict.
     """
+    metadata = _as_json(metadata)
     if hook is None or not metadata:
         return metadata
     answer = _answer(
@@ -60,7 +64,17 @@ def redacted_metadata(
             f"The redact hook answered with a {type(answer).__name__} for metadata; return a dict. "
             "Nothing was sent."
         )
-    return dict(cast("Mapping[str, Any]", answer))
+    return _as_json(cast("Mapping[str, Any]", answer))
+
+
+def _as_json(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(cast("object", metadata), Mapping):
+        raise InvalidInputError(f"Metadata must be a dict, not {type(metadata).__name__}.")
+    try:
+        json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"Metadata must be JSON that can be sent: {error}.") from error
+    return dict(metadata)
 
 
 def _answer(hook: Hook, given: Redaction) -> Any:

@@ -66,7 +66,7 @@ def test_a_base_url_that_is_none_is_an_error(url: str) -> None:
         connect(api_key="rai_a", project_id="p", base_url=url)
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("nan"), True])
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), True, "5", None])
 def test_a_timeout_that_is_none_is_an_error(timeout: Any) -> None:
     with pytest.raises(ConfigurationError, match="timeout"):
         connect(api_key="rai_a", project_id="p", timeout=timeout)
@@ -193,6 +193,8 @@ def test_a_closed_connection_says_so(make_connection: Callable[..., Connection])
         {"user_id": "ada", "thread_id": ""},
         {"user_id": "ada", "process": "sometimes"},
         {"user_id": "ada", "process_every": 0},
+        {"user_id": "ada", "process_every": "2"},
+        {"user_id": "ada", "auto_process_after_seconds": None},
         {"user_id": "ada", "auto_process_after_seconds": 0},
     ],
 )
@@ -263,3 +265,19 @@ def test_the_services_shortest_inactivity_is_checked_before_any_request() -> Non
         for connection in (local, hosted):
             with pytest.raises(InvalidInputError, match="at least 600"):
                 connection.conversation("ada", auto_process_after_seconds=599)
+
+
+@pytest.fixture
+def broken_outbox(make_connection: Callable[..., Connection], tmp_path: Path) -> Connection:
+    """A connection whose outbox file was spoilt after it was opened."""
+    connection = make_connection(deliver={"outbox": tmp_path / "waiting.db"})
+    for file in tmp_path.iterdir():
+        file.write_bytes(b"no database" * 1000)
+    return connection
+
+
+async def test_with_a_broken_outbox_file_a_connection_still_closes(
+    broken_outbox: Connection, call: Call
+) -> None:
+    await call(broken_outbox.close)
+    assert broken_outbox.closed

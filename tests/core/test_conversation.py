@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,7 @@ from recallrai_integrations import (
 from recallrai_integrations.local import LocalRecallrAI
 from tests.conftest import Call
 
+NEVER = datetime.fromtimestamp(0, timezone.utc)
 QUESTION = ("user", "What is my dog called?")
 
 
@@ -191,7 +194,7 @@ async def test_history_spans_the_sessions_of_a_thread_and_its_tail_is_read_alone
     assert texts(await call(conversation.history, 4)) == said[-4:]
     assert sum(one.path.endswith("/messages") for one in server.requests) <= 2
     assert texts(await call(conversation.history, 7)) == said[-7:]
-    for wrong in (0, -1, True):
+    for wrong in (0, -1, True, "3", 1.5):
         with pytest.raises(InvalidInputError):
             await call(conversation.history, wrong)
 
@@ -391,3 +394,35 @@ async def test_several_refusals_are_told_at_once_and_blamed_on_no_later_message(
         await call(conversation.record, [("user", "a"), ("user", "b"), ("user", "c")])
     await call(conversation.record, ("user", "d"))
     assert texts(await call(conversation.history)) == [("user", "c"), ("user", "d")]
+
+
+async def test_what_on_progress_raises_is_the_callers_and_no_outage(
+    connection: Connection, call: Call
+) -> None:
+    def broken(_: str) -> None:
+        raise ZeroDivisionError
+
+    conversation = connection.conversation("ada", "thread-1")
+    await call(conversation.record, ("user", "one"))
+    with pytest.raises(ZeroDivisionError):
+        await call(conversation.recall, on_progress=broken)
+    assert not connection.is_down
+
+
+@pytest.mark.parametrize("wrong", [[1], "abc", {"when": NEVER}, {"x": float("nan")}, {"x": "\ud800"}])
+async def test_metadata_that_cannot_be_sent_are_refused_before_a_message_waits_for_them(
+    connection: Connection, call: Call, wrong: Any
+) -> None:
+    with pytest.raises(InvalidInputError, match="Metadata"):
+        connection.conversation("ada", "thread-1", metadata=wrong)
+    conversation = connection.conversation("ada", "thread-1", metadata={"fine": [1, {"é": None}]})
+    with pytest.raises(InvalidInputError, match="Metadata"):
+        await call(conversation.update, wrong)
+    await call(conversation.record, ("user", "one"))
+    assert (await call(conversation.info)).metadata == {"fine": [1, {"é": None}], "thread_id": "thread-1"}
+
+
+@pytest.mark.parametrize("wrong", [None, "soon", -1, float("nan")])
+async def test_a_time_to_wait_that_is_none_is_refused(connection: Connection, call: Call, wrong: Any) -> None:
+    with pytest.raises(InvalidInputError, match="wait"):
+        await call(connection.conversation("ada").finish, wait=wrong)

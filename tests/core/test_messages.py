@@ -37,6 +37,8 @@ def test_one_message_or_several_in_either_form(given: Any) -> None:
         ("user", ["hi"]),
         ("user", "half \ud800"),
         "hi",
+        None,
+        5,
         [("user", "fine"), ("user", "")],
         [("user", "fine"), {"role": "user"}],
     ],
