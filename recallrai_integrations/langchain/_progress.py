@@ -33,7 +33,7 @@ class Progress:
         self.wanted = bool(getattr(write, "__closure__", None)) if wanted is None else wanted
         # The writer looks up the run where it is called, and a recall may report from a thread of its own.
         with set_config_context(config) as context:
-            self._context = context
+            self._context = context.copy()  # the original is undone at the end of the block
 
     @property
     def listener(self) -> Callable[[str], object] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 from langchain.agents import create_agent
@@ -117,7 +118,11 @@ async def test_the_finish_node_has_the_thread_processed(connection, call):
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
-async def test_an_interrupt_between_the_nodes_stores_nothing_twice(make_connection, stored, call, elsewhere):
+async def test_an_interrupt_between_the_nodes_stores_nothing_twice(
+    make_connection, stored, call, is_sync, elsewhere
+):
+    if sys.version_info < (3, 11) and not is_sync:
+        pytest.skip("on Python 3.10 a node of one's own cannot interrupt an async run (LangGraph)")
     from recallrai_integrations.langchain import graph as module
 
     saver, model = InMemorySaver(), ScriptedChatModel(script=["a"])
