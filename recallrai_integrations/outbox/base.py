@@ -191,5 +191,9 @@ class Outbox(ABC):
         """
 
     @abstractmethod
+    def go_on_in_a_fork(self) -> None:
+        """In the child of a fork: what waits in memory is the parent's to deliver."""
+
+    @abstractmethod
     def close(self) -> None:
         """Ends the use of the outbox; what waits in a file stays there."""

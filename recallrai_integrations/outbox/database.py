@@ -177,7 +177,10 @@ def reported(file: Path) -> Generator[None]:
     except sqlite3.Error as error:
         raise OutboxError(_explained(file, error)) from error
     except OSError as error:
-        raise OutboxError(f"The outbox {file} cannot be used: {error.strerror or error}.") from error
+        raise OutboxError(
+            f"The outbox {file} cannot be used: {error.strerror or error}; see that you may read and write it "
+            "and its folder."
+        ) from error
 
 
 def _explained(file: Path, error: sqlite3.Error) -> str:

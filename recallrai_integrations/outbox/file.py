@@ -212,6 +212,10 @@ class FileOutbox(Outbox):
         return dropped
 
     @override
+    def go_on_in_a_fork(self) -> None:
+        self._reading, self._writing = threading.Lock(), threading.Lock()  # the file is opened anew on use
+
+    @override
     def close(self) -> None:
         if self._closed:
             return

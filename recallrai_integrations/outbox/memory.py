@@ -133,6 +133,12 @@ class MemoryOutbox(Outbox):
             return dropped
 
     @override
+    def go_on_in_a_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._queues.clear()
+        self._count = 0
+
+    @override
     def close(self) -> None:
         pass
 

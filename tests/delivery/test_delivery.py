@@ -60,6 +60,16 @@ async def test_an_answer_lost_around_the_write_stores_each_message_once_and_keep
     assert texts() == said
 
 
+async def test_repeats_are_told_apart_although_some_arrived_and_others_did_not(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    conversation = make_connection(deliver={"breaker_threshold": 100}).conversation("ada", "t1")
+    for number, when in enumerate(["after", "before", "after", "after", "before"], start=1):
+        server.faults.add(**ADD, drop=True, when=when, times=1)
+        await call(conversation.record, ("user", "ok"))
+        assert texts() == ["ok"] * number
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_in_an_outage_messages_wait_and_arrive_in_order_afterwards(  # noqa: PLR0917 - fixtures
     make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, when: str, outbox: Path | None
@@ -185,6 +195,21 @@ async def test_a_thread_opened_twice_is_merged_once_although_answers_are_lost(
         forget_what_is_known(connection)
         younger = connection.conversation("ada", "t1")
     assert texts() == ["first"] + ["ok"] * 5
+
+
+async def test_a_message_in_doubt_is_found_before_the_session_that_may_hold_it_is_merged_away(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, outbox: Path | None
+) -> None:
+    await call(make_connection().conversation("ada", "t1").record, ("user", "first"))
+    connection = make_connection(deliver={"retries": 0, "outbox": outbox})
+    younger = connection.conversation("ada", "t1")
+    nothing_yet = {"sessions": [], "total": 0, "has_more": False}  # as it looks while another one opens it
+    server.faults.add(method="GET", path="*/sessions", status=200, body=nothing_yet, times=1)
+    server.faults.add(**ADD, drop=True, when="after", times=1)
+    await call(younger.record, ("user", "ok"))
+    assert sorted(texts()) == ["first", "ok"]
+    await call(younger.record, ("user", "ok"))
+    assert texts() == ["first", "ok", "ok"]
 
 
 async def test_a_message_refused_for_good_is_told_and_set_aside_and_others_go(
@@ -402,8 +427,8 @@ async def test_flush_waits_no_longer_than_its_timeout(
 def test_the_interpreter_exits_without_close_and_nothing_is_lost(
     server: LocalRecallrAI, texts: Texts, ends: str, mode: str
 ) -> None:
+    server.faults.add(**ADD, status=503, nth=4)  # the last one has to be tried again at exit
     server.faults.add(**ADD, delay=0.2)
-    server.faults.add(status=503, times=1)
     program = f"""
         import sys
         from recallrai_integrations import connect, DeliveryOptions

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -473,7 +474,7 @@ def test_a_read_only_file_is_told(file: Path) -> None:
             print(error)
         """
     file.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
-    for folder in (file.parent, *file.parent.parents[:2]):
+    for folder in file.parents[: len(file.parents) - len(Path(tempfile.gettempdir()).parents) - 1]:
         folder.chmod(folder.stat().st_mode | 0o055)
     told = in_another_process(file, program)
     file.chmod(0o644)
