@@ -178,8 +178,8 @@ def reported(file: Path) -> Generator[None]:
         raise OutboxError(_explained(file, error)) from error
     except OSError as error:
         raise OutboxError(
-            f"The outbox {file} cannot be used: {error.strerror or error}; see that you may read and write it "
-            "and its folder."
+            f"The outbox {file} cannot be used: {error.strerror or error}; see that you may read and write "
+            "it and its folder."
         ) from error
 
 
