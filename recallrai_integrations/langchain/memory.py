@@ -45,7 +45,7 @@ class RecallrAIMemory(BaseMemory):
     would lose the answer: it logs an error. A question that failed in the chain and is asked again, with the
     same text, is stored once.
 
-    Args:
+    Attributes:
         user_id: whose memory it is.
         thread_id: the ongoing conversation; None for one of its own, which `finish()` ends.
         connection: from `connect()`; None makes one from the environment on first use.

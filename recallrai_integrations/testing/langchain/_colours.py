@@ -12,6 +12,8 @@ from langchain_core.runnables import Runnable
 __all__ = ["Colour", "InBothColours", "Said", "run"]
 
 Colour: TypeAlias = Literal["sync", "async"]
+"""Which of the two forms of a method a test calls."""
+
 Said: TypeAlias = list[tuple[str, str]]
 
 

@@ -39,7 +39,7 @@ def tool_call(name: str, /, **arguments: Any) -> AIMessage:
 class ScriptedChatModel(BaseChatModel):
     """A chat model that answers what it is told to, and keeps the requests it got.
 
-    Args:
+    Attributes:
         script: answers in order, each text, a message, or an error to raise; when they are used up it
             answers with the number of the request.
 
