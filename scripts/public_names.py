@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -71,7 +71,8 @@ class Name:
         """Its own, never one that is inherited."""
         if self.owner is not None or isinstance(self.what, (type, FunctionType)):
             return self.what.__doc__ or ""
-        found = griffe.load(self.surface)[self.path]  # what has no __doc__: constants, aliases of types
+        # What has no __doc__: constants, aliases of types.
+        found = _sources()[f"{self.surface}.{self.path}".removeprefix(f"{PACKAGE}.")]
         return found.docstring.value if found.docstring else ""
 
     @property
@@ -87,6 +88,11 @@ class Name:
         name = self.path.rpartition(".")[2]
         twin = name.removeprefix("a")
         return {name, twin} if self.owner is not None and hasattr(self.owner, twin) else {name}
+
+
+@cache
+def _sources() -> griffe.Object | griffe.Alias:
+    return griffe.load(PACKAGE)
 
 
 def public_names() -> Iterator[Name]:

@@ -12,6 +12,7 @@ import pytest
 
 from scripts import public_names, screenshots
 
+pytestmark = pytest.mark.timeout(300)  # the build runs the demo and a browser
 ROOT = Path(__file__).parents[2]
 
 

@@ -29,6 +29,7 @@ from recallrai_integrations.langchain import (
     remember_node,
     with_recallrai_memory,
 )
+from recallrai_integrations.testing.langchain import Colour, ScriptedChatModel, run
 
 
 class State(MessagesState):
@@ -48,6 +49,12 @@ def chains(connection: Connection) -> list[Runnable[Any, Any]]:
     chain = with_recallrai_memory(FakeListChatModel(responses=["Hi"]), connection=connection, user_id="ada")
     nodes = [recall_node(connection), remember_node(connection), finish_node(connection, wait=True)]
     return [chain, *nodes, *merge_conflict_nodes(connection).values()]
+
+
+def tests(connection: Connection, colour: Colour) -> None:
+    chain = with_recallrai_memory(ScriptedChatModel(script=["Hi"]), connection=connection, user_id="ada")
+    run(colour, chain, "Hello")
+    run("both", chain, "Hello")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def histories(connection: Connection) -> BaseChatMessageHistory:
