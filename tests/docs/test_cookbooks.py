@@ -19,7 +19,7 @@ each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path
 
 def test_the_table_lists_every_notebook_and_nothing_else() -> None:
     listed = re.findall(
-        r"^\| \[(\w+)]\((\w+)\.ipynb\) \| .+ \|$", (COOKBOOKS / "README.md").read_text(), re.M
+        r"^\| \[(\w+)]\((\w+)\.ipynb\) \| .+ \|$", (COOKBOOKS / "README.md").read_text(), re.MULTILINE
     )
     assert sorted(listed) == [(path.stem, path.stem) for path in NOTEBOOKS]
     assert len(NOTEBOOKS) >= 12
