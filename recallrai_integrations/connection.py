@@ -150,7 +150,16 @@ _unclosed: WeakSet[Connection] = WeakSet()
 @atexit.register
 def _close_at_exit() -> None:
     for connection in list(_unclosed):
-        connection.close_in_own_process()
+        connection.close()
+
+
+def _go_on_in_a_fork() -> None:
+    for connection in list(_unclosed):
+        connection.go_on_in_a_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_go_on_in_a_fork)
 
 
 class Connection:
@@ -190,10 +199,6 @@ class Connection:
         delivery: DeliveryOptions,
     ) -> None:
         # The SDK, pydantic and httpx take a quarter of a second to import: not before they are needed.
-        from .backend import Backend  # noqa: PLC0415
-        from .courier import Courier  # noqa: PLC0415
-        from .drive import Engine  # noqa: PLC0415
-        from .instructions import Instructions  # noqa: PLC0415
         from .observing import Observer  # noqa: PLC0415
         from .outbox import open_outbox  # noqa: PLC0415
         from .telemetry import Telemetry  # noqa: PLC0415
@@ -202,9 +207,9 @@ class Connection:
         self.context_options = context
         self.delivery_options = delivery
         self._credentials = credentials
+        self._timeout = timeout
         self._server = server
         self._outbox = open_outbox(delivery, project=project)
-        self._backend = Backend(credentials, timeout=timeout, client=client, async_client=async_client)
         self._telemetry = Telemetry(credentials.base_url)
         self._observer: Observer = Observer(
             delivery.on_event,
@@ -212,17 +217,29 @@ class Connection:
             when_degraded=self._when_degraded,
             when_recovered=self._when_recovered,
         )
-        self._engine: Engine = Engine(self._backend, delivery, self._observer.engine)
-        self.instructions: Instructions = Instructions(self._backend.system_prompt)
-        self._lock = threading.Lock()
         self._recent: OrderedDict[Address, State] = OrderedDict()
         self._states: WeakValueDictionary[Address, State] = WeakValueDictionary()
+        self._closed = False
+        self._start(client, async_client)
+        _unclosed.add(self)
+
+    def _start(self, client: RecallrAI | None, async_client: AsyncRecallrAI | None) -> None:
+        """What belongs to one process: sockets, threads and locks."""
+        from .backend import Backend  # noqa: PLC0415 - see __init__
+        from .courier import Courier  # noqa: PLC0415
+        from .drive import Engine  # noqa: PLC0415
+        from .instructions import Instructions  # noqa: PLC0415
+
+        delivery = self.delivery_options
+        self._lock = threading.Lock()
+        self._backend = Backend(
+            self._credentials, timeout=self._timeout, client=client, async_client=async_client
+        )
+        self._engine: Engine = Engine(self._backend, delivery, self._observer.engine)
+        self.instructions: Instructions = Instructions(self._backend.system_prompt)
         self._courier = Courier(
             self._engine, self._outbox, self._state_at, retry_after=delivery.breaker_reset
         )
-        self._closed = False
-        self._pid = os.getpid()
-        _unclosed.add(self)
 
     @property
     def closed(self) -> bool:
@@ -513,10 +530,17 @@ class Connection:
         self._courier.start()
         return await adrive(flow, self._engine, insist=insist)
 
-    def close_in_own_process(self) -> None:
-        """`close()`, unless this is a fork: what waits is the parent's to deliver."""
-        if self._pid == os.getpid():
-            self.close()
+    def go_on_in_a_fork(self) -> None:
+        """Makes it one of the child's own: on shared sockets an answer could reach the wrong process.
+
+        What waits in memory and the embedded service stay with the parent.
+        """
+        self._of_the_parent = (self._backend, self._engine, self._courier)  # kept, so that nothing is closed
+        self._server = None
+        self._outbox.go_on_in_a_fork()
+        self._start(None, None)
+        for state in list(self._states.values()):
+            state.go_on_in_a_fork(self._courier.wake)
 
     def redacted(self, address: Address, messages: Sequence[Message]) -> list[Message]:
         """The messages as they may leave the process: what the `redact` hook makes of them."""

@@ -82,6 +82,10 @@ class State:
         if self.observe is not None:
             self.observe(self.address, kind, detail)
 
+    def go_on_in_a_fork(self, wake: Callable[[State], object]) -> None:
+        """Drops what belongs to threads of the parent."""
+        self.lock, self.wake = Lock(), wake
+
     def raise_rejected(self) -> None:
         """Tells the caller what the service has refused since it was told last.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import os
 import pickle
 import subprocess
 import sys
@@ -281,3 +282,52 @@ async def test_with_a_broken_outbox_file_a_connection_still_closes(
 ) -> None:
     await call(broken_outbox.close)
     assert broken_outbox.closed
+
+
+FORKS = """
+import os, sys
+from recallrai_integrations import DeliveryOptions, connect
+
+connection = connect(base_url=sys.argv[1], api_key="rai_local", project_id="local",
+                     delivery=DeliveryOptions(mode="background"))
+connection.conversation("parent", "t").record(("user", "before"))
+connection.flush()
+connection.conversation("parent", "t").history()  # leaves an open socket and a worker behind
+connection.conversation("parent", "t").record(("user", "waits"))
+children = []
+for n in range(3):
+    child = os.fork()
+    if child == 0:
+        for turn in range(10):
+            conversation = connection.conversation(f"child-{n}", "t")
+            conversation.record(("user", f"{n} {turn}"))
+            assert not conversation.recall().degraded
+            assert [one.content for one in conversation.history()] == [f"{n} {one}" for one in range(turn + 1)]
+        conversation.record(("user", "last"))
+        sys.exit()  # delivered by the child's own exit
+    children.append(child)
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_after_a_fork_each_process_has_sockets_workers_and_messages_of_its_own(
+    server: LocalRecallrAI,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKS, server.base_url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with connect(
+        api_key=server.api_key, project_id=server.project_id, base_url=server.base_url
+    ) as connection:
+        for user, said in (
+            ("parent", ["before", "waits"]),
+            ("child-1", [f"1 {n}" for n in range(10)] + ["last"]),
+        ):
+            history = connection.conversation(user, "t").history()
+            assert [one.content for one in history] == said
