@@ -35,15 +35,8 @@ ON_DEMAND = {f"{PACKAGE}.langchain": ("RecallrAIMemory",)}
 """Public names that `__all__` cannot hold, because they need one more extra."""
 
 FOR_US = {
-    "run",
-    "arun",
-    "redacted",
-    "span",
-    "close_in_own_process",
-    "next_outcome",
-    "strike",
-    "fits",
-    "answer",
+    *("run", "arun", "redacted", "span", "close_in_own_process", "go_on_in_a_fork"),  # of Connection
+    *("next_outcome", "strike", "fits", "answer"),  # of faults
 }
 """Methods that only this package calls; the reference leaves them out as well."""
 
