@@ -19,7 +19,7 @@ NO_TWIN = {
         "redacted",
         "operation",
         "redacted_metadata",
-        "close_in_own_process",
+        "go_on_in_a_fork",
     },  # no I/O; at exit
     Conversation: set[str](),
     UserMemory: set[str](),
