@@ -7,7 +7,6 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 COOKBOOKS = Path(__file__).parents[2] / "cookbooks"
@@ -38,18 +37,17 @@ def test_a_notebook_is_short_begins_with_its_job_and_holds_no_outputs(path: Path
 
 
 @each_notebook
-async def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.insert(0, nbformat.v4.new_code_cell(STRICT))
     client = NotebookClient(
         notebook,
-        km=AsyncKernelManager(kernel_name="python3", transport="ipc"),  # no port of this machine is opened
         timeout=100,
         resources={"metadata": {"path": str(tmp_path)}},
     )
-    await client.async_execute()
+    client.execute()
     written = [
         output.text
         for cell in notebook.cells
