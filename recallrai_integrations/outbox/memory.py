@@ -18,6 +18,7 @@ from .base import Address, Outbox, Place, Waiting
 __all__ = ["MemoryOutbox"]
 
 _IDS_PER_CONVERSATION = 10_000
+_CONVERSATIONS_WITH_IDS = 10_000
 
 
 class MemoryOutbox(Outbox):
@@ -56,7 +57,9 @@ class MemoryOutbox(Outbox):
                     "the new ones were not taken."
                 )
             if new_ids:
-                kept = self._ids.setdefault(address, {})
+                kept = self._ids[address] = self._ids.pop(address, {})  # the latest used last
+                while len(self._ids) > _CONVERSATIONS_WITH_IDS:
+                    del self._ids[next(iter(self._ids))]
                 kept.update(new_ids)
                 while len(kept) > _IDS_PER_CONVERSATION:
                     del kept[next(iter(kept))]

@@ -291,3 +291,13 @@ def service_answer(service: Service, op: Any) -> Any:
         return service(op)
     except NotFoundError as error:
         return error
+
+
+def test_ids_of_conversations_long_past_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recallrai_integrations.outbox.memory._CONVERSATIONS_WITH_IDS", 2)
+    outbox, message = MemoryOutbox(limit=100), Message("user", "hi", id="m1")
+    addresses = [Address(f"t{n}", "ada", f"t{n}") for n in range(3)]
+    for address in (addresses[0], addresses[1], addresses[0], addresses[2]):
+        outbox.put(address, [message, Message("user", "again", id=f"{outbox.count()}")])
+    assert len(outbox.put(addresses[0], [message])) == 0
+    assert len(outbox.put(addresses[1], [message])) == 1, "the one used longest ago is forgotten"
