@@ -200,6 +200,12 @@ async def test_it_adds_to_a_prompt_that_is_made_before_it(connection, teach, cal
     assert "Biscuit" in model.requests[0][0].content
 
 
+async def test_where_nothing_is_remembered_the_request_stays_as_it_was(connection, call):
+    agent, model = agent_of(connection)
+    await call(agent.invoke, asks("hi"), of())
+    assert [one.type for one in model.requests[0]] == ["human"]
+
+
 # --- what is stored
 
 
@@ -419,6 +425,18 @@ async def test_the_same_question_again_after_an_error_is_one_message_when_its_id
         await call(agent.invoke, asks("q", id="m-1"), of())
     await call(agent.invoke, asks("q", id="m-1"), of())
     assert stored("ada", "t") == [("user", "q"), ("assistant", "a")]
+
+
+async def test_another_question_after_an_error_is_stored_once_also_by_another_process(
+    make_connection, stored, call
+):
+    saver = InMemorySaver()
+    agent, _ = agent_of(make_connection(), RuntimeError("no model"), checkpointer=saver)
+    with pytest.raises(RuntimeError):
+        await call(agent.invoke, asks("q1"), of())
+    agent, _ = agent_of(make_connection(), "a", checkpointer=saver)
+    await call(agent.invoke, asks("q2"), of())
+    assert stored("ada", "t") == [("user", "q1"), ("user", "q2"), ("assistant", "a")]
 
 
 # --- outages
