@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from email.parser import HeaderParser
 from pathlib import Path
@@ -89,7 +89,7 @@ def smoke(python: Path, extra: str, folder: Path, credentials: dict[str, str]) -
 
 
 @contextmanager
-def local_service(python: Path, folder: Path) -> Iterator[dict[str, str]]:
+def local_service(python: Path, folder: Path) -> Generator[dict[str, str]]:
     """The local service of the installed wheel, as a process; yields the environment that leads to it."""
     serve = ["-m", "recallrai_integrations.cli", "serve", "--port", "0", "--db", ":memory:"]
     command = [str(python), "-I", *serve]

@@ -61,7 +61,6 @@ assert os.listdir(".") == []
                 "recallrai",
                 "httpx",
                 "pydantic",
-                "asyncio",
             ],
         ),
         (".langchain", ["llama_index", "fastapi", "typer", "langchain_classic"]),
