@@ -619,7 +619,10 @@ async def test_the_key_is_in_no_checkpoint_repr_or_pickle(make_connection, serve
 
 
 @pytest.mark.slow
-async def test_many_threads_at_once_on_one_agent_neither_mix_nor_repeat(connection, stored):
+@pytest.mark.timeout(900)
+async def test_many_threads_at_once_on_one_agent_neither_mix_nor_repeat(make_connection):
+    connection, reader = make_connection(), make_connection()
+
     class Echo(ScriptedChatModel):
         def _next(self, messages):
             return AIMessage("re: " + messages[-1].text)
@@ -636,7 +639,6 @@ async def test_many_threads_at_once_on_one_agent_neither_mix_nor_repeat(connecti
 
     users = await asyncio.gather(*(talk(n) for n in range(200)))
     for n, user in enumerate(users):
-        wanted = [("user", f"{n}/{turn}") for turn in range(20)]
-        assert stored(user, f"t{n}") == [
-            pair for said in wanted for pair in (said, ("assistant", f"re: {said[1]}"))
-        ]
+        history = await reader.conversation(user, f"t{n}").ahistory()
+        wanted = [(f"{n}/{turn}", f"re: {n}/{turn}") for turn in range(20)]
+        assert [one.content for one in history] == [text for turn in wanted for text in turn]
