@@ -68,7 +68,9 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgr
 constraints: install
 	$(VENV)/bin/python $(PIP_INSTALL) uv
 	$(COMPILE) --group dev --output-file constraints.txt
-	$(COMPILE) --resolution lowest-direct --output-file constraints-lowest.txt
+	# langgraph 1.0.2 admits later versions of its prebuilt part, and does not work with them.
+	echo "langgraph-prebuilt<1.0.6" | $(COMPILE) --constraint - --resolution lowest-direct \
+	  --output-file constraints-lowest.txt
 
 clean:
 	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build site
