@@ -469,6 +469,7 @@ class Connection:
         self._tell_of_loss()
         self._end_of_use()
         self._engine.close()
+        self.instructions.settle()
         self._backend.close()
         self._outbox.close()
         if self._server is not None:
@@ -486,6 +487,7 @@ class Connection:
             logger.error("RecallrAI: %s", error)  # noqa: TRY400 - as in `close`
         self._tell_of_loss()
         self._end_of_use()
+        await asyncio.to_thread(self.instructions.settle)
         await self._backend.aclose()
         await asyncio.to_thread(self._engine.close)
         self._outbox.close()

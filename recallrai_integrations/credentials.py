@@ -58,6 +58,11 @@ class Credentials:
                 "The RecallrAI project id is malformed: it holds spaces, line breaks or non-ASCII characters."
             )
         url = urlsplit(base_url)
+        if url.username is not None or url.password is not None:
+            raise ConfigurationError(
+                "The base URL holds a user or a password, which would show in logs: take them out of "
+                "RECALLRAI_BASE_URL."
+            )
         if url.scheme not in {"http", "https"} or not url.hostname:
             raise ConfigurationError(
                 f"The base URL must look like {DEFAULT_BASE_URL}, not {base_url!r}: check RECALLRAI_BASE_URL."

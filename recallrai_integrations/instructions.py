@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Final
 
 __all__ = ["Instructions"]
 
 _KEEP_SECONDS: Final = 3600.0
 """How long a prompt is kept; the SDK keeps it as long."""
+_SETTLE_SECONDS: Final = 1.0
+"""How long closing waits for a fetch."""
 _RETRY_SECONDS: Final = 60.0
 """How long a failed fetch is not tried again."""
 
@@ -40,6 +42,12 @@ class Instructions:
             target=self._run, args=(strategy, future), name="recallrai-instructions", daemon=True
         ).start()
         return future
+
+    def settle(self) -> None:
+        """Waits a moment for fetches under way: a client that is closed beneath one leaks its socket."""
+        with self._lock:
+            under_way = [future for future, _ in self._texts.values()]
+        wait(under_way, timeout=_SETTLE_SECONDS)
 
     def _run(self, strategy: str, future: Future[str]) -> None:
         text = ""

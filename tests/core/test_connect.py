@@ -67,6 +67,12 @@ def test_a_base_url_that_is_none_is_an_error(url: str) -> None:
         connect(api_key="rai_a", project_id="p", base_url=url)
 
 
+def test_a_password_in_the_base_url_is_refused_and_not_shown() -> None:
+    with pytest.raises(ConfigurationError, match="password") as caught:
+        connect(api_key="rai_a", project_id="p", base_url="https://ada:hunter2@example.com")
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), True, "5", None])
 def test_a_timeout_that_is_none_is_an_error(timeout: Any) -> None:
     with pytest.raises(ConfigurationError, match="timeout"):
