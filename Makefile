@@ -23,12 +23,12 @@ check: install
 	$(BIN)/lint-imports
 
 unit: install
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 3
 
 # The adapters and the core with the oldest versions that pyproject.toml allows. The cassettes are left out:
 # the recorder that the oldest langchain-tests allows does not run beside today's aiohttp.
 lowest: $(LOWEST)/.installed
-	$(LOWEST)/bin/pytest -n 2 -m "not slow" tests/core tests/langchain tests/llama_index --ignore tests/core/test_wire.py
+	$(LOWEST)/bin/pytest -n 3 -m "not slow" tests/core tests/langchain tests/llama_index --ignore tests/core/test_wire.py
 
 format: install
 	$(BIN)/ruff check --fix .
