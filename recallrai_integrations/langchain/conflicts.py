@@ -30,6 +30,7 @@ from typing_extensions import override
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.errors import ServiceUnavailableError
 from recallrai_integrations.models import MergeConflict
+from recallrai_integrations.wording import conflicts_value
 
 from ._binding import Binding, runtime_context
 from ._turns import is_inside_tool
@@ -185,18 +186,9 @@ def _degrading(connection: Connection) -> Generator[None]:
 
 def _ask(conflicts: Sequence[MergeConflict], config: RunnableConfig) -> Any:
     """One interrupt for all; on Python 3.10 an async step finds its run only through the config."""
-    question = {"type": "recallrai.merge_conflicts", "conflicts": [_told(one) for one in conflicts]}
+    question = conflicts_value(conflicts)
     with set_config_context(config) as context:
         return context.run(interrupt, question)
-
-
-def _told(conflict: MergeConflict) -> dict[str, Any]:
-    return {
-        "conflict_id": conflict.conflict_id,
-        "proposed": conflict.proposed,
-        "conflicting": [one.content for one in conflict.conflicting],
-        "questions": [{"question": one.question, "options": list(one.options)} for one in conflict.questions],
-    }
 
 
 def _answered(

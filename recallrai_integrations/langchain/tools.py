@@ -12,9 +12,9 @@ from typing_extensions import override
 
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.errors import InvalidInputError, NotFoundError, ServiceError
-from recallrai_integrations.models import Memory, MergeConflict
 from recallrai_integrations.options import RecallOptions
 from recallrai_integrations.user import UserMemory
+from recallrai_integrations.wording import conflicts_text, memories_text, settled_text
 
 from ._binding import Binding, runtime_context
 
@@ -107,11 +107,12 @@ class RecallrAIToolkit(BaseToolkit):
 
     def _search_tool(self) -> BaseTool:
         def search(question: str, config: RunnableConfig, limit: int = 10) -> str:
-            return _listed(self._do(config, lambda user: user.search(question, k=limit, options=self.recall)))
+            found = self._do(config, lambda user: user.search(question, k=limit, options=self.recall))
+            return memories_text(found)
 
         async def asearch(question: str, config: RunnableConfig, limit: int = 10) -> str:
             found = await self._ado(config, lambda user: user.asearch(question, k=limit, options=self.recall))
-            return _listed(found)
+            return memories_text(found)
 
         return _tool(
             search,
@@ -123,7 +124,7 @@ class RecallrAIToolkit(BaseToolkit):
 
     def _list_tool(self) -> BaseTool:
         def listing(config: RunnableConfig, categories: list[str] | None = None, limit: int = 20) -> str:
-            return _listed(
+            return memories_text(
                 self._do(config, lambda user: user.memories(categories=categories or (), limit=limit))
             )
 
@@ -133,7 +134,7 @@ class RecallrAIToolkit(BaseToolkit):
             found = await self._ado(
                 config, lambda user: user.amemories(categories=categories or (), limit=limit)
             )
-            return _listed(found)
+            return memories_text(found)
 
         return _tool(
             listing,
@@ -162,10 +163,10 @@ class RecallrAIToolkit(BaseToolkit):
 
     def _conflicts_tool(self) -> BaseTool:
         def conflicts(config: RunnableConfig) -> str:
-            return _asked(self._do(config, lambda user: user.conflicts()))
+            return conflicts_text(self._do(config, lambda user: user.conflicts()))
 
         async def aconflicts(config: RunnableConfig) -> str:
-            return _asked(await self._ado(config, lambda user: user.aconflicts()))
+            return conflicts_text(await self._ado(config, lambda user: user.aconflicts()))
 
         return _tool(
             conflicts,
@@ -180,13 +181,13 @@ class RecallrAIToolkit(BaseToolkit):
             def do(user: UserMemory) -> bool:
                 return user.resolve(user.conflict(conflict_id), _pairs(answers))
 
-            return _settled(self._do(config, do))
+            return settled_text(self._do(config, do))
 
         async def aanswer(conflict_id: str, answers: Sequence[Any], config: RunnableConfig) -> str:
             async def do(user: UserMemory) -> bool:
                 return await user.aresolve(await user.aconflict(conflict_id), _pairs(answers))
 
-            return _settled(await self._ado(config, do))
+            return settled_text(await self._ado(config, do))
 
         return _tool(
             answer,
@@ -237,37 +238,6 @@ def _told(error: Exception) -> ToolException:
     return ToolException(str(error))
 
 
-def _listed(memories: Sequence[Memory]) -> str:
-    if not memories:
-        return "Nothing is remembered."
-    return "\n".join(
-        f"- [{one.memory_id}] {one.content} "
-        f"({', '.join([*one.categories, f'noted {one.created_at:%Y-%m-%d}', *_event(one)])})"
-        for one in memories
-    )
-
-
-def _event(memory: Memory) -> list[str]:
-    return [] if memory.event_start is None else [f"about {memory.event_start:%Y-%m-%d}"]
-
-
-def _asked(conflicts: Sequence[MergeConflict]) -> str:
-    if not conflicts:
-        return "There are no contradictions to settle."
-    lines: list[str] = []
-    for conflict in conflicts:
-        known = " / ".join(one.content for one in conflict.conflicting)
-        lines.append(f"- [{conflict.conflict_id}] New: {conflict.proposed} Known: {known}")
-        lines += [f"  Ask: {one.question} Options: {' | '.join(one.options)}" for one in conflict.questions]
-    return "\n".join(lines)
-
-
 def _pairs(answers: Sequence[Any]) -> dict[str, str]:
     chosen = [_AnswerOne.model_validate(one) for one in answers]
     return {one.question: one.answer for one in chosen}
-
-
-def _settled(resolved: bool) -> str:
-    if resolved:
-        return "Settled."
-    return "Nothing was settled: it was settled already, or an answer is none of the options, word for word."
