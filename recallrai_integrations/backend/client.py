@@ -112,7 +112,9 @@ class Backend:
         try:
             answer = self._sync.http.get("/api/v1/system-prompt", params={"recall_strategy": strategy})
             return answer.json().get("system_prompt") or ""
-        except Exception as error:
+        except _BUGS:
+            raise
+        except Exception as error:  # as in `send`
             raise translate(error) from error
 
     def close(self) -> None:
