@@ -67,9 +67,16 @@ def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Keeps the garbage collector from landing in one turn and not in the next."""
+    """Keeps the garbage collector from landing in one turn and not in the next.
+
+    What is there already is set aside: collections between turns would walk through all of it, and whoever
+    comes first afterwards would find the processor's caches empty.
+    """
+    gc.collect()
+    gc.freeze()
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        gc.unfreeze()

@@ -204,7 +204,7 @@ def _turns(record: Record, service: StandIn) -> Turns:
 
 
 def _processor(ways: Sequence[Open], count: int, repeats: int = 3) -> list[float]:
-    """Milliseconds of processor time a turn, of ways that take their turns one after the other."""
+    """Milliseconds of processor time a turn, of ways that take their turns in changing order."""
     taken: list[list[float]] = [[] for _ in ways]
     for _ in range(repeats):
         with ExitStack() as stack, no_collection():
@@ -212,13 +212,13 @@ def _processor(ways: Sequence[Open], count: int, repeats: int = 3) -> list[float
             chats = [stack.enter_context(way(one)) for way, one in zip(ways, recorders, strict=True)]
             for n in range(count):
                 gc.collect()
-                for recorder, chat, costs in zip(recorders, chats, taken, strict=True):
-                    recorder.turn = n
-                    cost = (
-                        cost_of(chat.turn, n).processor + cost_of(lambda _, c=chat: c.settle(), n).processor
-                    )
+                for place in range(len(ways)):
+                    way = (place + n) % len(ways)
+                    recorders[way].turn = n
+                    turn, settle = chats[way].turn, chats[way].settle
+                    cost = cost_of(turn, n).processor + cost_of(lambda _, s=settle: s(), n).processor
                     if n:
-                        costs.append(1000 * cost)
+                        taken[way].append(1000 * cost)
     return [median(costs) for costs in taken]
 
 

@@ -21,6 +21,7 @@ from tenacity import (
     wait_exponential,
     wait_random,
 )
+from tenacity.stop import stop_base
 from typing_extensions import override
 
 from .backend import Backend
@@ -103,8 +104,8 @@ class Engine:
         self._breaker, self._recall_breaker = (
             Context(name, delivery.breaker_threshold, delivery.breaker_reset) for name in ("store", "recall")
         )
+        self._tries, self._retry_budget = delivery.retries + 1, delivery.retry_budget
         policy: dict[str, Any] = {
-            "stop": stop_after_attempt(delivery.retries + 1) | stop_before_delay(delivery.retry_budget),
             "wait": _pause,
             "retry": _may_repeat,
             "before_sleep": self._note_retry,
@@ -150,15 +151,46 @@ class Engine:
 
     def execute(self, op: Op[Any], *, insist: bool = False) -> Any:
         """Carries out one op on this thread."""
-        if isinstance(op, ServiceOp):
-            return self._retrying.copy()(self._send, op, insist=insist)
-        return self._steps[type(op)](op, insist)
+        if not isinstance(op, ServiceOp):
+            return self._steps[type(op)](op, insist)
+        started = time.monotonic()
+        try:
+            return self._send(op, insist=insist)
+        except ServiceUnavailableError as error:
+            failed = [error]
+
+        def send(op: ServiceOp[Any], *, insist: bool) -> Any:
+            if failed:
+                raise failed.pop()
+            return self._send(op, insist=insist)
+
+        return self._retrying.copy(stop=self._give_up(started))(send, op, insist=insist)
 
     async def aexecute(self, op: Op[Any], *, insist: bool = False) -> Any:
         """Carries out one op on the running loop."""
-        if isinstance(op, ServiceOp):
-            return await self._aretrying.copy()(self._asend, op, insist=insist)
-        return await self._asteps[type(op)](op, insist)
+        if not isinstance(op, ServiceOp):
+            return await self._asteps[type(op)](op, insist)
+        started = time.monotonic()
+        try:
+            return await self._asend(op, insist=insist)
+        except ServiceUnavailableError as error:
+            failed = [error]
+
+        async def send(op: ServiceOp[Any], *, insist: bool) -> Any:
+            if failed:
+                raise failed.pop()
+            return await self._asend(op, insist=insist)
+
+        return await self._aretrying.copy(stop=self._give_up(started))(send, op, insist=insist)
+
+    def _give_up(self, started: float) -> stop_base:
+        """When retrying ends. It begins with the outcome of the first try, so that one counts too.
+
+        Nearly all requests succeed at once, and for those the machinery of retries would be the largest part
+        of what is done here.
+        """
+        left = max(0.0, self._retry_budget - (time.monotonic() - started))
+        return stop_after_attempt(self._tries) | stop_before_delay(left)
 
     def _exclusive(self, op: Exclusive[T], insist: bool) -> T:
         with op.lock:

@@ -25,7 +25,7 @@ import json
 import os
 import time
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -112,22 +112,31 @@ class Telemetry:
         attributes = {**self._attributes, "gen_ai.operation.name": operation}
         thread = {} if thread_id is None else {"gen_ai.conversation.id": thread_id}
         started = time.perf_counter()
-        with self._tracer.start_as_current_span(
-            operation,
-            kind=self._trace.SpanKind.CLIENT,
-            attributes={**attributes, **thread},
-            record_exception=False,  # an error's text may quote what was sent
-            set_status_on_exception=False,
-        ) as span:
+        with self._span(operation, {**attributes, **thread}) as span:
+            recording = span is not None and span.is_recording()
             try:
-                yield Operation(span, with_texts=span.is_recording() and _texts_are_wanted())
+                yield Operation(span, with_texts=recording and _texts_are_wanted())
             except BaseException as error:
                 attributes["error.type"] = type(error).__name__
-                span.set_attribute("error.type", attributes["error.type"])
-                span.set_status(self._trace.StatusCode.ERROR)
+                if span is not None:
+                    span.set_attribute("error.type", attributes["error.type"])
+                    span.set_status(self._trace.StatusCode.ERROR)
                 raise
             finally:
                 self._durations.record(time.perf_counter() - started, attributes)
+
+    def _span(self, name: str, attributes: dict[str, Any]) -> AbstractContextManager[Any]:
+        """A span; None while the application has set up no tracing, since spans of nobody cost time too."""
+        if isinstance(self._trace.get_tracer_provider(), self._trace.ProxyTracerProvider):
+            return nullcontext()
+        span: AbstractContextManager[Any] = self._tracer.start_as_current_span(
+            name,
+            kind=self._trace.SpanKind.CLIENT,
+            attributes=attributes,
+            record_exception=False,  # an error's text may quote what was sent
+            set_status_on_exception=False,
+        )
+        return span
 
     def count(self, kind: str) -> None:
         """Counts an event."""

@@ -18,6 +18,10 @@ from recallrai_integrations.identity import encode_id
 __all__ = ["Sdk", "http_of"]
 
 _NEVER: Final = datetime.fromtimestamp(0, timezone.utc)
+_ANY_SESSION: Final = SessionModel.model_construct(
+    session_id="", status=SessionStatus.PENDING, created_at=_NEVER, metadata={}
+)
+"""The same for all: making one costs more than all else of a session object, and each request needs one."""
 
 
 def http_of(client: Any) -> Any:
@@ -52,10 +56,9 @@ class Sdk:
 
     def session(self, user_id: str, session_id: str) -> Any:
         """A `Session` of a user."""
-        model = SessionModel.model_construct(
-            session_id=session_id, status=SessionStatus.PENDING, created_at=_NEVER, metadata={}
-        )
-        return self.session_class(self.http, encode_id(user_id), model)
+        session = self.session_class(self.http, encode_id(user_id), _ANY_SESSION)
+        session.session_id = session_id
+        return session
 
     def conflict(self, user_id: str, conflict_id: str) -> Any:
         """A `MergeConflict` of a user, to be resolved."""

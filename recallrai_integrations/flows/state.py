@@ -14,7 +14,7 @@ from recallrai_integrations import plan
 from recallrai_integrations.errors import RequestRejectedError, ServiceUnavailableError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import ContextAnswer
-from recallrai_integrations.ops import Local
+from recallrai_integrations.ops import Flow, Local
 from recallrai_integrations.options import DeliveryOptions
 from recallrai_integrations.outbox import Address, Outbox, Place, Waiting
 
@@ -107,14 +107,16 @@ class State:
         self.note("degraded", status=error.status, error=str(error))
 
 
-def local(state: State, call: Callable[[], T]) -> Local[T]:
+def local(state: State, call: Callable[[], T]) -> Flow[T]:
     """A step in the outbox, kept off the event loop when it may touch a disk."""
-    return Local(call, blocking=state.outbox.blocking)
+    if state.outbox.blocking:
+        return (yield from Local(call, blocking=True))
+    return call()
 
 
-def what_waits(state: State) -> Local[list[Waiting]]:
+def what_waits(state: State) -> Flow[list[Waiting]]:
     """All that waits for this conversation, in order."""
-    return local(state, lambda: state.outbox.waiting(state.address))
+    return (yield from local(state, lambda: state.outbox.waiting(state.address)))
 
 
 def now() -> datetime:

@@ -12,7 +12,7 @@ import pytest
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -34,8 +34,17 @@ class Recorded:
         self.tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
         self.meters = MeterProvider(metric_readers=[self.reader])
 
+    def ours(self) -> list[ReadableSpan]:
+        """Without those that the local service's framework makes in this process."""
+        return [
+            span
+            for span in self.exporter.get_finished_spans()
+            if span.instrumentation_scope is not None
+            and span.instrumentation_scope.name == "recallrai_integrations"
+        ]
+
     def spans(self) -> list[tuple[str, dict[str, Any]]]:
-        return [(span.name, dict(span.attributes or {})) for span in self.exporter.get_finished_spans()]
+        return [(span.name, dict(span.attributes or {})) for span in self.ours()]
 
     def points(self, name: str) -> list[Any]:
         data = self.reader.get_metrics_data()
@@ -50,7 +59,7 @@ class Recorded:
         ]
 
     def everything(self) -> str:
-        spans = "".join(span.to_json() for span in self.exporter.get_finished_spans())
+        spans = "".join(span.to_json() for span in self.ours())
         data = self.reader.get_metrics_data()
         return spans + (data.to_json() if data is not None else "")
 
@@ -58,7 +67,7 @@ class Recorded:
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorded]:
     made = Recorded()
-    monkeypatch.setattr(trace, "get_tracer", made.tracers.get_tracer)
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: made.tracers)
     monkeypatch.setattr(metrics, "get_meter", made.meters.get_meter)
     yield made
     made.tracers.shutdown()
