@@ -44,7 +44,7 @@ class Way:
         name: in the table.
         ours: takes the service, the recorder, `context` and `delivery`.
         alone: takes the recorder.
-        sdk: the SDK's calls in the same colour.
+        sdk: the SDK's calls in the same colour, around a chat.
         framework: extra share of the lower bound that the framework may cost.
         tool: calls a tool in each turn, so its prompts are not the README pattern's.
     """
@@ -66,7 +66,7 @@ class Way:
 
 
 WAYS = (
-    Way("our core, no framework", core.chat, core.nothing),
+    Way("our core, no framework", core.chat, plain.nothing),
     Way("LangChain agent", langchain.agent, langchain.agent_alone, framework=0.03),
     Way(
         "LangChain agent, a tool call a turn",
@@ -123,8 +123,8 @@ def run(*, quick: bool) -> tuple[list[Table], list[str]]:
             bound = _lower_bound(slow, count)
             inline = _timed(slow, way.open(slow), count)
             background = _timed(slow, way.open(slow, delivery=BACKGROUND), count)
-            whole, framework, calls = _processor([way.open(fast), way.alone, partial(way.sdk, fast)], count)
-            beyond = whole - framework - calls
+            ours, alone = _processor([way.open(fast), partial(way.sdk, fast, around=way.alone)], count)
+            beyond = ours - alone
             rows.append(_row(way.name, inline, bound, beyond, background))
             figures += _turn_figures(way, inline, background, beyond, bound)
         readme, prompt_rows, billed, missing = _compare_prompts(fast, count)

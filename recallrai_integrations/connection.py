@@ -209,6 +209,11 @@ class Connection:
         self._credentials = credentials
         self._timeout = timeout
         self._server = server
+        self._min_auto_process_seconds: float = _MIN_AUTO_PROCESS_SECONDS
+        if server is not None:
+            self._min_auto_process_seconds = server.min_auto_process_seconds
+        elif credentials.is_loopback:
+            self._min_auto_process_seconds = 1  # a local service may allow less than 600, and says when not
         self._outbox = open_outbox(delivery, project=project)
         self._telemetry = Telemetry(credentials.base_url)
         self._observer: Observer = Observer(
@@ -283,11 +288,7 @@ class Connection:
             )
         if not is_number(process_every) or process_every < 1:
             raise InvalidInputError(f"process_every must be at least 1, not {process_every!r}.")
-        floor: float = _MIN_AUTO_PROCESS_SECONDS
-        if self._server is not None:
-            floor = self._server.min_auto_process_seconds
-        elif self._credentials.is_loopback:
-            floor = 1  # a local service may allow less, and says so itself when it does not
+        floor = self._min_auto_process_seconds
         if not is_number(auto_process_after_seconds) or auto_process_after_seconds < floor:
             raise InvalidInputError(
                 f"auto_process_after_seconds must be at least {floor} (service), "

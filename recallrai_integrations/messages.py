@@ -99,4 +99,4 @@ def _is_pair(item: object) -> bool:
 
 def clean_text(text: str) -> str:
     """Text as it can be sent: lone surrogates, which have no UTF-8 form, become `?`."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

@@ -70,6 +70,8 @@ def redacted_metadata(
 def _as_json(metadata: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(cast("object", metadata), Mapping):
         raise InvalidInputError(f"Metadata must be a dict, not {type(metadata).__name__}.")
+    if not metadata:
+        return {}
     try:
         json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -37,10 +37,3 @@ def chat(
             conversation.record(said[-1])
 
         yield Chat(turn, connection.flush)
-
-
-@contextmanager
-def nothing(recorder: Recorder) -> Iterator[Chat]:
-    """No framework, so nothing that it costs."""
-    del recorder
-    yield Chat(lambda _: None)

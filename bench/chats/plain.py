@@ -10,8 +10,8 @@ import httpx
 from recallrai.models import MessageRole, RecallStrategy
 
 from bench import dialogue, sdk
-from bench.chats.base import Chat, Recorder
-from bench.measuring import event_loop, on_loop
+from bench.chats.base import Chat, Open, Recorder
+from bench.measuring import event_loop
 from bench.service import StandIn
 
 
@@ -37,34 +37,49 @@ def raw_http(service: StandIn, recorder: Recorder) -> Iterator[Chat]:
 
 
 @contextmanager
-def sdk_calls(service: StandIn, recorder: Recorder) -> Iterator[Chat]:
-    """The three calls of a turn on the SDK and no model: what its processor time is compared with."""
+def nothing(recorder: Recorder) -> Iterator[Chat]:
+    """No framework, so nothing that it costs."""
+    del recorder
+    yield Chat(lambda _: None)
+
+
+@contextmanager
+def sdk_calls(service: StandIn, recorder: Recorder, *, around: Open = nothing) -> Iterator[Chat]:
+    """The three calls of a turn on the SDK, two before a chat without memory and one behind it.
+
+    What the processor time of that chat with our memory is compared with: the calls stand where ours do, so
+    that whatever runs between them takes as much of the processor's caches from these as from ours.
+    """
     session = sdk.client(service).create_user(uuid.uuid4().hex).create_session()
 
     def turn(n: int) -> None:
         session.add_message(MessageRole.USER, dialogue.question(n))
         session.get_context(**sdk.CONTEXT)
+        chat.turn(n)
         session.add_message(MessageRole.ASSISTANT, dialogue.answer(n))
 
-    del recorder
-    yield Chat(turn)
+    with around(recorder) as chat:
+        yield Chat(turn)
 
 
 @contextmanager
-def async_sdk_calls(service: StandIn, recorder: Recorder) -> Iterator[Chat]:
+def async_sdk_calls(service: StandIn, recorder: Recorder, *, around: Open = nothing) -> Iterator[Chat]:
     """The async twin of `sdk_calls`."""
-    with event_loop() as loop:
+    with event_loop() as loop, around(recorder) as chat:
         client = sdk.async_client(service)
         user = loop.run_until_complete(client.create_user(uuid.uuid4().hex))
         session = loop.run_until_complete(user.create_session())
 
-        async def turn(n: int) -> None:
+        async def before(n: int) -> None:
             await session.add_message(MessageRole.USER, dialogue.question(n))
             await session.get_context(**sdk.CONTEXT)
-            await session.add_message(MessageRole.ASSISTANT, dialogue.answer(n))
 
-        del recorder
-        yield Chat(on_loop(loop, turn))
+        def turn(n: int) -> None:
+            loop.run_until_complete(before(n))
+            chat.turn(n)
+            loop.run_until_complete(session.add_message(MessageRole.ASSISTANT, dialogue.answer(n)))
+
+        yield Chat(turn)
         loop.run_until_complete(client.close())
 
 

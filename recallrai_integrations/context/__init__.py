@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from recallrai_integrations.messages import Message, clean_text
 from recallrai_integrations.options import ContextOptions
@@ -82,7 +83,7 @@ def render(
         assert "User dislikes olives" in prompt.text
         ```
     """
-    found, text = split_instructions(plain(clean_text(context or "")), plain(clean_text(instructions)))
+    found, text = split_instructions(plain(clean_text(context or "")), _clean(instructions))
     guidance = _guidance(instructions or found, options)
     sections = parse(text, free=strategy in ("agentic", "deep"))
     if options.drop_current_conversation:
@@ -91,6 +92,12 @@ def render(
         sections = compact(sections)
     memories, omitted = fit(sections, options)
     return Prompt(guidance, memories, omitted)
+
+
+@lru_cache(maxsize=8)
+def _clean(instructions: str) -> str:
+    """The same few long texts in every turn; nothing of any user is in them."""
+    return plain(clean_text(instructions))
 
 
 def _guidance(instructions: str, options: ContextOptions) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
-from .structure import Entry, Kind, Section
+from .structure import Entry, Group, Kind, Section
 
 __all__ = ["compact"]
 
@@ -16,10 +15,11 @@ _ONLY_VERSION: Final = re.compile(
     r"Event Date: (?P<event>.*)\nCreated at: (?P<created>.*)\nExpired at: (?P<expired>.*)\n"
     r"</version_\d+>\n</version_history>\n?"
 )
-_MEMORY_LINE: Final = re.compile(
-    r"[\d.]+\. (?P<content>.*?)(?: \(Similarity: [\d.]+\))?"
-    r" \[Event Date: (?P<event>[^\]\n]*)\] \[Version \d+\]\n"
+_NUMBER: Final = re.compile(r"[\d.]+\. ")
+_MARKS: Final = re.compile(
+    r"(?: \(Similarity: [\d.]+\))? \[Event Date: (?P<event>[^\]\n]*)\] \[Version \d+\]\n"
 )
+"""What stands behind a memory in its line."""
 
 
 def compact(sections: Sequence[Section]) -> list[Section]:
@@ -28,24 +28,25 @@ def compact(sections: Sequence[Section]) -> list[Section]:
     A history that differs from its line in a single character stays, and so does every other section.
     """
     return [
-        replace(
-            section,
-            groups=tuple(
-                replace(group, entries=tuple(_compact(entry) for entry in group.entries))
-                for group in section.groups
-            ),
-        )
+        Section(section.kind, section.heading, tuple(map(_compact_group, section.groups)))
         if section.kind is Kind.MEMORIES
         else section
         for section in sections
     ]
 
 
+def _compact_group(group: Group) -> Group:
+    return Group(group.heading, tuple(map(_compact, group.entries)))
+
+
 def _compact(entry: Entry) -> Entry:
     only = _ONLY_VERSION.fullmatch(entry.history)
-    line = _MEMORY_LINE.fullmatch(entry.text)
-    if not only or not line or (only["content"], only["event"]) != (line["content"], line["event"]):
-        return replace(entry, space="\n")
+    number = _NUMBER.match(entry.text)
+    if not only or not number or not entry.text.startswith(only["content"], number.end()):
+        return Entry(entry.text, entry.history, "\n")
+    marks = _MARKS.fullmatch(entry.text, number.end() + len(only["content"]))
+    if not marks or marks["event"] != only["event"]:
+        return Entry(entry.text, entry.history, "\n")
     new = f" [Created at: {only['created']}]"
     if only["expired"] != "none":
         new += f" [Expired at: {only['expired']}]"

@@ -68,8 +68,17 @@ def fence(text: str, notice: str = "") -> str:
         text: untrusted.
         notice: our own line at the end of the block.
     """
-    inside = [part for part in (_OUR_TAG.sub("[", text.strip("\n")), notice) if part.strip()]
+    inside = [part for part in (_without_our_tag(text.strip("\n")), notice) if part.strip()]
     return "\n\n".join([f"{OPEN}\n{_PROVENANCE}", *inside]) + f"\n{CLOSE}" if inside else ""
+
+
+def _without_our_tag(text: str) -> str:
+    """Text in which nothing passes for our delimiters."""
+    if "&" in text or not text.isascii():
+        return _OUR_TAG.sub("[", text)
+    # Nearly every text: it is quicker to look for one character than for twenty.
+    first, *rest = text.split("<")
+    return first + "".join(("[" if _OUR_TAG.match("<" + part) else "<") + part for part in rest)
 
 
 def neutralize(text: str, names: Iterable[str]) -> str:

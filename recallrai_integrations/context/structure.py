@@ -68,8 +68,6 @@ class Section:
         return (entry for group in self.groups for entry in group.entries)
 
 
-# Without `^`, which `_line_starts` stands for: the engine then searches for their first characters, and does
-# not try every position of a long text.
 SPEAKER: Final = re.compile(r"(USER|ASSISTANT) \(at \d{4}/\d\d/\d\d \d\d:\d\d [AP]M\): ")
 """Where a message begins; its text may go on over several lines."""
 
@@ -95,10 +93,12 @@ _PLACEHOLDERS: Final = {
         for why in ("requested", "found")
     ),
 }
-_MEMORY: Final = re.compile(r"^\d+(?:\.\d+)*\. ", re.MULTILINE)
-_SUMMARY: Final = re.compile(r"## Summary \d+ \(Created at: ")
-_CONVERSATION: Final = re.compile(r"## Ongoing Conversation \d+ \(Started: .*\)$", re.MULTILINE)
-_SUBHEADING: Final = re.compile(r"## ")
+# Beginnings of lines, for `_starts`.
+_MEMORY: Final = re.compile(r"\n\d+(?:\.\d+)*\. ")
+_SUMMARY: Final = re.compile(r"\n## Summary \d+ \(Created at: ")
+_CONVERSATION: Final = re.compile(r"\n## Ongoing Conversation \d+ \(Started: .*\)$", re.MULTILINE)
+_SUBHEADING: Final = re.compile(r"\n## ")
+_SPOKEN: Final = re.compile(r"\n" + SPEAKER.pattern)
 _PARAGRAPH: Final = re.compile(r"(?<=\n\n)(?!\n)")
 _HISTORY_TAG: Final = re.compile(r"<(/?)version_(history|\d+)>\n?$", re.MULTILINE)
 _INSTRUCTIONS: Final = "# Instructions for using the Recallr AI's memory context"
@@ -203,7 +203,7 @@ def _section(kind: Kind, heading: str, body: str) -> Section:
     if kind is Kind.MEMORIES:
         entries = _memories(body)
     else:
-        starts = {Kind.RECENT_MESSAGES: SPEAKER, Kind.CONFLICTS: _SUBHEADING}.get(kind, _SUMMARY)
+        starts = {Kind.RECENT_MESSAGES: _SPOKEN, Kind.CONFLICTS: _SUBHEADING}.get(kind, _SUMMARY)
         entries = tuple(Entry(piece) for piece in _pieces(body, starts))
     return Section(kind, heading, (Group("", entries),))
 
@@ -216,9 +216,9 @@ def _free(text: str) -> Section:
 
 def _conversation(piece: str) -> Group:
     first, _, rest = piece.partition("\n")
-    if not _CONVERSATION.match(first):
+    if not _CONVERSATION.match("\n" + first):
         first, rest = "", piece
-    return Group(first and first + "\n", tuple(Entry(message) for message in _pieces(rest, SPEAKER)))
+    return Group(first and first + "\n", tuple(Entry(message) for message in _pieces(rest, _SPOKEN)))
 
 
 def _memories(body: str) -> tuple[Entry, ...]:
@@ -226,11 +226,11 @@ def _memories(body: str) -> tuple[Entry, ...]:
     inside = iter(histories)
     span = next(inside, None)
     starts: list[int] = []
-    for mark in _MEMORY.finditer(body):
-        while span and span[1] <= mark.start():
+    for start in _starts(_MEMORY, body):
+        while span and span[1] <= start:
             span = next(inside, None)
-        if not (span and span[0] <= mark.start()):
-            starts.append(mark.start())
+        if not (span and span[0] <= start):
+            starts.append(start)
     entries: list[Entry] = []
     remaining = iter([*histories, (len(body), len(body))])
     begin, end = next(remaining)
@@ -274,6 +274,14 @@ def _histories(body: str) -> Iterator[tuple[int, int]]:
         raise _Unknown
 
 
+def _starts(pattern: re.Pattern[str], text: str) -> list[int]:
+    """Where the lines begin that a pattern tells; it begins with the line break before them.
+
+    A line break is found many times faster than any of several characters, or than a `^`.
+    """
+    return [mark.start() for mark in pattern.finditer("\n" + text)]
+
+
 def _line_starts(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
     """The matches that begin a line."""
     return [m for m in pattern.finditer(text) if not m.start() or text[m.start() - 1] == "\n"]
@@ -281,9 +289,7 @@ def _line_starts(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
 
 def _pieces(body: str, starts: re.Pattern[str]) -> list[str]:
     """Slices that begin where the pattern matches; text before the first match is a slice too."""
-    return [
-        piece for _, piece in _cut(body, [m.start() for m in _line_starts(starts, body)]) if piece.strip()
-    ]
+    return [piece for _, piece in _cut(body, _starts(starts, body)) if piece.strip()]
 
 
 def _cut(body: str, starts: list[int]) -> Iterator[tuple[int, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
@@ -12,8 +12,9 @@ from typing import Any, cast
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.prompt_values import PromptValue
-from langchain_core.runnables import Runnable, RunnableLambda, RunnableSequence
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSequence
 from langchain_core.runnables.base import RunnableBindingBase
+from typing_extensions import override
 
 from recallrai_integrations.errors import InvalidInputError
 from recallrai_integrations.messages import Message
@@ -113,7 +114,7 @@ def check(runnable: Runnable[Any, Any], keys: Keys) -> None:
             "create_agent(..., middleware=[RecallrAIMiddleware(...)]) for agents, or recall_node and "
             "remember_node in a StateGraph."
         )
-    if keys.context is None and _before_model(runnable, RunnableLambda(lambda given: given)) is None:
+    if keys.context is None and _with_model(runnable, lambda model: model) is None:
         raise InvalidInputError(
             "No chat model was found in this runnable, so that there is no request to put memories into. "
             "Pass context_key=…, a variable of its dict input that is filled with them."
@@ -141,25 +142,54 @@ def with_recall(
     if recall is None:
         return runnable, given
     told = recall
-    injected = _before_model(runnable, RunnableLambda(lambda value: _injected(value, told)))
-    assert injected is not None  # `check` saw to it
-    return injected, given
+    informed = _with_model(runnable, lambda model: _Informed(model, told))
+    assert informed is not None  # `check` saw to it
+    return informed, given
 
 
-def _before_model(runnable: Runnable[Any, Any], step: Runnable[Any, Any]) -> Runnable[Any, Any] | None:
-    """The runnable with a step right before its last chat model; None when there is no model in sight."""
+class _Informed(Runnable[Any, Any]):
+    """A model that gets the memories with its messages; in traces it is the model alone, as without us."""
+
+    def __init__(self, model: Runnable[Any, Any], recall: Recall) -> None:
+        self._model = model
+        self._recall = recall
+
+    @override
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return self._model.invoke(self._request(input), config, **kwargs)
+
+    @override
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return await self._model.ainvoke(self._request(input), config, **kwargs)
+
+    @override
+    def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
+        return self._model.stream(self._request(input), config, **kwargs)
+
+    @override
+    def astream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> AsyncIterator[Any]:
+        return self._model.astream(self._request(input), config, **kwargs)
+
+    def _request(self, value: Any) -> list[BaseMessage]:
+        return with_memories_in_messages(self._recall, _messages_of(value))
+
+
+def _with_model(
+    runnable: Runnable[Any, Any], change: Callable[[Runnable[Any, Any]], Runnable[Any, Any]]
+) -> Runnable[Any, Any] | None:
+    """The runnable with another one for its last chat model; None when there is no model in sight."""
     if isinstance(runnable, RunnableSequence):
         steps = list(runnable.steps)
         for place in reversed(range(len(steps))):
-            changed = _before_model(steps[place], step)
+            changed = _with_model(steps[place], change)
             if changed is not None:
                 steps[place] = changed
                 return RunnableSequence(*steps, name=runnable.name)
         return None
     if _takes_messages(runnable):
-        return RunnableSequence(step, runnable)
+        return change(runnable)
     if isinstance(runnable, RunnableBindingBase):
-        bound = _before_model(runnable.bound, step)
+        bound = _with_model(runnable.bound, change)
         return None if bound is None else runnable.model_copy(update={"bound": bound})
     return None
 
@@ -171,11 +201,7 @@ def _takes_messages(runnable: Runnable[Any, Any]) -> bool:
     return False
 
 
-def _injected(value: Any, recall: Recall) -> list[BaseMessage]:
-    return with_memories_in_messages(recall, _request_messages(value))
-
-
-def _request_messages(value: Any) -> list[BaseMessage]:
+def _messages_of(value: Any) -> list[BaseMessage]:
     if isinstance(value, PromptValue):
         return value.to_messages()
     if isinstance(value, str):
