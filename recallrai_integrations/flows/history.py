@@ -14,7 +14,7 @@ from recallrai_integrations.ops import Exclusive, Flow, GetSession, ReadMessages
 
 from .delivery import deliver
 from .reading import read_sessions
-from .sessions import list_thread, thread_sessions
+from .sessions import list_thread, take_up, thread_sessions
 from .state import State, what_waits
 
 __all__ = ["history"]
@@ -57,6 +57,9 @@ def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:
         ids, known = list(dict.fromkeys(opened)), {}
     else:
         sessions, known = yield from _sessions(state, limit)
+        open_ones = [one for one in sessions if one.status == "pending"]
+        if state.place.session_id is None and len(open_ones) == 1:  # more have still to be settled
+            yield from take_up(state, open_ones)  # the next message need not ask for the same list
         ids = [one.session_id for one in sessions if not plan.is_cleared(one)]
     try:
         return (yield from _read(state, ids, limit, known))

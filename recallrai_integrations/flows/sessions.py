@@ -35,6 +35,7 @@ __all__ = [
     "open_session",
     "sessions_to_process",
     "settle",
+    "take_up",
     "thread_sessions",
     "update",
 ]
@@ -54,13 +55,9 @@ def open_session(state: State) -> Flow[str]:
         except NotFoundError:
             user_exists = False
         else:
-            found = plan.oldest_open(page.items)
+            found = yield from take_up(state, page.items)
             if found is not None:
-                doubt = place.doubt
-                place.enter(found.session_id, stored=None, now=now())
-                place.doubt = doubt
-                yield from keep_place(state)
-                return found.session_id
+                return found
     created = yield from _create_session(state, user_exists=user_exists)
     place.enter(created.session_id, stored=0, now=now(), unsettled=address.thread_id is not None)
     if address.thread_id is None:
@@ -68,6 +65,18 @@ def open_session(state: State) -> Flow[str]:
     yield from keep_place(state)
     state.note("session_opened")
     return created.session_id
+
+
+def take_up(state: State, sessions: Sequence[SessionInfo]) -> Flow[str | None]:
+    """Goes on in the open session among those of the thread, if there is one."""
+    found = plan.oldest_open(sessions)
+    if found is None:
+        return None
+    doubt = state.place.doubt
+    state.place.enter(found.session_id, stored=None, now=now())
+    state.place.doubt = doubt
+    yield from keep_place(state)
+    return found.session_id
 
 
 def _create_session(state: State, *, user_exists: bool) -> Flow[SessionInfo]:

@@ -210,6 +210,23 @@ async def test_a_long_history_is_read_in_pages_of_500_at_the_same_time(
     assert sum(one.path.endswith("/messages") for one in server.requests) == 3
 
 
+async def test_who_has_read_a_threads_history_need_not_look_for_its_session_again(
+    make_connection: Callable[..., Connection], server: LocalRecallrAI, call: Call
+) -> None:
+    first, second = (make_connection().conversation("ada", "thread-1") for _ in range(2))
+    await call(first.record, ("user", "one"))
+    server.requests.clear()
+    assert texts(await call(second.history)) == [("user", "one")]
+    await call(second.record, ("user", "two"))
+    assert requests(server) == ["GET sessions", "GET messages", "POST add-message"]
+    server.requests.clear()
+    assert texts(await call(second.history)) == [("user", "one"), ("user", "two")]
+    assert sorted(requests(server)) == ["GET messages", "GET sessions"]  # at the same time
+    await call(first.finish)
+    await call(second.record, ("user", "three"))  # what it found is processed: the thread goes on in another
+    assert texts(await call(first.history)) == [("user", "one"), ("user", "two"), ("user", "three")]
+
+
 async def test_a_cleared_history_is_empty_for_everybody_and_nothing_is_deleted(
     make_connection: Callable[..., Connection], call: Call
 ) -> None:
