@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from recallrai_integrations import Connection, DeliveryOptions, connect
@@ -21,16 +22,36 @@ THREADS = 8
 MODEL_SECONDS = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A finished turn.
+
+    Args:
+        conversation: its number.
+        turn: its number in the conversation.
+        recalled: seconds that the turn waited for memories.
+        recorded: seconds that it took to have question and answer kept, on this machine.
+        degraded: whether memories were not fresh.
+    """
+
+    conversation: int
+    turn: int
+    recalled: float
+    recorded: float
+    degraded: bool
+
+
 class Journal:
-    """Finished turns, one line each: conversation, turn, seconds waited, whether memories were fresh."""
+    """Finished turns, one line each."""
 
     def __init__(self, file: Path) -> None:
         self._file = file.open("ab", buffering=0)
         self._lock = threading.Lock()
 
-    def note(self, conversation: int, turn: int, waited: float, degraded: bool) -> None:
+    def note(self, done: Turn) -> None:
+        times = f"{done.recalled:.6f} {done.recorded:.6f}"
         with self._lock:
-            self._file.write(f"{conversation} {turn} {waited:.6f} {int(degraded)}\n".encode())
+            self._file.write(f"{done.conversation} {done.turn} {times} {int(done.degraded)}\n".encode())
 
 
 def note_stalls(file: Path) -> None:
@@ -45,25 +66,26 @@ def note_stalls(file: Path) -> None:
             file.write_text(f"{longest:.6f}")
 
 
-def read_journal(file: Path) -> list[tuple[int, int, float, bool]]:
+def read_journal(file: Path) -> list[Turn]:
     lines = file.read_text().splitlines() if file.exists() else []
-    rows = [line.split() for line in lines]
-    return [(int(a), int(b), float(c), d == "1") for a, b, c, d in (row for row in rows if len(row) == 4)]
+    rows = [row for row in (line.split() for line in lines) if len(row) == 5]
+    return [Turn(int(a), int(b), float(c), float(d), e == "1") for a, b, c, d, e in rows]
 
 
 def converse(connection: Connection, journal: Journal, number: int, turns: range) -> None:
     conversation = connection.conversation(user_of(number), thread_of(number))
     for turn in turns:
         question, answer = said(number, turn)
-        started = time.perf_counter()
-        conversation.record(question)
-        recall = conversation.recall()
         asked = time.perf_counter()
+        conversation.record(question)
+        kept = time.perf_counter()
+        recall = conversation.recall()
+        recalled = time.perf_counter() - kept
         time.sleep(MODEL_SECONDS)
         answered = time.perf_counter()
         conversation.record(answer)
-        waited = asked - started + time.perf_counter() - answered
-        journal.note(number, turn, waited, recall.degraded)
+        recorded = kept - asked + time.perf_counter() - answered
+        journal.note(Turn(number, turn, recalled, recorded, recall.degraded))
         if number % 10 == 0 and turn % 10 == 9:
             conversation.end_run()  # its policy has the session processed: the thread goes on in another
 
@@ -71,7 +93,7 @@ def converse(connection: Connection, journal: Journal, number: int, turns: range
 def main(folder: Path, port: int, number: int, writers: int, *sizes: int) -> None:
     conversations, turns = sizes
     file = folder / f"journal-{number}"
-    done = {conversation: turn for conversation, turn, *_ in read_journal(file)}
+    done = {one.conversation: one.turn for one in read_journal(file)}
     journal = Journal(file)
     stalls = folder / f"stall-{number}-{time.time_ns()}"
     threading.Thread(target=note_stalls, args=(stalls,), daemon=True).start()
