@@ -5,9 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import threading
 import uuid
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -15,7 +13,7 @@ from os import PathLike
 from os.path import realpath
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
-from weakref import WeakSet, WeakValueDictionary
+from weakref import WeakSet
 
 from typing_extensions import Self, override
 
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from .local import LocalRecallrAI
     from .observing import Observer
     from .outbox import Address
+    from .registry import Registry
     from .telemetry import Operation, OperationName
     from .user import UserMemory
 
@@ -47,7 +46,6 @@ T = TypeVar("T")
 
 logger = logging.getLogger("recallrai_integrations")
 
-_CONVERSATIONS_IN_MIND = 10_000
 _MIN_AUTO_PROCESS_SECONDS = 600
 
 
@@ -201,6 +199,7 @@ class Connection:
         # The SDK, pydantic and httpx take a quarter of a second to import: not before they are needed.
         from .observing import Observer  # noqa: PLC0415
         from .outbox import open_outbox  # noqa: PLC0415
+        from .registry import Registry  # noqa: PLC0415
         from .telemetry import Telemetry  # noqa: PLC0415
 
         self.recall_options = recall
@@ -222,8 +221,7 @@ class Connection:
             when_degraded=self._when_degraded,
             when_recovered=self._when_recovered,
         )
-        self._recent: OrderedDict[Address, State] = OrderedDict()
-        self._states: WeakValueDictionary[Address, State] = WeakValueDictionary()
+        self._conversations: Registry = Registry(self._new_state, self._outbox)
         self._closed = False
         self._start(client, async_client)
         _unclosed.add(self)
@@ -236,14 +234,13 @@ class Connection:
         from .instructions import Instructions  # noqa: PLC0415
 
         delivery = self.delivery_options
-        self._lock = threading.Lock()
         self._backend = Backend(
             self._credentials, timeout=self._timeout, client=client, async_client=async_client
         )
         self._engine: Engine = Engine(self._backend, delivery, self._observer.engine)
         self.instructions: Instructions = Instructions(self._backend.system_prompt)
         self._courier = Courier(
-            self._engine, self._outbox, self._state_at, retry_after=delivery.breaker_reset
+            self._engine, self._outbox, self._conversations.at, retry_after=delivery.breaker_reset
         )
 
     @property
@@ -302,19 +299,7 @@ class Connection:
             self.redacted_metadata(user, thread, metadata or {}),
             auto_process_after_seconds,
         )
-        with self._lock:
-            state = self._states.get(address)
-            if state is None:
-                state = self._states[address] = self._new_state(address)
-            elif metadata is not None:
-                state.address = address
-            self._recent[address] = state
-            self._recent.move_to_end(address)
-            if len(self._recent) > _CONVERSATIONS_IN_MIND:
-                oldest, kept = self._recent.popitem(last=False)
-                in_memory = not self._outbox.blocking
-                if in_memory and self._outbox.waiting(oldest):  # what is known of a doubt must not be lost
-                    self._recent[oldest] = kept
+        state = self._conversations.open(address, renewed=metadata is not None)
         return Conversation(self, state, process=process, every=process_every)
 
     def user(self, user_id: str) -> UserMemory:
@@ -542,8 +527,7 @@ class Connection:
         self._server = None
         self._outbox.go_on_in_a_fork()
         self._start(None, None)
-        for state in list(self._states.values()):
-            state.go_on_in_a_fork(self._courier.wake)
+        self._conversations.go_on_in_a_fork(self._courier.wake)
 
     def redacted(self, address: Address, messages: Sequence[Message]) -> list[Message]:
         """The messages as they may leave the process: what the `redact` hook makes of them."""
@@ -564,7 +548,7 @@ class Connection:
         from . import flows  # noqa: PLC0415
 
         return flows.flush_all(
-            self._outbox.addresses, self._state_at, timeout, blocking=self._outbox.blocking
+            self._outbox.addresses, self._conversations.at, timeout, blocking=self._outbox.blocking
         )
 
     def _imports(
@@ -594,10 +578,8 @@ class Connection:
 
         def states() -> list[State]:
             if thread is not None:
-                return [self._state_at(Address(thread, user, thread))]
-            with self._lock:
-                here = [one for one in self._states if one.user_id == user]
-            return [self._state_at(one) for one in {*here, *self._outbox.addresses(user_id=user)}]
+                return [self._conversations.at(Address(thread, user, thread))]
+            return self._conversations.of_user(user)
 
         blocking = self._outbox.blocking
         if memory_id is not None:
@@ -614,13 +596,6 @@ class Connection:
         self._observer.tell(
             Event(kind="forgotten", user_id=forgotten.user_id, thread_id=thread_id, detail=detail)
         )
-
-    def _state_at(self, address: Address) -> State:
-        with self._lock:
-            state = self._states.get(address)
-            if state is None:
-                state = self._states[address] = self._new_state(address)
-            return state
 
     def _new_state(self, address: Address) -> State:
         from .flows import State  # noqa: PLC0415

@@ -415,7 +415,9 @@ async def test_flush_waits_no_longer_than_its_timeout(
     connection = make_connection(deliver={"mode": "background"})
     server.faults.add(**ADD, delay=3)
     await call(connection.conversation("ada", "t1").record, ("user", "slow"))
-    assert await call(connection.flush, timeout=0.1) == 1  # without it, it would wait for the service's answer
+    assert (
+        await call(connection.flush, timeout=0.1) == 1
+    )  # without it, it would wait for the service's answer
     assert await call(connection.flush) == 0
     assert texts() == ["slow"]
 
