@@ -46,13 +46,10 @@ def _letter(letter: str) -> str:
     return "[" + re.escape(letter + _TWINS.get(letter, "") + "".join(same)) + "]"
 
 
-_GAP: Final = rf"(?:[^\w{_BRACKETS}]|_)*"
-_OUR_TAG: Final = re.compile(
-    rf"(?:[{_BRACKETS}]|&(?:lt|#0*60|#x0*3c);?)(?={_GAP}"
-    + _GAP.join(_letter(c) for c in _NAME if c != "_")
-    + ")",
-    re.IGNORECASE,
-)
+_OPENING: Final = re.compile(rf"[{_BRACKETS}]|&(?:lt|#0*60|#x0*3c);?", re.IGNORECASE)
+_LETTERS: Final = [re.compile(_letter(letter), re.IGNORECASE) for letter in _NAME if letter != "_"]
+_GAP: Final = re.compile(rf"[^\w{_BRACKETS}]|_")
+"""What may stand between the letters of a name that a model still reads as ours."""
 _CONTROLS: Final = {n: " " for n in chain(range(0x20), range(0x7F, 0xA0)) if chr(n) not in "\n\t"}
 
 
@@ -75,10 +72,26 @@ def fence(text: str, notice: str = "") -> str:
 def _without_our_tag(text: str) -> str:
     """Text in which nothing passes for our delimiters."""
     if "&" in text or not text.isascii():
-        return _OUR_TAG.sub("[", text)
+        return _OPENING.sub(lambda found: "[" if _our_name_at(found.end(), text) else found[0], text)
     # Nearly every text: it is quicker to look for one character than for twenty.
     first, *rest = text.split("<")
-    return first + "".join(("[" if _OUR_TAG.match("<" + part) else "<") + part for part in rest)
+    return first + "".join(("[" if _our_name_at(0, part) else "<") + part for part in rest)
+
+
+def _our_name_at(start: int, text: str) -> bool:
+    """Whether our name, or what a model may read as it, stands in a text from `start` on.
+
+    All readings are followed at once, since a character can be a letter and a gap ("|"): a regular expression
+    would try one after the other, and a user could write a text for which that takes for ever.
+    """
+    read = {0}  # how many letters of the name may have been read
+    for place in range(start, len(text)):
+        character = text[place]
+        further = {count + 1 for count in read if _LETTERS[count].match(character)}
+        read = further | read if _GAP.match(character) else further
+        if not read or len(_LETTERS) in read:
+            break
+    return len(_LETTERS) in read
 
 
 def neutralize(text: str, names: Iterable[str]) -> str:
