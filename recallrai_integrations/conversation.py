@@ -270,7 +270,15 @@ class Conversation:
         return f"Conversation(user_id={self.user_id!r}, thread_id={self.thread_id!r})"
 
     def _storable(self, messages: MessageInput | Iterable[MessageInput]) -> list[Message]:
-        return self._connection.redacted(self._state.address, as_messages(messages))
+        given = as_messages(messages)
+        if self._connection.delivery_options.redact is None:
+            return given
+        storable: list[Message] = []
+        for message in given:
+            for kept in self._connection.redacted(self._state.address, [message]):
+                self._state.note_stored_as(message, kept)
+                storable.append(kept)
+        return storable
 
     def _metadata(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
         return self._connection.redacted_metadata(self.user_id, self.thread_id, metadata)
@@ -324,6 +332,7 @@ class Conversation:
             degraded=recalled.degraded,
             instructions=recalled.instructions,
             options=context,
+            stored_as=self._state.stored_as,
         )
 
     def _found(self, session: SessionInfo | None) -> SessionInfo:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from .context import Prompt, render
 from .messages import Message
 from .options import ContextOptions
+from .plan import fingerprint
 
 __all__ = ["Recall"]
 
@@ -26,6 +27,8 @@ class Recall:
             `on_deadline="stale"`, what was recalled last.
         instructions: the service's text on how to read the memories; "" when left out.
         options: how it is rendered.
+        stored_as: what a `redact` hook made of messages of this conversation, by their fingerprints: the
+            service, and so `context`, has them in that form.
 
     Example:
         ```python
@@ -47,6 +50,7 @@ class Recall:
     degraded: bool = False
     instructions: str = field(default="", repr=False)
     options: ContextOptions = field(default_factory=ContextOptions, repr=False)
+    stored_as: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     _prompts: dict[tuple[Message, ...], Prompt] = field(
         default_factory=dict[tuple[Message, ...], Prompt], init=False, repr=False, compare=False
     )
@@ -67,7 +71,7 @@ class Recall:
         Args:
             sent: conversation messages in the same request; the context does not repeat them.
         """
-        key = tuple(sent)
+        key = tuple(map(self._stored, sent)) if self.stored_as else tuple(sent)
         prompt = self._prompts.get(key)
         if prompt is None:
             prompt = render(
@@ -80,3 +84,7 @@ class Recall:
             self._prompts.clear()  # a tool loop asks for the same one again and again
             self._prompts[key] = prompt
         return prompt
+
+    def _stored(self, message: Message) -> Message:
+        text = self.stored_as.get(fingerprint(message))
+        return message if text is None else replace(message, content=text)

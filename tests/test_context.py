@@ -139,6 +139,11 @@ def test_a_context_that_tells_nothing_adds_nothing(context):
     assert (prompt.memories, prompt.text, prompt.omitted) == ("", "", 0)
 
 
+def test_a_heading_that_the_service_does_not_write_over_nothing_is_somebodys_words():
+    context = Context(ongoing=[said(("user", f"My notes:\n{HEADINGS['conflicts']}"))]).text
+    assert HEADINGS["conflicts"] in rendered(context).memories
+
+
 def test_sections_without_content_go_and_the_others_stay():
     memories = rendered(Context(memories=[memory("1", "User sings")], summaries=None).text).memories
     assert "User sings" in memories
@@ -310,6 +315,7 @@ class TestCompaction:
             ("INITIAL_MEMORY", "MERGE_CONFLICT"),
             (f"Event Date: {DAYS}\n", "Event Date: 2025\n"),
             ("Reason:", "Source: radio\nReason:"),
+            ("[Version 1]", "[Version 3]"),
         ],
     )
     def test_a_history_that_says_something_of_its_own_stays(self, old, new):
@@ -404,6 +410,14 @@ class TestBudget:
         assert "Third" not in prompt.memories
         assert prompt.omitted == 1
 
+    def test_a_list_without_blank_lines_is_cut_between_its_items(self):
+        context = "## Key findings\n" + "".join(f"- Finding {n} of the search.\n" for n in range(100))
+        prompt = rendered(context, strategy="agentic", max_chars=1000)
+        assert "- Finding 0 of the search.\n- Finding 1 of" in prompt.memories
+        kept = prompt.memories.count("- Finding ")
+        assert 10 < kept < 40
+        assert prompt.omitted == 100 - kept
+
     def test_instructions_are_not_counted(self):
         options = ContextOptions(max_chars=len(rendered(RICH).memories), instructions="Mine" * 9000)
         assert render(RICH, strategy="balanced", options=options).omitted == 0
@@ -413,6 +427,7 @@ class TestBudget:
             raise ValueError(text)
 
         assert rendered(RICH, max_tokens=100_000, count_tokens=refuse).omitted == 0
+        assert rendered(RICH, max_tokens=100_000, count_tokens=lambda _: None).omitted == 0
         assert len(rendered(RICH, max_tokens=2000, count_tokens=refuse).memories) <= 2000
 
 
@@ -436,6 +451,10 @@ class TestDelimiters:
         assert bracket + before.strip("\n") not in memories.split("User says ", 1)[1].split("\n")[0]
         assert memories.count("<recallrai_memory>") == memories.count("</recallrai_memory>") == 1
         assert memories.endswith("</recallrai_memory>")
+
+    @pytest.mark.parametrize("text", ["<reca" + "|" * 100_000, "&lt;recallra" + "| " * 50_000, "<" * 100_000])
+    def test_no_text_keeps_the_search_for_them_busy(self, text):
+        assert text.count("|") == rendered(text).memories.count("|")  # a minute and more if it tried all readings
 
     def test_other_tags_and_brackets_stay(self):
         context = "a < b, <b>bold</b>, 《书》, «recall», recallrai_memory, {x}"

@@ -96,7 +96,6 @@ def _fits(block: str, options: ContextOptions) -> bool:
     if options.max_tokens is None or options.count_tokens is None:
         return True
     try:
-        tokens = options.count_tokens(block)
+        return options.count_tokens(block) <= options.max_tokens
     except Exception:  # noqa: BLE001 - tokenizers refuse texts that a user can say ("<|endoftext|>"): no reason to lose the turn
-        tokens = len(block)  # more than any tokenizer would say
-    return tokens <= options.max_tokens
+        return len(block) <= options.max_tokens  # more than any tokenizer would say

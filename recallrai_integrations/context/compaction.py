@@ -11,13 +11,13 @@ from .structure import Entry, Group, Kind, Section
 __all__ = ["compact"]
 
 _ONLY_VERSION: Final = re.compile(
-    r"<version_history>\n<version_\d+>\nContent: (?P<content>.*)\nReason: INITIAL_MEMORY\n"
+    r"<version_history>\n<version_(?P<version>\d+)>\nContent: (?P<content>.*)\nReason: INITIAL_MEMORY\n"
     r"Event Date: (?P<event>.*)\nCreated at: (?P<created>.*)\nExpired at: (?P<expired>.*)\n"
-    r"</version_\d+>\n</version_history>\n?"
+    r"</version_(?P=version)>\n</version_history>\n?"
 )
 _NUMBER: Final = re.compile(r"[\d.]+\. ")
 _MARKS: Final = re.compile(
-    r"(?: \(Similarity: [\d.]+\))? \[Event Date: (?P<event>[^\]\n]*)\] \[Version \d+\]\n"
+    r"(?: \(Similarity: [\d.]+\))? \[Event Date: (?P<event>[^\]\n]*)\] \[Version (?P<version>\d+)\]\n"
 )
 """What stands behind a memory in its line."""
 
@@ -45,7 +45,7 @@ def _compact(entry: Entry) -> Entry:
     if not only or not number or not entry.text.startswith(only["content"], number.end()):
         return Entry(entry.text, entry.history, "\n")
     marks = _MARKS.fullmatch(entry.text, number.end() + len(only["content"]))
-    if not marks or marks["event"] != only["event"]:
+    if not marks or marks.group("event", "version") != only.group("event", "version"):
         return Entry(entry.text, entry.history, "\n")
     new = f" [Created at: {only['created']}]"
     if only["expired"] != "none":

@@ -100,6 +100,9 @@ _CONVERSATION: Final = re.compile(r"\n## Ongoing Conversation \d+ \(Started: .*\
 _SUBHEADING: Final = re.compile(r"\n## ")
 _SPOKEN: Final = re.compile(r"\n" + SPEAKER.pattern)
 _PARAGRAPH: Final = re.compile(r"(?<=\n\n)(?!\n)")
+_LONG_PARAGRAPH: Final = 1000
+"""Characters; a longer one, such as a list or a table, is cut into its items."""
+_ITEM: Final = re.compile(r"(?<=\n)(?=[ \t]*(?:[-*+•|]|\d+[.)])[ \t])")
 _HISTORY_TAG: Final = re.compile(r"<(/?)version_(history|\d+)>\n?$", re.MULTILINE)
 _INSTRUCTIONS: Final = "# Instructions for using the Recallr AI's memory context"
 
@@ -196,6 +199,8 @@ def _bodies(text: str, marks: list[re.Match[str]]) -> list[str]:
 
 def _section(kind: Kind, heading: str, body: str) -> Section:
     if body.strip() in _PLACEHOLDERS:
+        if kind is Kind.CONFLICTS:  # the service leaves an empty one out: somebody said this heading
+            raise _Unknown
         return Section(kind, heading, ())
     if kind is Kind.ONGOING:
         groups = tuple(_conversation(piece) for piece in _pieces(body, _CONVERSATION))
@@ -211,7 +216,13 @@ def _section(kind: Kind, heading: str, body: str) -> Section:
 def _free(text: str) -> Section:
     if text.strip() in _PLACEHOLDERS:
         return Section(Kind.FREE, "", ())
-    return Section(Kind.FREE, "", (Group("", tuple(map(Entry, _PARAGRAPH.split(text.strip("\n"))))),))
+    paragraphs = _PARAGRAPH.split(text.strip("\n"))
+    pieces = [
+        piece
+        for paragraph in paragraphs
+        for piece in (_ITEM.split(paragraph) if len(paragraph) > _LONG_PARAGRAPH else [paragraph])
+    ]
+    return Section(Kind.FREE, "", (Group("", tuple(map(Entry, pieces))),))
 
 
 def _conversation(piece: str) -> Group:

@@ -22,6 +22,8 @@ __all__ = ["State", "local", "now", "what_waits"]
 
 T = TypeVar("T")
 
+_REDACTIONS_KEPT = 1000
+
 
 @dataclass(eq=False)
 class State:
@@ -38,6 +40,7 @@ class State:
         turns: runs that ended, for `process="every_n_turns"`.
         failed_at: when the service last failed, by the monotonic clock.
         last_answer: the last memories recalled, for `on_deadline="stale"`.
+        stored_as: texts that a `redact` hook changed, by the fingerprints of the messages as they were.
         rejected: refusals by the service that have not been told to the caller yet.
         observe: told what happened, with figures and no text.
         wake: with `mode="background"`, has a worker deliver.
@@ -54,6 +57,7 @@ class State:
     generation: int = 0
     failed_at: float | None = None
     last_answer: ContextAnswer | None = None
+    stored_as: dict[str, str] = field(default_factory=dict[str, str])
     rejected: list[RequestRejectedError] = field(default_factory=list[RequestRejectedError])
     observe: Callable[[Address, str, dict[str, Any]], None] | None = None
     wake: Callable[[State], object] | None = None
@@ -74,8 +78,16 @@ class State:
         self.known.clear()
         self.opened.clear()
         self.rejected.clear()
+        self.stored_as.clear()
         self.last_answer, self.failed_at = None, None
         self.generation += 1
+
+    def note_stored_as(self, message: Message, stored: Message) -> None:
+        """Keeps what became of a message on its way out, of the latest ones that changed."""
+        if stored.content != message.content:
+            self.stored_as[plan.fingerprint(message)] = stored.content
+            if len(self.stored_as) > _REDACTIONS_KEPT:
+                del self.stored_as[next(iter(self.stored_as))]
 
     def note(self, kind: str, **detail: Any) -> None:
         """Tells the connection what happened."""

@@ -145,17 +145,45 @@ def test_wrong_options_are_errors_when_the_middleware_is_made(connection):
 # --- the request to the model
 
 
-async def test_the_memories_are_the_last_block_behind_an_unchanged_cached_prefix(connection, teach, call):
+@pytest.mark.parametrize("instructions", ["Read them with care.", ""])
+async def test_the_memories_are_the_last_block_behind_a_cached_prefix_that_stays_the_same(
+    connection, teach, call, instructions
+):
     teach("ada", DOG)
-    cached = {"type": "text", "text": "You are kind.", "cache_control": {"type": "ephemeral"}}
-    agent, model = agent_of(connection, system_prompt=SystemMessage([cached]))
+    mark = {"cache_control": {"type": "ephemeral"}}
+    kind = {"type": "text", "text": "You are kind."}
+    agent, model = agent_of(
+        connection,
+        system_prompt=SystemMessage([kind | mark]),
+        context=ContextOptions(instructions=instructions),
+    )
     for question in (QUESTION, "And what is it called again?"):
         await call(agent.invoke, asks(question), of())
     first, second = (request[0].content for request in model.requests)
-    assert first[0] == second[0] == cached
-    assert first[:-1] == second[:-1]
+    prefix = [kind | mark]
+    if instructions:  # the same in every turn too: they are cached as well, with the one mark that there is
+        prefix = [kind, {"type": "text", "text": f"\n\n{instructions}"} | mark]
+    assert first[:-1] == second[:-1] == prefix
     assert "Biscuit" in first[-1]["text"]
-    assert all(isinstance(block, dict) and "cache_control" not in block for block in first[1:])
+    assert "cache_control" not in first[-1]
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+async def test_system_messages_at_the_start_become_one_and_no_second_one_appears(
+    connection, teach, call, blocks
+):
+    teach("ada", DOG)
+    base = [{"type": "text", "text": "Be kind."}] if blocks else "Be kind."
+    agent, model = agent_of(
+        connection, system_prompt=SystemMessage(base), context=ContextOptions(instructions="")
+    )
+    question = {"messages": [SystemMessage("Be brief."), HumanMessage(QUESTION, id="q")]}
+    await call(agent.invoke, question, of())
+    (request,) = model.requests
+    assert [type(one) for one in request] == [SystemMessage, HumanMessage]
+    told = [block["text"] for block in request[0].content] if blocks else request[0].content.split("\n\n", 2)
+    assert told[:2] == ["Be kind.", "Be brief."]
+    assert "Biscuit" in told[2]
 
 
 async def test_with_placement_user_prompt_and_history_stay_as_they_were(connection, teach, call):

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 from langchain.agents import create_agent
-from langchain_core.messages import AIMessageChunk, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
@@ -63,6 +63,20 @@ def chains(model):
             {"context_key": "known"},
         ),
     }
+
+
+async def test_a_system_message_in_the_middle_takes_the_memories_where_there_is_no_other(
+    connection, teach, call
+):
+    teach("ada", DOG)
+    model = ScriptedChatModel(script=["Biscuit."])
+    chain = with_recallrai_memory(model, connection=connection)
+    said = [HumanMessage("Hello."), AIMessage("Hi!"), SystemMessage("Be brief."), HumanMessage(QUESTION)]
+    await call(chain.invoke, said, of())
+    (request,) = model.requests
+    assert [type(one) for one in request] == [HumanMessage, AIMessage, SystemMessage, HumanMessage]
+    assert request[2].text.startswith("Be brief.\n\n")
+    assert "Biscuit" in request[2].text
 
 
 @pytest.mark.parametrize("shape", list(chains(ScriptedChatModel())))
