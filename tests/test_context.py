@@ -454,7 +454,8 @@ class TestDelimiters:
 
     @pytest.mark.parametrize("text", ["<reca" + "|" * 100_000, "&lt;recallra" + "| " * 50_000, "<" * 100_000])
     def test_no_text_keeps_the_search_for_them_busy(self, text):
-        assert text.count("|") == rendered(text).memories.count("|")  # a minute and more if it tried all readings
+        memories = rendered(text).memories  # a minute and more if it tried all readings
+        assert memories.count("|") == text.count("|")
 
     def test_other_tags_and_brackets_stay(self):
         context = "a < b, <b>bold</b>, 《书》, «recall», recallrai_memory, {x}"

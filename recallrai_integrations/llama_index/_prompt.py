@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
 from llama_index.core import utils
@@ -54,33 +55,63 @@ def assemble(
         tokens_before: what the engine's own prompt takes.
         tokenizer: text in, tokens out.
     """
-    text = "" if recall is None else memory_text(recall, entries, pending)
     room = token_limit - tokens_before
-    kept = _within(entries, room - _size(text, room, entries, tokenizer), tokenizer)
-    if recall is not None and len(kept) < len(entries):
-        text = memory_text(recall, kept, pending)  # what is no longer sent may be told by the context
+    parts = [] if recall is None else _parts(recall, entries, pending)
+    size = _size(parts, room, entries, tokenizer)
+    kept = _within(entries, room - size, tokenizer)
+    left = room - sum(_tokens(entry, tokenizer) for entry in kept)
+    if recall is not None and (len(kept) < len(entries) or size > left):
+        # What is no longer sent may be told by the memories instead, as far as there is room for it.
+        parts = _parts(_within_tokens(recall, left, tokenizer), kept, pending)
     messages = [entry.message.model_copy(deep=True) for entry in kept]
-    if not text:
+    if recall is None or not parts:
         return messages
-    assert recall is not None
     if recall.options.placement == "system":
-        return _into_system(messages, text)
-    return _into_question(messages, kept, text, has_question=pending is None)
+        return _into_system(messages, parts)
+    return _into_question(messages, kept, "\n\n".join(parts), has_question=pending is None)
 
 
 def memory_text(recall: Recall, entries: Sequence[Entry], pending: Message | None = None) -> str:
     """Instructions and memories for a request that sends these entries, safe for the engines' templates."""
+    return "\n\n".join(_parts(recall, entries, pending))
+
+
+def _parts(recall: Recall, entries: Sequence[Entry], pending: Message | None) -> list[str]:
+    """Instructions, the same in every turn, and memories; nothing when nothing is remembered."""
     sent = [entry.said for entry in entries if entry.said is not None]
     if pending is not None:
         sent.append(pending)
-    return neutralize(recall.prompt(sent=sent).text, TEMPLATE_VARIABLES)
+    prompt = recall.prompt(sent=sent)
+    texts = (prompt.instructions, prompt.memories) if prompt.memories else ()
+    return [neutralize(text, TEMPLATE_VARIABLES) for text in texts if text]
 
 
-def _size(text: str, room: int, entries: Sequence[Entry], tokenizer: Tokenizer) -> int:
+def _within_tokens(recall: Recall, left: int, tokenizer: Tokenizer) -> Recall:
+    """The recall with a budget beside the application's own: the tokens that the history leaves.
+
+    Instructions that would take most of them are left out: memories are of more use without instructions than
+    instructions without memories.
+    """
+
+    def count(text: str) -> int:
+        return len(tokenizer(text))
+
+    own = recall.options
+    instructions = count(recall.prompt().instructions)
+    if 2 * instructions > left:
+        own, instructions = replace(own, instructions=""), 0
+    budget = max(1, left - instructions)
+    if own.max_tokens is not None:
+        budget = min(budget, own.max_tokens)
+    return replace(recall, options=replace(own, max_tokens=budget, count_tokens=count))
+
+
+def _size(parts: Sequence[str], room: int, entries: Sequence[Entry], tokenizer: Tokenizer) -> int:
     """The tokens of the memories; their bytes, which are never fewer, where there is room even for those.
 
     Counting the tokens of some 20,000 characters takes longer than all else that is done here.
     """
+    text = "\n\n".join(parts)
     size = len(text.encode())
     spent = sum(_tokens(entry, tokenizer) for entry in entries)
     return size if size + spent <= room else len(tokenizer(text))
@@ -117,12 +148,15 @@ def _tokens(entry: Entry, tokenizer: Tokenizer) -> int:
     return entry.tokens
 
 
-def _into_system(messages: list[ChatMessage], text: str) -> list[ChatMessage]:
+def _into_system(messages: list[ChatMessage], parts: Sequence[str]) -> list[ChatMessage]:
+    """Behind what the first system message says, as blocks of their own: what is cached ends between them."""
     for message in messages:
         if message.role.value == "system":
-            message.blocks = [*message.blocks, TextBlock(text=text)]
+            message.blocks = [*message.blocks, *(TextBlock(text=f"\n\n{part}") for part in parts)]
             return messages
-    return [ChatMessage(role="system", content=text), *messages]
+    first, *further = parts
+    blocks = [TextBlock(text=first), *(TextBlock(text=f"\n\n{part}") for part in further)]
+    return [ChatMessage(role="system", blocks=blocks), *messages]
 
 
 def _into_question(
@@ -132,6 +166,6 @@ def _into_question(
     if has_question:
         for message, entry in zip(reversed(messages), reversed(kept), strict=True):
             if entry.kind == "question":
-                message.blocks = [TextBlock(text=text), *message.blocks]
+                message.blocks = [TextBlock(text=f"{text}\n\n"), *message.blocks]
                 return messages
     return [*messages, ChatMessage(role="user", content=text)]

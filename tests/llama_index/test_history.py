@@ -11,6 +11,7 @@ from llama_index.core.memory.memory import InsertMethod
 
 from recallrai_integrations import Connection, ContextOptions, InvalidInputError, MissingIdentityError
 from recallrai_integrations.llama_index import RecallrAIMemory
+from recallrai_integrations.llama_index._prompt import count_tokens
 from recallrai_integrations.local import LocalRecallrAI
 from tests.conftest import Call
 
@@ -164,6 +165,57 @@ async def test_a_redacted_thread_is_recognised_when_it_is_resumed(
         await call(memory.set, said("My card is 4111.", "Noted."))
     history = connection.conversation("ada", "thread-1").history()
     assert [one.content for one in history] == ["My card is [card].", "Noted."]
+
+
+async def test_a_message_that_was_redacted_on_its_way_is_not_told_once_more_by_the_memories(
+    make_connection: Callable[..., Connection], call: Call
+) -> None:
+    def hide(given: Any) -> Any:
+        return given.text.replace("4111", "[card]")
+
+    connection = make_connection(deliver={"redact": hide})
+    memory = RecallrAIMemory("ada", "thread-1", connection=connection)
+    await call(memory.put_messages, said("I like tofu.", "Noted.", "My card is 4111."))
+    assert [one.content for one in await call(memory.get)] == ["I like tofu.", "Noted.", "My card is 4111."]
+
+
+@pytest.mark.parametrize("method", ["system", "user"])
+async def test_a_long_conversation_with_its_memories_stays_within_the_token_limit(
+    method: Any, connection: Connection, knows: Any, call: Call
+) -> None:
+    knows("My dog is called Biscuit.")
+    limit, words = 400, " ".join(["word"] * 30)
+    memory = RecallrAIMemory(
+        "ada", "thread-1", connection=connection, token_limit=limit, insert_method=method
+    )
+    for turn in range(20):
+        await call(memory.put_messages, said(f"Is it called Biscuit, my dog {turn}? {words}", words)[:1])
+        sent = [str(one.content) for one in await call(memory.get)]
+        told = "\n".join(sent)
+        assert sum(count_tokens(one) for one in sent) <= limit
+        assert f"my dog {turn}?" in told
+        assert "dog is called Biscuit" in told
+        await call(memory.put_messages, said("", words)[1:])
+
+
+async def test_instructions_and_memories_are_blocks_of_their_own_that_do_not_run_together(
+    connection: Connection, knows: Any, call: Call
+) -> None:
+    knows("My dog is called Biscuit.")
+    told = ContextOptions(instructions="Read them with care.")
+    history = [ChatMessage(role="system", content="You are kind.")]
+    memory = RecallrAIMemory("ada", connection=connection, context=told, chat_history=history)
+    await call(memory.put, said("What is my dog called?")[0])
+    blocks: Any = (await call(memory.get))[0].blocks
+    texts = [block.text for block in blocks]
+    assert texts[:2] == ["You are kind.", "\n\nRead them with care."]
+    assert texts[2].startswith("\n\n<recallrai_memory>")
+    memory = RecallrAIMemory("ada", connection=connection, insert_method="user")
+    await call(memory.put, said("What is my dog called?")[0])
+    blocks = (await call(memory.get))[0].blocks
+    memories, question = (block.text for block in blocks)
+    assert memories.endswith("</recallrai_memory>\n\n")
+    assert question == "What is my dog called?"
 
 
 @pytest.mark.parametrize(
