@@ -43,13 +43,14 @@ class Message:
     created_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        role = getattr(self.role, "value", self.role)
-        if role not in ("user", "assistant"):
-            raise InvalidInputError(f'A message role must be "user" or "assistant", not {role!r}.')
-        object.__setattr__(self, "role", role)
+        if type(self.role) is not str or self.role not in {"user", "assistant"}:
+            role = getattr(self.role, "value", self.role)
+            if role not in ("user", "assistant"):
+                raise InvalidInputError(f'A message role must be "user" or "assistant", not {role!r}.')
+            object.__setattr__(self, "role", role)
         if not isinstance(cast("object", self.content), str):
             raise InvalidInputError(f"A message's content must be text, not {type(self.content).__name__}.")
-        if not isinstance(cast("object", self.id), str | None):
+        if self.id is not None and not isinstance(cast("object", self.id), str):
             raise InvalidInputError(f"A message's id must be text or None, not {type(self.id).__name__}.")
 
 

@@ -47,6 +47,8 @@ def _letter(letter: str) -> str:
 
 
 _OPENING: Final = re.compile(rf"[{_BRACKETS}]|&(?:lt|#0*60|#x0*3c);?", re.IGNORECASE)
+_MAY_OPEN: Final = re.compile(r"<[^a-z0-9<]*r", re.IGNORECASE)
+"""In ASCII text: a bracket and the first letter of our name."""
 _LETTERS: Final = [re.compile(_letter(letter), re.IGNORECASE) for letter in _NAME if letter != "_"]
 _GAP: Final = re.compile(rf"[^\w{_BRACKETS}]|_")
 """What may stand between the letters of a name that a model still reads as ours."""
@@ -73,7 +75,8 @@ def _without_our_tag(text: str) -> str:
     """Text in which nothing passes for our delimiters."""
     if "&" in text or not text.isascii():
         return _OPENING.sub(lambda found: "[" if _our_name_at(found.end(), text) else found[0], text)
-    # Nearly every text: it is quicker to look for one character than for twenty.
+    if _MAY_OPEN.search(text) is None:  # nearly every text: one quick look is enough
+        return text
     first, *rest = text.split("<")
     return first + "".join(("[" if _our_name_at(0, part) else "<") + part for part in rest)
 
