@@ -66,6 +66,9 @@ assert os.listdir(".") == []
         (".langchain", ["llama_index", "fastapi", "typer", "langchain_classic"]),
         (".llama_index", ["langchain_core", "langgraph", "fastapi", "typer"]),
         (".local", ["langchain_core", "llama_index", "typer", "recallrai"]),
+        (".testing", ["pytest", "langchain_core", "llama_index", "fastapi"]),
+        (".testing.offline", ["pytest", "langchain_core", "llama_index", "fastapi"]),
+        (".testing.adapter", ["langchain_core", "llama_index", "typer"]),
     ],
 )
 def test_importing_brings_no_stranger_along(module, strangers):
