@@ -27,6 +27,17 @@ class ConversationStatus:
         waiting: messages, and wishes to process, that wait.
         oldest: when the oldest of them was recorded, timezone-aware; None when none waits.
         rejected: messages that the service refused for good.
+
+    Example:
+        ```python
+        from recallrai_integrations import DeliveryOptions, connect
+        from recallrai_integrations.outbox import status
+
+        with connect(local=":memory:", delivery=DeliveryOptions(outbox="outbox.db")) as connection:
+            connection.conversation("ada", "thread-1").record(("user", "I moved to Lisbon."))
+            for one in status("outbox.db"):  # none: the message has arrived
+                print(one.user_id, one.thread_id, one.waiting, one.oldest)
+        ```
     """
 
     project: str
@@ -40,8 +51,27 @@ class ConversationStatus:
 def status(path: str | PathLike[str]) -> list[ConversationStatus]:
     """The conversations of an outbox file for which something waits or was rejected, longest waiting first.
 
+    Args:
+        path: of the file; it may be in use.
+
     Raises:
         OutboxError: there is no such file, or it is not an outbox.
+
+    Example:
+        ```python
+        from recallrai_integrations import DeliveryOptions, connect
+        from recallrai_integrations.local import LocalRecallrAI
+        from recallrai_integrations.outbox import status
+
+        delivery = DeliveryOptions(outbox="outbox.db", retries=0)
+        with LocalRecallrAI() as service:
+            account = {"api_key": service.api_key, "project_id": service.project_id}
+            with connect(**account, base_url=service.base_url, delivery=delivery) as connection:
+                service.faults.add(status=503)  # an outage
+                connection.conversation("ada", "thread-1").record(("user", "I moved to Lisbon."))
+                (one,) = status("outbox.db")
+                assert (one.user_id, one.waiting) == ("ada", 1)
+        ```
     """
     with closing(_open(path)) as db, database.reported(Path(fspath(path))):
         rows = db.execute(
@@ -67,6 +97,9 @@ def status(path: str | PathLike[str]) -> list[ConversationStatus]:
 def export(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
     """All that waits or was rejected, as JSON-able dicts, conversation by conversation in order.
 
+    Args:
+        path: of the file; it may be in use.
+
     Yields:
         `project`, `user_id`, `thread_id`, `metadata` (JSON text), `kind` (`"message"` or `"process"`),
         `role`, `content`, `id`, `said_at` (as the application gave it, or None), `recorded_at`, `rejected`
@@ -74,6 +107,19 @@ def export(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
 
     Raises:
         OutboxError: there is no such file, or it is not an outbox.
+
+    Example:
+        ```python
+        import json
+
+        from recallrai_integrations import DeliveryOptions, connect
+        from recallrai_integrations.outbox import export
+
+        with connect(local=":memory:", delivery=DeliveryOptions(outbox="outbox.db")) as connection:
+            connection.conversation("ada", "thread-1").record(("user", "I moved to Lisbon."))
+        for line in export("outbox.db"):  # what did not arrive: to be read, or kept elsewhere
+            print(json.dumps(line))
+        ```
     """
     with closing(_open(path)) as db, database.reported(Path(fspath(path))):
         for row in db.execute(

@@ -19,7 +19,17 @@ import pytest
 
 from recallrai_integrations import Message
 from recallrai_integrations.errors import OutboxError, OutboxFullError
-from recallrai_integrations.outbox import Address, MemoryOutbox, Outbox, Place, export, owners, rows, status
+from recallrai_integrations.outbox import (
+    Address,
+    ConversationStatus,
+    MemoryOutbox,
+    Outbox,
+    Place,
+    export,
+    owners,
+    rows,
+    status,
+)
 from recallrai_integrations.outbox.file import FileOutbox
 
 ADA = Address("t1", "ada", "t1", {"topic": "food"}, 900)
@@ -393,9 +403,8 @@ def test_status_and_export_tell_what_waits_and_what_was_rejected(file: Path) -> 
     assert delivered is not None
     outbox.done(BOB, delivered, Place())
     outbox.release(BOB, Place())
-    (ada,) = status(file)
-    assert (ada.project, ada.user_id, ada.thread_id, ada.waiting, ada.rejected) == ("p", "ada", "t1", 2, 1)
-    assert ada.oldest == outbox.waiting(ADA)[0].recorded_at
+    oldest = outbox.waiting(ADA)[0].recorded_at
+    assert status(file) == [ConversationStatus("p", "ada", "t1", waiting=2, oldest=oldest, rejected=1)]
     lines = list(export(file))
     assert [(one["kind"], one["content"], one["rejected"]) for one in lines] == [
         ("message", "bad", "HTTP 422"),

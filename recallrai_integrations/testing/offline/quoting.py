@@ -29,7 +29,19 @@ _COMMON: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message of a request; the role is `system`, `user` or `assistant`."""
+    """One message of a request.
+
+    Args:
+        role: `"system"`, `"user"` or `"assistant"`.
+        text: what it says.
+
+    Example:
+        ```python
+        from recallrai_integrations.testing.offline import Said, answer
+
+        assert "has asked me anything" in answer([Said("system", "You are a cook.")])
+        ```
+    """
 
     role: str
     text: str
@@ -40,6 +52,14 @@ def answer(request: Sequence[Said]) -> str:
 
     Args:
         request: all that a model is sent: nothing else is looked at.
+
+    Example:
+        ```python
+        from recallrai_integrations.testing.offline import Said, answer
+
+        request = [Said("user", "My dog is called Biscuit."), Said("user", "What is my dog called?")]
+        assert "Biscuit" in answer(request)
+        ```
     """
     place = max((n for n, one in enumerate(request) if one.role == "user"), default=None)
     if place is None:

@@ -1,0 +1,63 @@
+"""The models without a key quote what they were sent, in both frameworks, and know nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from recallrai_integrations import connect
+from recallrai_integrations.testing.offline import QuotingChatModel, QuotingLLM, Said, answer
+
+QUESTION = "What is my dog called?"
+FACT = "My dog is called Biscuit."
+
+
+def test_without_anything_that_fits_it_says_so():
+    assert "Nothing that I was sent fits" in answer([Said("user", QUESTION)])
+    assert "Nothing that I was sent fits" in answer([Said("assistant", FACT), Said("user", QUESTION)])
+
+
+@pytest.mark.parametrize("role", ["system", "user"])
+def test_a_memory_is_quoted_wherever_it_stands_in_the_request(role):
+    with connect(local=":memory:") as connection:
+        with connection.conversation("ada") as earlier:
+            earlier.record(("user", FACT))
+            earlier.finish(wait=True)
+        conversation = connection.conversation("ada")
+        conversation.record(("user", QUESTION))
+        memories = conversation.recall().text
+    sent = [Said("system", memories), Said("user", QUESTION)]
+    if role == "user":
+        sent = [Said("user", f"{memories}\n\n{QUESTION}")]
+    assert "My memory of you says" in answer(sent)
+    assert "Biscuit" in answer(sent)
+
+
+def langchain(request):
+    model, messages = QuotingChatModel(), [(one.role, one.text) for one in request]
+
+    async def later():
+        streamed = [piece.text async for piece in model.astream(messages)]
+        return [(await model.ainvoke(messages)).text, "".join(streamed)]
+
+    return [model.invoke(messages).text, "".join(piece.text for piece in model.stream(messages))], later
+
+
+def llama_index(request):
+    from llama_index.core.base.llms.types import ChatMessage
+
+    model, messages = QuotingLLM(), [ChatMessage(role=one.role, content=one.text) for one in request]
+
+    async def later():
+        streamed = [piece.delta async for piece in await model.astream_chat(messages)]
+        return [(await model.achat(messages)).message.content, "".join(streamed)]
+
+    streamed = "".join(piece.delta for piece in model.stream_chat(messages))
+    return [model.chat(messages).message.content, streamed], later
+
+
+@pytest.mark.parametrize("framework", [langchain, llama_index])
+async def test_a_models_answer_is_the_same_streamed_or_whole_and_in_both_colours(framework):
+    request = [Said("user", FACT), Said("assistant", "A fine name."), Said("user", QUESTION)]
+    now, later = framework(request)
+    assert {*now, *await later()} == {answer(request)}
+    assert answer(request) == f"(offline model) Earlier you said: “{FACT}”"
