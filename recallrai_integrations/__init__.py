@@ -37,13 +37,24 @@ from .errors import (
 )
 from .hooks import Event, Redaction
 from .messages import Message
-from .models import Memory, MergeConflict, SessionInfo
+from .models import (
+    ConflictingMemory,
+    Forgotten,
+    Imported,
+    Memory,
+    MemoryVersion,
+    MergeConflict,
+    Question,
+    SessionInfo,
+    UserInfo,
+)
 from .options import ContextOptions, DeliveryOptions, RecallOptions
 from .recall import Recall
 from .user import UserMemory
 
 __all__ = [
     "ConfigurationError",
+    "ConflictingMemory",
     "Connection",
     "ContextOptions",
     "Conversation",
@@ -51,9 +62,12 @@ __all__ = [
     "DeliveryOptions",
     "Event",
     "ForgetIncompleteError",
+    "Forgotten",
+    "Imported",
     "InvalidInputError",
     "LocalServiceError",
     "Memory",
+    "MemoryVersion",
     "MergeConflict",
     "Message",
     "MissingDependencyError",
@@ -61,6 +75,7 @@ __all__ = [
     "NotFoundError",
     "OutboxError",
     "OutboxFullError",
+    "Question",
     "Recall",
     "RecallOptions",
     "RecallrAIIntegrationError",
@@ -70,6 +85,7 @@ __all__ = [
     "ServiceError",
     "ServiceUnavailableError",
     "SessionInfo",
+    "UserInfo",
     "UserMemory",
     "__version__",
     "connect",

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from recallrai import AsyncRecallrAI, RecallrAI
 
     from .drive import Engine
-    from .flows import Flow, Forgotten, Imported, State
+    from .flows import Flow, State
     from .instructions import Instructions
     from .local import LocalRecallrAI
+    from .models import Forgotten, Imported
     from .observing import Observer
     from .outbox import Address
     from .registry import Registry

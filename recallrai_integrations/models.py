@@ -16,6 +16,8 @@ __all__ = [
     "Answer",
     "ConflictingMemory",
     "ContextAnswer",
+    "Forgotten",
+    "Imported",
     "Memory",
     "MemoryVersion",
     "MergeConflict",
@@ -60,7 +62,26 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class UserInfo:
-    """A user of the project. `merge_conflict_enabled` None inherits the project's setting."""
+    """A user of the project.
+
+    Args:
+        user_id: the application's id of the user.
+        metadata: as stored.
+        merge_conflict_enabled: whether contradictions become merge conflicts; None goes by the project's
+            setting.
+        created_at: timezone-aware.
+        last_active_at: timezone-aware.
+
+    Example:
+        ```python
+        from recallrai_integrations import UserInfo, connect
+
+        with connect(local=":memory:") as connection:
+            connection.conversation("ada").record(("user", "I moved to Lisbon."))
+            user: UserInfo = connection.user("ada").info()
+            print(user.created_at, user.last_active_at)
+        ```
+    """
 
     user_id: str
     metadata: Mapping[str, Any]
@@ -71,7 +92,32 @@ class UserInfo:
 
 @dataclass(frozen=True, slots=True)
 class MemoryVersion:
-    """An older version of a memory and why it was superseded."""
+    """An older version of a memory.
+
+    Args:
+        memory_id: of this version.
+        version: its number, from 1.
+        content: what was known then.
+        created_at: timezone-aware.
+        expired_at: when it was superseded, timezone-aware; None when the service does not tell.
+        reason: why, in the service's words.
+        event_start: when what it tells began, timezone-aware; None when nothing was said of it.
+        event_end: when it ended, the same way.
+
+    Example:
+        ```python
+        from recallrai_integrations import MemoryVersion, connect
+
+        with connect(local=":memory:") as connection:
+            for fact in ("I live in Lisbon.", "I live in Porto."):
+                with connection.conversation("ada") as conversation:
+                    conversation.record(("user", fact))
+                    conversation.finish(wait=True)
+            (memory,) = connection.user("ada").memories()
+            older: MemoryVersion = memory.previous_versions[0]
+            print(older.content, "until", older.expired_at, "because", older.reason)
+        ```
+    """
 
     memory_id: str
     version: int
@@ -117,7 +163,23 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A clarifying question of a merge conflict; an answer must be one of its options."""
+    """A clarifying question of a merge conflict.
+
+    Args:
+        question: for the user.
+        options: an answer must be one of them.
+
+    Example:
+        ```python
+        from recallrai_integrations import Question
+
+        def ask(asked: Question) -> str:
+            print(asked.question)
+            return asked.options[0]  # here a person would choose
+
+        assert ask(Question("Where do you live?", ("Lisbon", "Porto"))) == "Lisbon"
+        ```
+    """
 
     question: str
     options: tuple[str, ...]
@@ -125,7 +187,21 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class ConflictingMemory:
-    """A stored memory that a proposed one contradicts."""
+    """A stored memory that a proposed one contradicts.
+
+    Args:
+        memory_id: of the stored one.
+        content: what it says.
+        reason: how they contradict each other, in the service's words.
+
+    Example:
+        ```python
+        from recallrai_integrations import ConflictingMemory
+
+        def told(old: ConflictingMemory) -> str:
+            return f"So far: {old.content} ({old.reason})"
+        ```
+    """
 
     memory_id: str
     content: str
@@ -157,6 +233,62 @@ class MergeConflict:
     questions: tuple[Question, ...]
     status: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What was deleted, and read back as gone.
+
+    Args:
+        user_id: the application's id of the user.
+        sessions: ids of the sessions deleted.
+        memories: ids of the memories that were made from them, or that were named; none is left.
+        waiting: messages that waited for delivery and were dropped.
+        user_deleted: whether the user as a whole is gone.
+
+    Example:
+        ```python
+        from recallrai_integrations import Forgotten, connect
+
+        with connect(local=":memory:") as connection:
+            connection.conversation("ada", "thread-1").record(("user", "I moved to Lisbon."))
+            gone: Forgotten = connection.forget("ada", thread_id="thread-1")
+            assert len(gone.sessions) == 1
+            assert not gone.user_deleted
+        ```
+    """
+
+    user_id: str
+    sessions: tuple[str, ...] = ()
+    memories: tuple[str, ...] = ()
+    waiting: int = 0
+    user_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a conversation that was brought in.
+
+    Args:
+        session_ids: the sessions that hold it: one, or one more for each time it was processed before all
+            of it had arrived; none when it never left its own session.
+        stored: messages stored by this run; 0 when all were there already.
+        already: messages that were there already.
+
+    Example:
+        ```python
+        from recallrai_integrations import Imported, connect
+
+        with connect(local=":memory:") as connection:
+            connection.conversation("ada", "thread-1").record(("user", "I moved to Lisbon."))
+            copied: list[Imported] = connection.import_user("ada at home", connection.export("ada"))
+            assert [one.stored for one in copied] == [1]
+        ```
+    """
+
+    session_ids: tuple[str, ...]
+    stored: int
+    already: int
 
 
 @dataclass(frozen=True, slots=True)

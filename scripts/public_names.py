@@ -1,4 +1,6 @@
-"""Lists public names that lack a docstring, an example, a test or a place in the reference.
+"""Lists what the reference lacks: public names without a docstring, an example, a test or a place in it.
+
+What it shows without being public is listed as well.
 
 `python -m scripts.public_names` prints one line for each and exits with 1 when there are any.
 """
@@ -133,11 +135,18 @@ def findings() -> list[str]:
             name.owner is None and f"{name.surface}.{name.path}" not in shown
         ),
     }
-    return [
+    names = list(public_names())
+    lacking = [
         f"{name.surface}.{name.path} {lack}"
-        for name in public_names()
+        for name in names
         for lack, is_lacking in lacks.items()
         if is_lacking(name)
+    ]
+    strangers = shown - {f"{name.surface}.{name.path}" for name in names}
+    return lacking + [
+        f"{path} is in the reference and not public"
+        for path in sorted(strangers)
+        if not _sources()[path.removeprefix(f"{PACKAGE}.")].is_module
     ]
 
 

@@ -9,17 +9,15 @@ from recallrai_integrations.ops import Flow
 
 from .delivery import deliver_alone, flush, flush_all, record
 from .ending import clear, end_run, finish
-from .forgetting import Forgotten, forget_memory, forget_session, forget_thread, forget_user
+from .forgetting import forget_memory, forget_session, forget_thread, forget_user
 from .history import history
-from .importing import Imported, Transcript, import_transcript
+from .importing import Transcript, import_transcript
 from .recalling import Recalled, recall
 from .sessions import find_session, thread_sessions, update
 from .state import State
 
 __all__ = [
     "Flow",
-    "Forgotten",
-    "Imported",
     "Recalled",
     "State",
     "Transcript",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from recallrai_integrations import plan
 from recallrai_integrations.errors import ForgetIncompleteError, NotFoundError
-from recallrai_integrations.models import SessionInfo
+from recallrai_integrations.models import Forgotten, SessionInfo
 from recallrai_integrations.ops import (
     DeleteMemory,
     DeleteSession,
@@ -27,31 +26,12 @@ from .delivery import claim
 from .memories import all_memories
 from .state import State, local
 
-__all__ = ["Forgotten", "forget_memory", "forget_session", "forget_thread", "forget_user"]
+__all__ = ["forget_memory", "forget_session", "forget_thread", "forget_user"]
 
 _CLAIM_PATIENCE = 30.0
 _ROUNDS = 3
 
 States = Callable[[], list[State]]
-
-
-@dataclass(frozen=True, slots=True)
-class Forgotten:
-    """What was deleted, and read back as gone.
-
-    Args:
-        user_id: the application's id of the user.
-        sessions: ids of the sessions deleted.
-        memories: ids of the memories that were made from them, or that were named; none is left.
-        waiting: messages that waited for delivery and were dropped.
-        user_deleted: whether the user as a whole is gone.
-    """
-
-    user_id: str
-    sessions: tuple[str, ...] = ()
-    memories: tuple[str, ...] = ()
-    waiting: int = 0
-    user_deleted: bool = False
 
 
 def forget_user(user_id: str, states: States, *, blocking: bool) -> Flow[Forgotten]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from recallrai_integrations import plan
 from recallrai_integrations.errors import NotFoundError, RequestRejectedError, ServiceUnavailableError
 from recallrai_integrations.messages import Message
-from recallrai_integrations.models import SessionInfo
+from recallrai_integrations.models import Imported, SessionInfo
 from recallrai_integrations.ops import (
     AddMessage,
     CreateSession,
@@ -30,7 +30,7 @@ from recallrai_integrations.ops import (
     Sleep,
 )
 
-__all__ = ["Imported", "Transcript", "import_transcript"]
+__all__ = ["Transcript", "import_transcript"]
 
 IMPORT_MARK: Final = "import"
 """Key among our own marks of a session; its value tells `sha256` and `part`."""
@@ -61,22 +61,6 @@ class Transcript:
         started = None if self.started_at is None else self.started_at.astimezone(timezone.utc).isoformat()
         said = [(one.role, one.content) for one in self.messages]
         return hashlib.sha256(json.dumps([started, said]).encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What became of a transcript.
-
-    Args:
-        session_ids: the sessions that hold it: one, or one more for each time it was processed before all
-            of it had arrived; none when it never left its own session.
-        stored: messages stored by this run; 0 when all were there already.
-        already: messages that were there already.
-    """
-
-    session_ids: tuple[str, ...]
-    stored: int
-    already: int
 
 
 def import_transcript(
