@@ -45,6 +45,13 @@ class RecallrAIMemory(BaseMemory):
     would lose the answer: it logs an error. A question that failed in the chain and is asked again, with the
     same text, is stored once.
 
+    With `return_messages=True` the memories are a system message of their own, before the conversation so
+    far: the memory does not see the prompt, whose system message they would belong into. So put
+    `MessagesPlaceholder("history")` directly behind that; further down, some models refuse or move a system
+    message. For a single one, leave `return_messages` False and name the variable in the prompt's, as in
+    `("system", "You are a cook. {history}")`, or use `with_recallrai_memory`. Do not use
+    `("placeholder", "{history}")` here: it is optional, and these chains silently fill no optional variables.
+
     Attributes:
         user_id: whose memory it is.
         thread_id: the ongoing conversation; None for one of its own, which `finish()` ends.
@@ -57,7 +64,8 @@ class RecallrAIMemory(BaseMemory):
         ai_prefix: before what the assistant said, in text.
         history_limit: at most so many messages of the conversation so far; None for all.
         recall: what to ask for, in place of the connection's options.
-        context: how memories are put into the prompt, in place of the connection's options.
+        context: how memories are put into the prompt, in place of the connection's options. Its `placement`
+            says nothing here: they stand where the variable does.
         process: when the session is made into memories; None: by `finish()` or the service's inactivity
             timer. `"every_run"` does so after each answer.
         process_every: n of `process="every_n_turns"`.

@@ -59,6 +59,12 @@ class RecallrAIMemory(BaseMemory):
     `CodeActAgent` drop them, so use `insert_method="user"` there. The model that answers in a
     `CondenseQuestionChatEngine` is not given the history at all.
 
+    An engine puts its own `system_prompt`, and what its retriever found, before all that a memory brings, and
+    does not show it to the memory. So with `"system"` the memories are a second system message behind the
+    engine's. For a model that takes only one, use `insert_method="user"`, or give the prompt to the memory
+    and none to the engine: `memory.set([ChatMessage("Be kind.", role="system"), *memory.get_all()])`. The
+    memories are then put into it, and it is not sent to RecallrAI.
+
     Args:
         user_id: the application's id of the user.
         thread_id: the application's id of the conversation; None for a new one, whose id is then made up and
@@ -66,9 +72,10 @@ class RecallrAIMemory(BaseMemory):
         connection: where to keep it; None connects with the environment's credentials at the first use.
         recall: in place of the connection's `RecallOptions`.
         context: in place of the connection's `ContextOptions`.
-        insert_method: `"system"` puts memories into the first system message, or a new one; `"user"` before
-            the user's words. It is the framework's name of `ContextOptions.placement` and wins over it; None
-            goes by the placement. An explicit `"system"` beside `placement="user"` is an error.
+        insert_method: `"system"` puts memories into the history's first system message, or a new one;
+            `"user"` before the user's words, or, in engines that add these only afterwards, into a user
+            message of their own. It is the framework's name of `ContextOptions.placement` and wins over it;
+            None goes by the placement. An explicit `"system"` beside `placement="user"` is an error.
         token_limit: tokens of history and memories in one request, at least 1; whole turns are left out,
             the oldest first, and the latest always stays.
         process: `"every_run"` or `"every_n_turns"` have the session processed after answers; by default, and

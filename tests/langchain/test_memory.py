@@ -9,7 +9,7 @@ import pytest
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder, PromptTemplate
 from pydantic import ValidationError
 
-from recallrai_integrations import MissingDependencyError
+from recallrai_integrations import ContextOptions, MissingDependencyError
 from recallrai_integrations.langchain import RecallrAIMemory
 from recallrai_integrations.testing.langchain import ScriptedChatModel
 
@@ -53,6 +53,30 @@ async def test_an_llm_chain_takes_it_as_text_or_messages(connection, teach, call
         chain = chains.LLMChain(llm=model, prompt=prompt, memory=memory)
         await call(chain.invoke, {"q": "What is my motto?", "style": "short"})
         assert "{braces}" in model.requests[0][0].text
+
+
+@pytest.mark.parametrize("placement", ["system", "user"])
+async def test_messages_bring_a_system_message_behind_that_of_the_prompt_and_text_goes_into_it(
+    connection, teach, call, placement
+):
+    teach("ada", "My dog is called Biscuit.")
+    apart = [("system", "Be kind."), MessagesPlaceholder("history"), ("human", "{input}")]
+    within = [("system", "Be kind.\n\n{history}"), ("human", "{input}")]
+    for prompt, return_messages in ((apart, True), (within, False)):
+        model = ScriptedChatModel()
+        memory = RecallrAIMemory(
+            user_id="ada",
+            connection=connection,
+            return_messages=return_messages,
+            context=ContextOptions(placement=placement),
+        )
+        chain = chains.LLMChain(llm=model, prompt=ChatPromptTemplate(prompt), memory=memory)
+        await call(chain.invoke, {"input": "What is my dog called?"})
+        *systems, question = model.requests[0]
+        assert [one.type for one in systems] == ["system"] * (1 + return_messages)
+        assert systems[0].text.startswith("Be kind.")
+        assert "Biscuit" in systems[-1].text
+        assert question.text == "What is my dog called?"
 
 
 async def test_a_failing_store_never_loses_the_answer(make_connection, server, call, caplog):

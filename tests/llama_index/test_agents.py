@@ -85,12 +85,20 @@ async def test_an_agent_without_a_system_prompt_is_told_by_insertion_into_the_us
     assert "insert_method" not in caplog.text
 
 
-async def test_a_function_agent_is_told_by_the_system_message(memory: RecallrAIMemory, knows: Any) -> None:
+@pytest.mark.parametrize(
+    ("make", "prompts"), [(function_agent, ["Be kind."]), (function_agent, []), (react_agent, ["Be kind."])]
+)
+async def test_an_agent_is_told_by_a_system_message_behind_that_of_its_own(
+    make: Any, prompts: list[str], memory: RecallrAIMemory, knows: Any
+) -> None:
     knows("My dog is called Biscuit.")
-    agent = function_agent("Biscuit.", system_prompt="Be kind.")
+    agent = make(ANSWER, **({"system_prompt": prompts[0]} if prompts else {}))
     await agent.run(user_msg=QUESTION, memory=memory)
-    assert [one.role.value for one in agent.llm.requests[0]] == ["system", "system", "user"]
-    assert "Biscuit" in str(agent.llm.requests[0][1].content)
+    *systems, question = agent.llm.requests[0]
+    assert [one.role.value for one in systems] == ["system", *("system" for _ in prompts)]
+    assert all(prompt in str(systems[0].content) for prompt in prompts)
+    assert "Biscuit" in str(systems[-1].content)
+    assert question.content == QUESTION
 
 
 async def test_react_stores_the_answer_it_returns_and_no_reasoning(

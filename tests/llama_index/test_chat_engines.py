@@ -77,6 +77,40 @@ async def test_the_first_turn_is_answered_with_what_is_remembered_for_its_own_qu
     assert all("Biscuit" not in str(one.content) for one in engine.chat_history)
 
 
+@pytest.mark.parametrize("kind", ["simple", "context", "condense_plus"])
+@pytest.mark.parametrize("insert_method", ["system", "user"])
+async def test_an_engines_own_prompt_comes_first_and_memories_are_a_message_behind_it(
+    kind: str, insert_method: Any, connection: Connection, knows: Any, chat: Chat
+) -> None:
+    knows(BISCUIT)
+    llm = ScriptedLLM()
+    memory = RecallrAIMemory("ada", "thread-1", connection=connection, insert_method=insert_method)
+    await chat(make_engine(kind, llm, memory, system_prompt="Be kind."), QUESTION)
+    roles = [one.role.value for one in llm.requests[0]]
+    in_the_question = kind == "simple" and insert_method == "user"
+    assert roles == (["system", "user"] if in_the_question else ["system", insert_method, "user"])
+    assert "Be kind." in str(llm.requests[0][0].content)
+    assert "Biscuit" in str(llm.requests[0][1].content)
+
+
+async def test_memories_go_into_a_prompt_that_the_memory_was_given_and_it_is_not_stored(
+    connection: Connection, knows: Any, chat: Chat, stored: Stored
+) -> None:
+    knows(BISCUIT)
+    llm = ScriptedLLM("ok", "ok")
+    for _ in range(2):  # the second one goes on with the thread
+        memory = RecallrAIMemory("ada", "thread-1", connection=connection)
+        memory.set([ChatMessage("Be kind.", role="system"), *memory.get_all()])
+        await chat(make_engine("simple", llm, memory), QUESTION)
+    first, second = llm.requests
+    assert [one.role.value for one in first] == ["system", "user"]
+    assert [one.role.value for one in second] == ["system", "user", "assistant", "user"]
+    for told, *_ in (first, second):
+        assert str(told.content).startswith("Be kind.")
+        assert "Biscuit" in str(told.content)
+    assert stored() == [("user", QUESTION), ("assistant", "ok")] * 2
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # the engine's own thread
 @pytest.mark.parametrize("kind", GETS_BEFORE_IT_PUTS)
 async def test_a_model_error_and_a_retry_are_one_message(
