@@ -41,5 +41,10 @@ def test_an_example_of_the_readme_runs_and_remembers(example: CodeExample, tmp_p
     assert ANSWERS.get(heading(example), "") in done.stdout
 
 
+@pytest.mark.parametrize("example", EXAMPLES, ids=heading)
+def test_an_example_of_the_readme_is_a_dozen_lines_at_most(example: CodeExample) -> None:
+    assert len([line for line in example.source.splitlines() if line]) <= 12
+
+
 def test_each_surface_has_its_example() -> None:
     assert {heading(one) for one in EXAMPLES} >= set(ANSWERS)
