@@ -528,7 +528,7 @@ class Connection:
         self._server = None
         self._outbox.go_on_in_a_fork()
         self._start(None, None)
-        self._conversations.go_on_in_a_fork(self._courier.wake)
+        self._conversations.go_on_in_a_fork(self._courier)
 
     def redacted(self, address: Address, messages: Sequence[Message]) -> list[Message]:
         """The messages as they may leave the process: what the `redact` hook makes of them."""
@@ -606,7 +606,7 @@ class Connection:
             self._outbox,
             self.delivery_options,
             observe=self._observer.conversation,
-            wake=self._courier.wake,
+            workers=self._courier,
         )
 
     def _end_of_use(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import flows
 from .drive import Engine, drive
-from .errors import RecallrAIIntegrationError
+from .errors import CredentialsError, RecallrAIIntegrationError, ServiceUnavailableError
 from .outbox import Address, Outbox
 
 __all__ = ["Courier"]
@@ -42,6 +42,8 @@ class Courier:
         self._lock = threading.Lock()
         self._woken: set[Address] = set()
         self._timer: threading.Timer | None = None
+        self._trouble: RecallrAIIntegrationError | None = None  # why the last delivery did not get through
+        self._refused: CredentialsError | None = None  # to be raised where an application can see it
         self._started = not outbox.blocking  # memory holds nothing of an earlier process
         self._closed = False
 
@@ -52,12 +54,25 @@ class Courier:
             self.drain()
 
     def wake(self, state: flows.State) -> None:
-        """Has a worker deliver what waits for a conversation; one worker for one conversation at a time."""
+        """Has a worker deliver what waits for a conversation; one worker for one conversation at a time.
+
+        Raises:
+            CredentialsError: the service refused the credentials in the background since that was told last.
+                What waits is tried again all the same: a key may be valid again.
+        """
         with self._lock:
-            if state.address in self._woken:
-                return
+            is_woken = state.address in self._woken
             self._woken.add(state.address)
-        self._submit(lambda: self._deliver(state))
+            refused, self._refused = self._refused, None
+        if not is_woken:
+            self._submit(lambda: self._deliver(state))
+        if refused is not None:
+            raise CredentialsError(str(refused)) from refused
+
+    def make_room(self, state: flows.State) -> bool:
+        """`wake`; says whether what is delivered here gets through, so that waiting for room makes sense."""
+        self.wake(state)
+        return self._trouble is None
 
     def drain(self) -> None:
         """Has a worker deliver all that waits, for conversations that may never come back by themselves."""
@@ -110,11 +125,25 @@ class Courier:
                 return
 
     def _run(self, state: flows.State, *, patience: float | None = None) -> bool:
-        """Delivers for one conversation; False in an outage."""
+        """Delivers for one conversation; False when it did not get through."""
         try:
-            drive(flows.deliver_alone(state, patience=patience), self._engine)
+            delivered = drive(flows.deliver_alone(state, patience=patience), self._engine)
         except RecallrAIIntegrationError as error:
-            logger.debug("RecallrAI: delivery in the background failed: %s", error)
-            self.retry_later()
+            self._tell(state, error)
             return False
+        if delivered:  # else nothing was asked, and nothing is known
+            self._trouble = None
         return True
+
+    def _tell(self, state: flows.State, error: RecallrAIIntegrationError) -> None:
+        """Nobody waits for this delivery: what went wrong is logged, each trouble once, and tried again."""
+        if self._closed:  # closing tells what is left
+            return
+        if isinstance(error, ServiceUnavailableError):
+            state.note_outage(error)
+        elif type(error) is not type(self._trouble):
+            logger.error("RecallrAI: %s Messages wait.", error)
+        if isinstance(error, CredentialsError):
+            self._refused = error
+        self._trouble = error
+        self.retry_later()

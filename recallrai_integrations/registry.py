@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
-from .flows import State
+from .flows import State, Workers
 from .outbox import Address, Outbox
 
 __all__ = ["Registry"]
@@ -61,11 +61,11 @@ class Registry:
             here = [address for address in self._held if address.user_id == user_id]
         return [self.at(one) for one in {*here, *self._outbox.addresses(user_id=user_id)}]
 
-    def go_on_in_a_fork(self, wake: Callable[[State], object]) -> None:
+    def go_on_in_a_fork(self, workers: Workers) -> None:
         """In the child of a fork: locks that threads of the parent may hold are made anew."""
         self._lock = threading.Lock()
         for state in list(self._held.values()):
-            state.go_on_in_a_fork(wake)
+            state.go_on_in_a_fork(workers)
 
     def _at(self, address: Address) -> State:
         state = self._held.get(address)

@@ -14,13 +14,14 @@ from .history import history
 from .importing import Transcript, import_transcript
 from .recalling import Recalled, recall
 from .sessions import find_session, thread_sessions, update
-from .state import State
+from .state import State, Workers
 
 __all__ = [
     "Flow",
     "Recalled",
     "State",
     "Transcript",
+    "Workers",
     "clear",
     "deliver_alone",
     "end_run",

@@ -40,13 +40,13 @@ def record(state: State, messages: Sequence[Message]) -> Flow[None]:
     Raises:
         RequestRejectedError: the service will never take one of them; the others have been sent.
         ServiceUnavailableError: with `on_error="raise"`; what was not acknowledged is the caller's again.
-        CredentialsError: refused by the service.
+        CredentialsError: refused by the service, in the background since that was told last.
         OutboxFullError: with `on_error="raise"`.
     """
     if state.delivery.mode == "background":
         yield from put(state, messages)
-        if state.wake is not None:
-            state.wake(state)
+        if state.workers is not None:
+            state.workers.wake(state)
         return
     yield from Exclusive(state.lock, _record_inline(state, messages))
 
@@ -89,24 +89,24 @@ def put(state: State, messages: Sequence[Message | None]) -> Flow[list[Waiting]]
 
 
 def _make_room(state: State) -> Flow[bool]:
-    """Whether trying again may help: something was delivered, or workers are at it."""
-    before = yield from local(state, state.outbox.count)
+    """Whether trying again may help: something was delivered, or workers are at it and get through."""
     if state.delivery.mode == "inline":
+        before = yield from local(state, state.outbox.count)
         with suppress(ServiceUnavailableError):
             yield from deliver(state)
         return (yield from local(state, state.outbox.count)) < before
-    if state.wake is not None:
-        state.wake(state)
+    if state.workers is None or not state.workers.make_room(state):
+        return False
     yield from Sleep(_BACK_PRESSURE_POLL)
-    return state.failed_at is None
+    return True
 
 
-def deliver_alone(state: State, *, patience: float | None = None) -> Flow[None]:
+def deliver_alone(state: State, *, patience: float | None = None) -> Flow[int | None]:
     """`deliver` under the conversation's lock, for workers."""
-    yield from Exclusive(state.lock, deliver(state, patience=patience))
+    return (yield from Exclusive(state.lock, deliver(state, patience=patience)))
 
 
-def deliver(state: State, *, patience: float | None = None) -> Flow[None]:
+def deliver(state: State, *, patience: float | None = None) -> Flow[int | None]:
     """Sends what waits for this conversation, in order.
 
     What the service refuses for good is set aside, told in `state.rejected`, and later messages still go.
@@ -115,6 +115,9 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[None]:
         state: the conversation.
         patience: seconds to wait for another process that is delivering it; after that it is left to it.
 
+    Returns:
+        How many the service has answered; None when they were left to another process.
+
     Raises:
         ServiceUnavailableError: an outage; what was not acknowledged keeps waiting.
         CredentialsError: the same.
@@ -122,14 +125,16 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[None]:
     outbox, address = state.outbox, state.address
     if not (yield from what_waits(state)):
         yield from look_up_place(state)
-        return
+        return 0
+    count = 0
     try:
         if not (yield from claim(state, _CLAIM_PATIENCE if patience is None else patience)):
-            return
+            return None
         if state.place.unsettled and (yield from _without_doubt(state)):
             yield from settle(state)
         while waiting := (yield from local(state, lambda: outbox.next(address))):
             yield from _deliver_one(state, waiting)
+            count += 1
     except Exception:
         yield from local(state, lambda: outbox.release(address, state.place))
         raise
@@ -138,6 +143,7 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[None]:
         raise
     state.failed_at = None
     yield from local(state, lambda: outbox.release(address, state.place))
+    return count
 
 
 def _without_doubt(state: State) -> Flow[bool]:

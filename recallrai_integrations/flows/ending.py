@@ -77,8 +77,8 @@ def end_run(state: State, policy: ProcessPolicy | None, every: int) -> Flow[None
         return
     if state.delivery.mode == "background":
         yield from put(state, [None])  # the answer is on its way to the caller; a worker does the rest
-        if state.wake is not None:
-            state.wake(state)
+        if state.workers is not None:
+            state.workers.wake(state)
         return
     yield from finish(state)
 

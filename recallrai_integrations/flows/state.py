@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from aiologic import Lock
 
@@ -18,11 +18,27 @@ from recallrai_integrations.ops import Flow, Local
 from recallrai_integrations.options import DeliveryOptions
 from recallrai_integrations.outbox import Address, Outbox, Place, Waiting
 
-__all__ = ["State", "local", "now", "what_waits"]
+__all__ = ["State", "Workers", "local", "now", "what_waits"]
 
 T = TypeVar("T")
 
 _REDACTIONS_KEPT = 1000
+
+
+class Workers(Protocol):
+    """Who delivers with `mode="background"`, as far as flows need them."""
+
+    def wake(self, state: State) -> None:
+        """Has a worker deliver what waits for a conversation.
+
+        Raises:
+            CredentialsError: the service refused the credentials since that was told last.
+        """
+        ...
+
+    def make_room(self, state: State) -> bool:
+        """`wake`; says whether what workers deliver gets through."""
+        ...
 
 
 @dataclass(eq=False)
@@ -43,7 +59,7 @@ class State:
         stored_as: texts that a `redact` hook changed, by the fingerprints of the messages as they were.
         rejected: refusals by the service that have not been told to the caller yet.
         observe: told what happened, with figures and no text.
-        wake: with `mode="background"`, has a worker deliver.
+        workers: deliver with `mode="background"`.
     """
 
     address: Address
@@ -60,7 +76,7 @@ class State:
     stored_as: dict[str, str] = field(default_factory=dict[str, str])
     rejected: list[RequestRejectedError] = field(default_factory=list[RequestRejectedError])
     observe: Callable[[Address, str, dict[str, Any]], None] | None = None
-    wake: Callable[[State], object] | None = None
+    workers: Workers | None = None
 
     @property
     def user_id(self) -> str:
@@ -94,9 +110,9 @@ class State:
         if self.observe is not None:
             self.observe(self.address, kind, detail)
 
-    def go_on_in_a_fork(self, wake: Callable[[State], object]) -> None:
+    def go_on_in_a_fork(self, workers: Workers) -> None:
         """Drops what belongs to threads of the parent."""
-        self.lock, self.wake = Lock(), wake
+        self.lock, self.workers = Lock(), workers
 
     def raise_rejected(self) -> None:
         """Tells the caller what the service has refused since it was told last.

@@ -17,6 +17,7 @@ import pytest
 
 from recallrai_integrations import Connection, Event, Message
 from recallrai_integrations.errors import (
+    CredentialsError,
     OutboxError,
     OutboxFullError,
     RequestRejectedError,
@@ -407,6 +408,58 @@ async def test_a_full_outbox_in_an_outage_refuses_by_policy_and_keeps_what_it_ha
     server.faults.clear()
     await call(connection.flush)
     assert texts() == ["0", "1"]
+
+
+async def test_a_full_outbox_in_an_outage_refuses_another_conversation_without_a_wait(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    events: list[Event] = []
+    options = {"mode": "background", "outbox_limit": 1, "retries": 0, "retry_budget": 60.0}
+    connection = make_connection(deliver={**options, "on_event": events.append})
+    server.faults.add(status=503)
+    await call(connection.conversation("ada", "t1").record, ("user", "waits"))
+    eventually(lambda: "degraded" in [event.kind for event in events])
+    started = time.monotonic()
+    await call(connection.conversation("ada", "t2").record, ("user", "refused"))
+    assert time.monotonic() - started < 30
+    assert "refused" in [event.kind for event in events]
+
+
+async def test_an_outage_and_its_end_are_told_although_only_workers_see_it(
+    make_connection: Make, server: LocalRecallrAI, call: Call, texts: Texts, caplog: pytest.LogCaptureFixture
+) -> None:
+    events: list[Event] = []
+    options = {"mode": "background", "retries": 0, "on_event": events.append}
+    connection = make_connection(deliver=options)
+    server.faults.add(status=503)
+    for number in range(3):
+        await call(connection.conversation("ada", f"t{number}").record, ("user", "hi"))
+    eventually(lambda: [event.kind for event in events].count("degraded") == 3)
+    assert caplog.text.count("is not available") == 1, "one warning for each outage"
+    server.faults.clear()
+    await call(connection.flush)
+    assert texts() == ["hi"] * 3
+    assert "recovered" in [event.kind for event in events]
+
+
+async def test_a_key_refused_in_the_background_is_raised_at_the_next_message_and_nothing_is_lost(
+    make_connection: Make, server: LocalRecallrAI, call: Call, texts: Texts, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = make_connection(deliver={"mode": "background"})
+    conversation = connection.conversation("ada", "t1")
+    server.faults.add(status=401)
+    for text in ("one", "two"):
+        await call(conversation.record, ("user", text))
+        eventually(lambda: connection._courier._refused)
+        connection._courier._refused = None
+    assert caplog.text.count("refused the API key") == 1
+    await call(conversation.record, ("user", "three"))
+    eventually(lambda: connection._courier._refused)
+    with pytest.raises(CredentialsError, match="RECALLRAI_API_KEY"):
+        await call(connection.conversation("ada", "t1").record, ("user", "four"))
+    server.faults.clear()
+    assert await call(connection.flush) == 0
+    assert texts() == ["one", "two", "three", "four"]
 
 
 async def test_flush_waits_no_longer_than_its_timeout(
