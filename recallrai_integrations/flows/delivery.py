@@ -68,22 +68,36 @@ def _record_inline(state: State, messages: Sequence[Message]) -> Flow[None]:
 def put(state: State, messages: Sequence[Message | None]) -> Flow[list[Waiting]]:
     """Takes messages into the outbox; when it is full, waits for room as long as the service takes messages.
 
-    The caller holds the conversation's lock unless workers deliver.
+    More messages than the outbox may hold are taken part by part, with deliveries in between. The caller
+    holds the conversation's lock unless workers deliver.
 
     Raises:
-        OutboxFullError: there is no room, with `on_error="raise"`.
+        OutboxFullError: there is no room, with `on_error="raise"`; what still waits of them is the caller's.
+        CredentialsError: refused while room was to be made.
     """
+    limit, taken, start = state.delivery.outbox_limit, list[Waiting](), 0
+    try:
+        for start in range(0, len(messages), limit):
+            taken += yield from _put_part(state, messages[start : start + limit])
+    except (OutboxFullError, CredentialsError) as error:
+        if state.delivery.on_error == "raise":
+            yield from local(state, lambda: state.outbox.withdraw(state.address, taken))
+            raise
+        if isinstance(error, CredentialsError):
+            raise
+        state.note("refused", messages=len(messages) - start, error=str(error))
+    return taken
+
+
+def _put_part(state: State, messages: Sequence[Message | None]) -> Flow[list[Waiting]]:
     ends = time.monotonic() + state.delivery.retry_budget
     while True:
         try:
             taken = yield from local(state, lambda: state.outbox.put(state.address, messages))
-        except OutboxFullError as full:
+        except OutboxFullError:
             if time.monotonic() < ends and (yield from _make_room(state)):
                 continue
-            if state.delivery.on_error == "raise":
-                raise
-            state.note("refused", messages=len(messages), error=str(full))
-            return []
+            raise
         state.known.extend(one.message for one in taken if one.message is not None)
         return taken
 

@@ -389,6 +389,34 @@ async def test_a_full_outbox_holds_callers_back_until_there_is_room(
 
 
 @pytest.mark.parametrize("mode", ["inline", "background"])
+async def test_more_messages_at_once_than_the_outbox_may_hold_are_stored_part_by_part(  # noqa: PLR0917 - fixtures
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, mode: str, outbox: Path | None
+) -> None:
+    connection = make_connection(deliver={"mode": mode, "outbox_limit": 2, "outbox": outbox})
+    conversation = connection.conversation("ada", "t1")
+    said = [f"{number}" for number in range(5)]
+    await call(conversation.record, [Message("user", text, id=text) for text in said])
+    assert await call(connection.flush) == 0
+    assert texts() == said
+
+
+async def test_of_more_messages_than_the_outbox_may_hold_an_outage_gives_all_that_wait_back(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, outbox: Path | None
+) -> None:
+    options = {"outbox_limit": 2, "outbox": outbox, "on_error": "raise", "retries": 0}
+    connection = make_connection(deliver=options)
+    conversation = connection.conversation("ada", "t1")
+    said = [Message("user", f"{number}", id=f"{number}") for number in range(5)]
+    server.faults.add(**ADD, status=503, nth=3)
+    with pytest.raises(OutboxFullError):
+        await call(conversation.record, said)
+    assert await call(connection.flush) == 0
+    assert texts() == ["0", "1"]
+    await call(conversation.record, said)
+    assert texts() == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("mode", ["inline", "background"])
 async def test_a_full_outbox_in_an_outage_refuses_by_policy_and_keeps_what_it_has(  # noqa: PLR0917 - fixtures
     make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, mode: str, outbox: Path | None
 ) -> None:
