@@ -54,7 +54,8 @@ class Event:
     Args:
         kind: `"stored"`, `"recalled"`, `"session_opened"`, `"session_rolled_over"`, `"session_gone"` (deleted
             on the server), `"processed"`, `"retried"`, `"late"` (past the recall deadline), `"degraded"`,
-            `"recovered"`, `"rejected"`, `"refused"` (the outbox was full), `"forgotten"`.
+            `"recovered"`, `"rejected"`, `"refused"` (the outbox was full), `"left_to_another"` (process that
+            delivers the conversation), `"forgotten"`.
         user_id: the application's id of the user, where one is concerned.
         thread_id: the application's id of the thread, where one is concerned.
         detail: figures and names, such as `{"status": 503}` or `{"memories": 3, "elapsed": 0.31}`.

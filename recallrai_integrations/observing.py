@@ -21,7 +21,7 @@ class Observer:
     Args:
         hook: the application's `on_event`.
         telemetry: counts events.
-        when_degraded: called whenever an operation went on without the service.
+        when_degraded: called whenever an operation went on without the service, or left messages behind.
         when_recovered: called when the service works again after an outage.
     """
 
@@ -59,6 +59,8 @@ class Observer:
                     "RecallrAI is not available (%s) Going on without fresh memories; messages wait.",
                     detail["error"],
                 )
+        elif kind == "left_to_another":
+            self._when_degraded()  # it may die, or have looked for the last time already
         elif kind == "refused":
             logger.error("RecallrAI: %s", detail["error"])
         elif kind == "rejected":

@@ -128,6 +128,7 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[int | None]:
     Args:
         state: the conversation.
         patience: seconds to wait for another process that is delivering it; after that it is left to it.
+            None: two, and none while that process goes on holding the claim.
 
     Returns:
         How many the service has answered; None when they were left to another process.
@@ -138,11 +139,15 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[int | None]:
     """
     outbox, address = state.outbox, state.address
     if not (yield from what_waits(state)):
+        state.held_elsewhere = False
         yield from look_up_place(state)
         return 0
     count = 0
     try:
-        if not (yield from claim(state, _CLAIM_PATIENCE if patience is None else patience)):
+        if not (yield from claim(state, _patience(state) if patience is None else patience)):
+            state.held_elsewhere = state.held_elsewhere or patience is None
+            state.note("left_to_another")
+            yield from look_up_place(state)
             return None
         if state.place.unsettled and (yield from _without_doubt(state)):
             yield from settle(state)
@@ -198,6 +203,10 @@ def _deliver_one(state: State, waiting: Waiting) -> Flow[None]:
         yield from local(state, lambda: outbox.done(address, waiting, place))
 
 
+def _patience(state: State) -> float:
+    return 0.0 if state.held_elsewhere else _CLAIM_PATIENCE
+
+
 def claim(state: State, patience: float) -> Flow[bool]:
     """The claim, with the place as it was left last; False while another process goes on delivering."""
     outbox, address = state.outbox, state.address
@@ -205,7 +214,7 @@ def claim(state: State, patience: float) -> Flow[bool]:
     while True:
         place = yield from local(state, lambda: outbox.claim(address, state.place))
         if place is not None:
-            state.place = place
+            state.place, state.held_elsewhere = place, False
             return True
         if time.monotonic() >= ends:
             return False

@@ -77,14 +77,16 @@ def _prompts_for(options: RecallOptions) -> tuple[str, ...]:
     return ("low_latency", "agentic") if options.strategy == "auto" else (options.wire_strategy,)
 
 
-def _session_to_ask(state: State) -> Flow[str]:
-    """Delivers the question, by which the service recalls, and says in which session it is."""
+def _session_to_ask(state: State) -> Flow[tuple[str, bool]]:
+    """Delivers the question, by which the service recalls; the session, and whether the question is in it."""
     if state.failed_at is not None and time.monotonic() - state.failed_at < _JUST_FAILED:
         waits = yield from what_waits(state)
         if waits:
             raise ServiceUnavailableError("The question could not be stored; see the warning before.")
-    yield from deliver(state)
-    return (yield from open_session(state))
+    stored = (yield from deliver(state)) is not None
+    if not stored and state.place.session_id is None:
+        raise ServiceUnavailableError("Another process is opening the session; there is none to ask yet.")
+    return (yield from open_session(state)), stored
 
 
 def _ask(
@@ -92,14 +94,14 @@ def _ask(
 ) -> Flow[Recalled]:
     """Delivers the question and asks; a second strategy when the first recalls nothing."""
     generation = state.generation
-    session_id = yield from Exclusive(state.lock, _session_to_ask(state))
+    session_id, stored = yield from Exclusive(state.lock, _session_to_ask(state))
     answer = yield from GetContext(state.user_id, session_id, options, on_progress)
     if options.fallback_strategy is not None and not answer.memory_ids:
         second = replace(options, strategy=options.fallback_strategy, fallback_strategy=None)
         answer = yield from GetContext(state.user_id, session_id, second)
     if state.generation == generation:  # else it was forgotten while it was asked
         state.last_answer = answer
-    return Recalled(answer, degraded=False)
+    return Recalled(answer, degraded=not stored)
 
 
 def _ask_until(

@@ -55,6 +55,8 @@ class State:
         generation: grows when the conversation is forgotten, so that what comes late is known to be.
         turns: runs that ended, for `process="every_n_turns"`.
         failed_at: when the service last failed, by the monotonic clock.
+        held_elsewhere: another process held the claim for all the time that it was waited for; it is not
+            waited for again before it was free.
         last_answer: the last memories recalled, for `on_deadline="stale"`.
         stored_as: texts that a `redact` hook changed, by the fingerprints of the messages as they were.
         rejected: refusals by the service that have not been told to the caller yet.
@@ -72,6 +74,7 @@ class State:
     turns: int = 0
     generation: int = 0
     failed_at: float | None = None
+    held_elsewhere: bool = False
     last_answer: ContextAnswer | None = None
     stored_as: dict[str, str] = field(default_factory=dict[str, str])
     rejected: list[RequestRejectedError] = field(default_factory=list[RequestRejectedError])

@@ -24,6 +24,7 @@ from recallrai_integrations.errors import (
     ServiceUnavailableError,
 )
 from recallrai_integrations.local import LocalRecallrAI
+from recallrai_integrations.outbox import Place
 from tests.conftest import Call
 
 from .conftest import Texts, eventually, forget_what_is_known
@@ -107,6 +108,61 @@ async def test_another_process_delivers_what_one_left_behind_and_neither_repeats
     await call(one.record, Message("user", "end", id="m3"))
     await call(one.record, Message("user", "after", id="m4"))
     assert texts() == ["ok", "ok", "end", "after"]
+
+
+async def test_while_another_process_holds_on_to_a_conversation_turns_are_degraded_and_wait_for_it_once(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, tmp_path: Path
+) -> None:
+    first, second = (make_connection(deliver={"outbox": tmp_path / "o.db"}) for _ in range(2))
+    await remember(second, call)
+    conversation = second.conversation("ada", "t1")
+    await call(conversation.record, ("user", "What is my dog called?"))
+    holder, address = first._outbox, conversation._state.address
+    claimed = holder.claim(address, Place())
+    assert claimed is not None
+    started = time.monotonic()
+    for number in range(3):
+        await call(conversation.record, ("user", f"And now, {number}?"))
+        recall = await call(conversation.recall)
+        assert recall.degraded
+        assert "Biscuit" in recall.context
+    assert time.monotonic() - started < 6, "two seconds, not two for each of six calls"
+    holder.release(address, claimed)
+    await call(conversation.record, ("user", "end"))
+    assert not (await call(conversation.recall)).degraded
+    assert texts()[1:] == ["What is my dog called?", *(f"And now, {n}?" for n in range(3)), "end"]
+
+
+async def test_no_second_session_is_opened_for_a_question_while_another_process_opens_the_first(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, tmp_path: Path
+) -> None:
+    first, second = (make_connection(deliver={"outbox": tmp_path / "o.db"}) for _ in range(2))
+    one, two = (connection.conversation("ada", "t1") for connection in (first, second))
+    first._outbox.put(one._state.address, [Message("user", "one")])
+    claimed = first._outbox.claim(one._state.address, Place())
+    assert claimed is not None
+    await call(two.record, ("user", "two"))
+    assert (await call(two.recall)).degraded
+    assert not [one for one in server.requests if one.path.endswith("/sessions")]
+    first._outbox.release(one._state.address, claimed)
+    await call(two.flush)
+    assert texts() == ["one", "two"]
+
+
+async def test_what_was_left_to_another_process_goes_by_itself_when_that_does_not_send_it(
+    make_connection: Make, texts: Texts, call: Call, tmp_path: Path
+) -> None:
+    options = {"outbox": tmp_path / "o.db", "breaker_reset": 0.2}
+    first, second = (make_connection(deliver=options) for _ in range(2))
+    conversation = second.conversation("ada", "t1")
+    holder, address = first._outbox, conversation._state.address
+    holder.put(address, [Message("user", "one")])
+    claimed = holder.claim(address, Place())
+    assert claimed is not None
+    await call(conversation.record, ("user", "two"))
+    assert texts() == []
+    holder.release(address, claimed)
+    eventually(lambda: texts() == ["one", "two"])
 
 
 async def test_a_process_that_starts_again_knows_what_was_stored_also_when_it_only_recalls_first(
