@@ -36,7 +36,8 @@ class RecallOptions:
         last_n_summaries: also the last 1 to 20 conversation summaries; None for none (service).
         timezone: IANA name for the times in the text, such as `"Europe/Lisbon"`; None is UTC.
         include_system_prompt: put the service's instructions on how to read the memories before them.
-        fallback_strategy: asked once more when the first strategy recalls nothing; None for no second try.
+        fallback_strategy: asked once more when the first strategy recalls no memories; the first answer stays
+            when this one brings no more, or fails. None for no second try.
 
     Raises:
         InvalidInputError: names the option, its range and the value.
@@ -163,7 +164,8 @@ class DeliveryOptions:
         retry_budget: seconds that all tries of one request may take together before it counts as an outage.
         recall_deadline: seconds a turn waits for memories; None waits for the service's timeout.
         on_deadline: past it, `"skip"` goes on without memories, `"stale"` with the last ones of this
-            conversation, `"fallback"` with those of low_latency (asked when half of the time is over).
+            conversation, `"fallback"` with those of low_latency (asked when half of the time is over). An
+            answer without memories whose `fallback_strategy` is late counts in any case.
         breaker_threshold: failures in a row after which requests are no longer tried.
         breaker_reset: seconds after which one request tries again.
         redact: hook that gets one `Redaction` and returns the text (or metadata) that may leave the process.

@@ -25,7 +25,8 @@ class Recall:
         elapsed: seconds that the turn waited for it.
         degraded: True when the service could not be asked, or not in time; `context` is then "" or, with
             `on_deadline="stale"`, what was recalled last. Also when the question is left to another process
-            that is delivering the conversation: `context` is then what the service recalls without it.
+            that is delivering the conversation, `context` is then what the service recalls without it; and
+            when `fallback_strategy` could not be asked, `context` is then what the first one found.
         instructions: the service's text on how to read the memories; "" when left out.
         options: how it is rendered.
         stored_as: what a `redact` hook made of messages of this conversation, by their fingerprints: the

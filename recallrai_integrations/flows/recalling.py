@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from typing import Final
 
 from recallrai_integrations.errors import NotFoundError, ServiceUnavailableError
 from recallrai_integrations.models import ContextAnswer
 from recallrai_integrations.ops import Beside, Collect, Exclusive, Flow, GetContext, WaitFor
-from recallrai_integrations.options import RecallOptions
+from recallrai_integrations.options import DeliveryOptions, RecallOptions
 
 from .delivery import deliver
 from .sessions import open_session
@@ -20,6 +21,7 @@ __all__ = ["Recalled", "recall"]
 
 _JUST_FAILED = 1.0
 _INSTRUCTIONS_GRACE = 2.0
+_QUICK: Final = "low_latency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +45,24 @@ def recall(
     Args:
         state: the conversation.
         options: what to ask for.
-        instructions: starts fetching the text of a strategy; None when it is not wanted.
+        instructions: the text of a strategy, or the promise of it; None when it is not wanted.
         on_progress: told the service's status texts.
 
     Raises:
         ServiceUnavailableError: with `on_error="raise"`.
         CredentialsError, RequestRejectedError: always.
     """
-    texts = {} if instructions is None else {name: instructions(name) for name in _prompts_for(options)}
+    if instructions is not None:
+        for name in _may_answer(options, state.delivery):
+            instructions(name)
+    number = next(state.recalls)
     deadline = state.delivery.recall_deadline
     ends = None if deadline is None else time.monotonic() + deadline
     try:
         if ends is None:
-            recalled = yield from _ask(state, options, on_progress)
+            recalled = yield from _ask(state, options, number, on_progress)
         else:
-            recalled = yield from _ask_until(state, options, on_progress, ends)
+            recalled = yield from _ask_until(state, options, number, on_progress, ends)
     except ServiceUnavailableError as error:
         if state.delivery.on_error == "raise":
             raise
@@ -65,16 +70,21 @@ def recall(
         recalled = _late(state)
     except NotFoundError:  # deleted while it was asked; the next message opens another session
         recalled = Recalled(None, degraded=False)
-    if recalled.answer is None or not texts:
+    if recalled.answer is None or instructions is None:
         return recalled
-    text = texts.get(recalled.answer.strategy) or next(iter(texts.values()))
+    text = instructions(recalled.answer.strategy)
     patience = _INSTRUCTIONS_GRACE if ends is None else max(0.0, ends - time.monotonic())
     return replace(recalled, instructions=(yield from WaitFor(text, patience)) or "")
 
 
-def _prompts_for(options: RecallOptions) -> tuple[str, ...]:
-    """With auto it is the service that chooses; its structured texts share one prompt (SDK)."""
-    return ("low_latency", "agentic") if options.strategy == "auto" else (options.wire_strategy,)
+def _may_answer(options: RecallOptions, delivery: DeliveryOptions) -> set[str]:
+    """The strategies of which one will answer: with auto it is the service that chooses."""
+    asked = {options.wire_strategy}
+    if options.fallback_strategy is not None:
+        asked.add(replace(options, strategy=options.fallback_strategy).wire_strategy)
+    if delivery.recall_deadline is not None and delivery.on_deadline == "fallback":
+        asked.add(_QUICK)
+    return {"low_latency", "balanced", "agentic"} if "auto" in asked else asked
 
 
 def _session_to_ask(state: State) -> Flow[tuple[str, bool]]:
@@ -90,38 +100,84 @@ def _session_to_ask(state: State) -> Flow[tuple[str, bool]]:
 
 
 def _ask(
-    state: State, options: RecallOptions, on_progress: Callable[[str], object] | None = None
+    state: State,
+    options: RecallOptions,
+    number: int,
+    on_progress: Callable[[str], object] | None = None,
+    brought: list[Recalled] | None = None,
 ) -> Flow[Recalled]:
-    """Delivers the question and asks; a second strategy when the first recalls nothing."""
-    generation = state.generation
+    """Delivers the question and asks; a second strategy when the first recalls nothing.
+
+    Args:
+        state: the conversation.
+        options: what to ask for.
+        number: of this recall.
+        on_progress: told the service's status texts.
+        brought: gets the first answer before the second strategy is asked.
+    """
     session_id, stored = yield from Exclusive(state.lock, _session_to_ask(state))
     answer = yield from GetContext(state.user_id, session_id, options, on_progress)
+    recalled = Recalled(answer, degraded=not stored)
     if options.fallback_strategy is not None and not answer.memory_ids:
+        if brought is not None:
+            brought.append(Recalled(answer, degraded=True))
         second = replace(options, strategy=options.fallback_strategy, fallback_strategy=None)
-        answer = yield from GetContext(state.user_id, session_id, second)
-    if state.generation == generation:  # else it was forgotten while it was asked
-        state.last_answer = answer
-    return Recalled(answer, degraded=not stored)
+        try:
+            answer = yield from GetContext(state.user_id, session_id, second)
+        except ServiceUnavailableError as error:
+            state.note_outage(error)
+            recalled = Recalled(answer, degraded=True)
+        else:
+            recalled = max(recalled, Recalled(answer, degraded=not stored), key=_worth)
+    state.keep_answer(recalled.answer, number)
+    return recalled
 
 
 def _ask_until(
     state: State,
     options: RecallOptions,
+    number: int,
     on_progress: Callable[[str], object] | None,
     ends: float,
 ) -> Flow[Recalled]:
-    """`_ask` beside this flow; what is late goes on alone and is kept for the next turn."""
-    asked = [(yield from Beside(_ask(state, options, on_progress)))]
+    """`_ask` beside this flow; what is late goes on alone and is kept for the next turn.
+
+    With `on_deadline="fallback"` the quick strategy is asked too when half of the time is over. Whatever one
+    of them has brought in time counts.
+    """
+    brought = list[Recalled]()
+    first = yield from Beside(_ask(state, options, number, on_progress, brought))
+    pending = [first]
     if state.delivery.on_deadline == "fallback":
-        if (yield from Collect(asked, (ends - time.monotonic()) / 2)):
-            return asked[0].result()
-        asked.append((yield from Beside(_ask(state, replace(options, strategy="low_latency")))))
-    if (yield from Collect(asked[:1], max(0.0, ends - time.monotonic()))):
-        return asked[0].result()
-    if asked[1:] and (yield from Collect(asked[1:], 0.0)):
-        return asked[1].result()
-    state.note("late", deadline=state.delivery.recall_deadline)
+        if (yield from Collect(pending, (ends - time.monotonic()) / 2)):
+            return first.result()
+        quick = replace(options, strategy=_QUICK, fallback_strategy=None)
+        pending.append((yield from Beside(_ask(state, quick, number))))
+    failed: ServiceUnavailableError | None = None
+    while pending and (done := (yield from Collect(pending, max(0.0, ends - time.monotonic())))):
+        for one in done:
+            pending.remove(one)
+            try:
+                recalled = one.result()
+            except ServiceUnavailableError as error:
+                failed = error
+                continue
+            if one is first:
+                return recalled
+            brought.append(recalled)
+    if first in pending:
+        state.note("late", deadline=state.delivery.recall_deadline)
+    if brought:
+        return max(brought, key=_worth)
+    if failed is not None:
+        raise failed
     return _late(state)
+
+
+def _worth(recalled: Recalled) -> tuple[bool, bool]:
+    """Orders answers: memories are worth more than mere conversations; of equal ones the first counts."""
+    answer = recalled.answer
+    return (False, False) if answer is None else (bool(answer.memory_ids), bool(answer.session_ids))
 
 
 def _late(state: State) -> Recalled:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from itertools import count
 from typing import Any, Protocol, TypeVar
 
 from aiologic import Lock
@@ -52,12 +53,13 @@ class State:
         place: where the conversation stands in the service.
         known: the latest messages seen, for `history()` in an outage.
         opened: the sessions of a conversation without a thread: nothing else leads to them.
-        generation: grows when the conversation is forgotten, so that what comes late is known to be.
         turns: runs that ended, for `process="every_n_turns"`.
         failed_at: when the service last failed, by the monotonic clock.
         held_elsewhere: another process held the claim for all the time that it was waited for; it is not
             waited for again before it was free.
-        last_answer: the last memories recalled, for `on_deadline="stale"`.
+        recalls: numbers them, in the order in which they begin.
+        last_answer: the memories of the latest recall that was answered, for `on_deadline="stale"`.
+        last_answered: its number; what comes late for an earlier one is not kept.
         stored_as: texts that a `redact` hook changed, by the fingerprints of the messages as they were.
         rejected: refusals by the service that have not been told to the caller yet.
         observe: told what happened, with figures and no text.
@@ -72,10 +74,11 @@ class State:
     known: deque[Message] = field(default_factory=lambda: deque[Message](maxlen=1000))
     opened: list[str] = field(default_factory=list[str])
     turns: int = 0
-    generation: int = 0
     failed_at: float | None = None
     held_elsewhere: bool = False
+    recalls: Iterator[int] = field(default_factory=count)
     last_answer: ContextAnswer | None = None
+    last_answered: int = -1
     stored_as: dict[str, str] = field(default_factory=dict[str, str])
     rejected: list[RequestRejectedError] = field(default_factory=list[RequestRejectedError])
     observe: Callable[[Address, str, dict[str, Any]], None] | None = None
@@ -99,7 +102,12 @@ class State:
         self.rejected.clear()
         self.stored_as.clear()
         self.last_answer, self.failed_at = None, None
-        self.generation += 1
+        self.last_answered = next(self.recalls)
+
+    def keep_answer(self, answer: ContextAnswer | None, recall: int) -> None:
+        """Keeps the answer to a recall, unless a later one was answered or the conversation forgotten."""
+        if recall >= self.last_answered:
+            self.last_answer, self.last_answered = answer, recall
 
     def note_stored_as(self, message: Message, stored: Message) -> None:
         """Keeps what became of a message on its way out, of the latest ones that changed."""

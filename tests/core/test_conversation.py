@@ -327,6 +327,42 @@ async def test_a_second_strategy_is_asked_when_the_first_recalls_nothing(
     assert ["balanced" in one for one in strategies] == [True, False]
 
 
+@pytest.mark.parametrize("outage", [False, True])
+async def test_the_first_answer_counts_when_the_second_strategy_brings_no_more(
+    make_connection: Callable[..., Connection], server: LocalRecallrAI, call: Call, outage: bool
+) -> None:
+    connection = make_connection(deliver={"on_error": "raise", "retries": 0})
+    await call(connection.conversation("ada", "thread-1").record, ("user", "I play the violin."))
+    conversation = connection.conversation("ada", "thread-2")
+    await call(conversation.record, QUESTION)
+    if outage:
+        server.faults.add(path="*/context", status=503, nth=2)
+    recall = await call(conversation.recall, options=RecallOptions(fallback_strategy="low_latency"))
+    assert (recall.strategy, recall.degraded) == ("balanced", outage)
+    assert "violin" in recall.context
+
+
+async def test_instructions_are_those_of_the_strategy_that_answered(
+    connection: Connection, server: LocalRecallrAI, call: Call
+) -> None:
+    await remember(connection, call, "ada", "My dog is called Biscuit.")
+    conversation = connection.conversation("ada", "thread-2")
+    await call(conversation.record, QUESTION)
+    own = {
+        strategy: (await call(conversation.recall, options=RecallOptions(strategy=strategy))).instructions
+        for strategy in ("low_latency", "balanced", "agentic")
+    }
+    assert own["low_latency"] != own["agentic"]
+    for first, second in (("agentic", "low_latency"), ("balanced", "deep"), ("agentic", "auto")):
+        empty = {"is_final": True, "context": "Nothing.", "metadata": {"recall_strategy_used": first}}
+        server.faults.add(path="*/context", status=200, body=empty, nth=1)
+        options = RecallOptions(strategy=first, fallback_strategy=second)  # type: ignore[arg-type]
+        recall = await call(conversation.recall, options=options)
+        server.faults.clear()
+        assert "Biscuit" in recall.context
+        assert recall.instructions == own[recall.strategy]
+
+
 async def test_search_list_and_forget_memories(
     connection: Connection, server: LocalRecallrAI, call: Call
 ) -> None:

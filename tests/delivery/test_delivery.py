@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from recallrai_integrations import Connection, Event, Message
+from recallrai_integrations import Connection, Event, Message, RecallOptions
 from recallrai_integrations.errors import (
     CredentialsError,
     OutboxError,
@@ -648,6 +648,68 @@ async def test_past_half_the_deadline_the_quick_strategy_is_asked_too(
     recall = await call(conversation.recall)
     assert (recall.degraded, recall.strategy) == (False, "low_latency")
     assert "Biscuit" in recall.context
+
+
+async def test_what_the_quick_strategy_brought_counts_although_the_first_one_fails_afterwards(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    options = {"recall_deadline": 3.0, "on_deadline": "fallback", "retries": 0}
+    connection = make_connection(deliver=options)
+    await remember(connection, call)
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "What is my dog called?"))
+    server.faults.add(**SLOW, delay=2.5, status=503, nth=1)
+    recall = await call(conversation.recall)
+    assert (recall.degraded, recall.strategy) == (False, "low_latency")
+    assert "Biscuit" in recall.context
+
+
+async def test_what_the_first_strategy_brought_counts_although_the_quick_one_fails(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    options = {"recall_deadline": 4.0, "on_deadline": "fallback", "retries": 0}
+    connection = make_connection(deliver=options)
+    await remember(connection, call)
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "What is my dog called?"))
+    server.faults.add(**SLOW, delay=2.5, nth=1)
+    server.faults.add(**SLOW, status=503, nth=2)
+    recall = await call(conversation.recall)
+    assert (recall.degraded, recall.strategy) == (False, "balanced")
+    assert "Biscuit" in recall.context
+
+
+async def test_past_the_deadline_the_first_answer_counts_although_it_holds_no_memories(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    connection = make_connection(deliver={"recall_deadline": 2.0})
+    await call(connection.conversation("ada", "t0").record, ("user", "My dog is called Biscuit."))
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "What is my dog called?"))
+    server.faults.add(**SLOW, delay=5.0, nth=2)
+    recall = await call(conversation.recall, options=RecallOptions(fallback_strategy="low_latency"))
+    assert (recall.degraded, recall.strategy) == (True, "balanced")
+    assert "Biscuit" in recall.context, "it is in another conversation that is still open"
+
+
+async def test_a_late_answer_of_an_earlier_turn_replaces_no_newer_one(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    connection = make_connection(deliver={"recall_deadline": 1.0, "on_deadline": "stale"})
+    await remember(connection, call)
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "What is my dog called?"))
+    older = {"is_final": True, "context": "Older.", "metadata": {"recall_strategy_used": "balanced"}}
+    server.faults.add(**SLOW, delay=2.5, status=200, body=older, nth=1)
+    started = time.monotonic()
+    assert (await call(conversation.recall)).degraded
+    assert "Biscuit" in (await call(conversation.recall)).context
+    await asyncio.sleep(started + 3.5 - time.monotonic())
+    server.faults.clear()
+    server.faults.add(**SLOW, delay=3)
+    stale = await call(conversation.recall)
+    assert stale.degraded
+    assert "Biscuit" in stale.context
 
 
 # --- what only shows in many threads
