@@ -240,7 +240,14 @@ class Conversation:
         await self._connection.arun(flows.update(self._state, self._metadata(metadata)))
 
     def clear(self) -> None:
-        """Ends the thread's history for every process: finishes and marks its sessions, deletes nothing."""
+        """Ends the thread's history for every process: finishes and marks its sessions, deletes nothing.
+
+        In an outage the wish waits behind the messages, and for this process the history is empty at once.
+
+        Raises:
+            RequestRejectedError: the service refused a message, or the marks, for good.
+            ServiceUnavailableError: an outage with `on_error="raise"`; call again.
+        """
         self._connection.run(flows.clear(self._state))
 
     async def aclear(self) -> None:

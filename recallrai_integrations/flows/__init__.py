@@ -7,8 +7,8 @@ a truth behind.
 
 from recallrai_integrations.ops import Flow
 
-from .delivery import deliver_alone, flush, flush_all, record
-from .ending import clear, end_run, finish
+from .delivery import clear, deliver_alone, flush, flush_all, record
+from .ending import end_run, finish
 from .forgetting import forget_memory, forget_session, forget_thread, forget_user
 from .history import history
 from .importing import Transcript, import_transcript

@@ -20,10 +20,20 @@ from recallrai_integrations.ops import Beside, Collect, Exclusive, Flow, Local, 
 from recallrai_integrations.outbox import Address, Waiting
 
 from .sending import is_same, landed, send, still_wanted
-from .sessions import keep_place, look_up_place, open_session, sessions_to_process, settle
+from .sessions import keep_place, look_up_place, mark_cleared, open_session, sessions_to_process, settle
 from .state import State, local, what_waits
 
-__all__ = ["claim", "deliver", "deliver_alone", "flush", "flush_all", "process_open", "put", "record"]
+__all__ = [
+    "claim",
+    "clear",
+    "deliver",
+    "deliver_alone",
+    "flush",
+    "flush_all",
+    "process_open",
+    "put",
+    "record",
+]
 
 _ROLLOVERS = 3
 _CLAIM_POLL = 0.02
@@ -51,8 +61,8 @@ def record(state: State, messages: Sequence[Message]) -> Flow[None]:
     yield from Exclusive(state.lock, _record_inline(state, messages))
 
 
-def _record_inline(state: State, messages: Sequence[Message]) -> Flow[None]:
-    taken = yield from put(state, messages)
+def _record_inline(state: State, messages: Sequence[Message | None], *, clears: bool = False) -> Flow[None]:
+    taken = yield from put(state, messages, clears=clears)
     try:
         yield from deliver(state)
     except (ServiceUnavailableError, CredentialsError) as error:
@@ -65,7 +75,18 @@ def _record_inline(state: State, messages: Sequence[Message]) -> Flow[None]:
     state.raise_rejected()
 
 
-def put(state: State, messages: Sequence[Message | None]) -> Flow[list[Waiting]]:
+def clear(state: State) -> Flow[None]:
+    """Ends the thread's history for all processes: processes and marks its sessions, deletes nothing.
+
+    In an outage the wish waits behind the messages, and `history` goes by it at once.
+
+    Raises:
+        RequestRejectedError, ServiceUnavailableError, CredentialsError, OutboxFullError: see `record`.
+    """
+    yield from Exclusive(state.lock, _record_inline(state, [None], clears=True))
+
+
+def put(state: State, messages: Sequence[Message | None], *, clears: bool = False) -> Flow[list[Waiting]]:
     """Takes messages into the outbox; when it is full, waits for room as long as the service takes messages.
 
     More messages than the outbox may hold are taken part by part, with deliveries in between. The caller
@@ -78,7 +99,7 @@ def put(state: State, messages: Sequence[Message | None]) -> Flow[list[Waiting]]
     limit, taken, start = state.delivery.outbox_limit, list[Waiting](), 0
     try:
         for start in range(0, len(messages), limit):
-            taken += yield from _put_part(state, messages[start : start + limit])
+            taken += yield from _put_part(state, messages[start : start + limit], clears=clears)
     except (OutboxFullError, CredentialsError) as error:
         if state.delivery.on_error == "raise":
             yield from local(state, lambda: state.outbox.withdraw(state.address, taken))
@@ -89,15 +110,17 @@ def put(state: State, messages: Sequence[Message | None]) -> Flow[list[Waiting]]
     return taken
 
 
-def _put_part(state: State, messages: Sequence[Message | None]) -> Flow[list[Waiting]]:
+def _put_part(state: State, messages: Sequence[Message | None], *, clears: bool) -> Flow[list[Waiting]]:
     ends = time.monotonic() + state.delivery.retry_budget
     while True:
         try:
-            taken = yield from local(state, lambda: state.outbox.put(state.address, messages))
+            taken = yield from local(state, lambda: state.outbox.put(state.address, messages, clears=clears))
         except OutboxFullError:
             if time.monotonic() < ends and (yield from _make_room(state)):
                 continue
             raise
+        if clears:
+            state.known.clear()
         state.known.extend(one.message for one in taken if one.message is not None)
         return taken
 
@@ -186,6 +209,8 @@ def _deliver_one(state: State, waiting: Waiting) -> Flow[None]:
     try:
         if waiting.message is None:
             yield from process_open(state)
+            if waiting.clears:
+                yield from mark_cleared(state)
         else:
             yield from _append(state, waiting, waiting.message)
     except (RequestRejectedError, NotFoundError) as error:

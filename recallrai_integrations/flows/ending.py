@@ -8,14 +8,13 @@ from collections import deque
 from recallrai_integrations import plan
 from recallrai_integrations.errors import NotFoundError, ServiceUnavailableError
 from recallrai_integrations.models import SessionInfo
-from recallrai_integrations.ops import Exclusive, Flow, GetSession, Sleep, UpdateSession
+from recallrai_integrations.ops import Exclusive, Flow, GetSession, Sleep
 from recallrai_integrations.options import ProcessPolicy
 
 from .delivery import deliver, process_open, put
-from .sessions import thread_sessions
 from .state import State, what_waits
 
-__all__ = ["clear", "end_run", "finish"]
+__all__ = ["end_run", "finish"]
 
 _POLLS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -94,16 +93,3 @@ def _wait_until_processed(user_id: str, session_id: str, seconds: float) -> Flow
         yield from Sleep(min(polls[0], max(0.0, ends - time.monotonic())))
         if len(polls) > 1:
             polls.popleft()
-
-
-def clear(state: State) -> Flow[None]:
-    """Ends the thread's history for all processes: finishes and marks its sessions, deletes nothing."""
-    yield from finish(state)
-    if state.address.thread_id is None:
-        state.place.leave()
-        state.opened.clear()
-    for session in (yield from thread_sessions(state)):
-        if not plan.is_cleared(session):
-            marked = {**session.metadata, plan.OWN_KEY: {"cleared": True}}
-            yield from UpdateSession(state.user_id, session.session_id, marked)
-    state.known.clear()

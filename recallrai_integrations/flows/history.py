@@ -32,7 +32,9 @@ def history(state: State, limit: int | None) -> Flow[list[Message]]:
         if state.delivery.on_error == "raise":
             raise
         state.note_outage(error)
-        known = list(state.known)
+        known = yield from _since_cleared(state)
+        if known is None:
+            known = list(state.known)
         return known if limit is None else known[-limit:]
     if limit is None:
         state.known = deque(messages, maxlen=state.known.maxlen)
@@ -43,10 +45,21 @@ def _history(state: State, limit: int | None) -> Flow[list[Message]]:
     """What is stored and, behind it, what waits; delivered first where that is possible."""
     with suppress(ServiceUnavailableError):
         yield from deliver(state)
-    stored = yield from _read_history(state, limit)
-    waiting = yield from what_waits(state)
-    messages = [*stored, *(one.message for one in waiting if one.message is not None)]
+    messages = yield from _since_cleared(state)
+    if messages is None:
+        stored = yield from _read_history(state, limit)
+        waiting = yield from what_waits(state)
+        messages = [*stored, *(one.message for one in waiting if one.message is not None)]
     return messages if limit is None else messages[-limit:]
+
+
+def _since_cleared(state: State) -> Flow[list[Message] | None]:
+    """What was said since the history was cleared, as long as that wish still waits; else None."""
+    waiting = yield from what_waits(state)
+    wishes = [place for place, one in enumerate(waiting) if one.clears]
+    if not wishes:
+        return None
+    return [one.message for one in waiting[wishes[-1] :] if one.message is not None]
 
 
 def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:

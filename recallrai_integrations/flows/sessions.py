@@ -32,6 +32,7 @@ __all__ = [
     "keep_place",
     "list_thread",
     "look_up_place",
+    "mark_cleared",
     "open_session",
     "sessions_to_process",
     "settle",
@@ -207,6 +208,16 @@ def update(state: State, metadata: dict[str, Any]) -> Flow[None]:
         session_id, marks = session.session_id, session.metadata.get(plan.OWN_KEY)
     merged = plan.session_metadata(metadata, state.address.thread_id, marks=marks)
     yield from UpdateSession(state.user_id, session_id, merged)
+
+
+def mark_cleared(state: State) -> Flow[None]:
+    """The sessions so far are no part of the conversation any more, for whoever reads it."""
+    state.opened.clear()
+    for session in (yield from thread_sessions(state)):
+        if not plan.is_cleared(session):
+            marked = {**session.metadata, plan.OWN_KEY: {"cleared": True}}
+            with suppress(NotFoundError):  # deleted meanwhile
+                yield from UpdateSession(state.user_id, session.session_id, marked)
 
 
 def sessions_to_process(state: State) -> Flow[list[str]]:

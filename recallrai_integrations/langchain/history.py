@@ -116,7 +116,11 @@ class RecallrAIChatMessageHistory(BaseChatMessageHistory):
     def clear(self) -> None:
         """Begins the thread anew, for all processes: its sessions are finished and left out from now on.
 
-        Nothing is deleted, and what was said is remembered.
+        Nothing is deleted, and what was said is remembered. In an outage that happens later, in its turn,
+        and here the thread is empty at once.
+
+        Raises:
+            ServiceUnavailableError: an outage with `on_error="raise"`.
         """
         self._conversation().clear()
 

@@ -37,17 +37,19 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Something to deliver: a message, or (`message` None) the wish to process the session.
+    """Something to deliver: a message, or (`message` None) the wish to process the session, or to clear.
 
     Args:
         seq: grows within a conversation; deliveries follow it. Below 0 for a copy that was never put.
         message: with the time it was recorded in `created_at`.
         recorded_at: timezone-aware.
+        clears: with no message, the wish is to end the history of the thread.
     """
 
     seq: int
     message: Message | None
     recorded_at: datetime
+    clears: bool = False
 
 
 @dataclass(slots=True)
@@ -108,8 +110,10 @@ class Outbox(ABC):
     """Whether calls may touch a disk, so that they are kept off an event loop."""
 
     @abstractmethod
-    def put(self, address: Address, messages: Sequence[Message | None]) -> list[Waiting]:
-        """Takes messages (None: the wish to process), in order, all or none.
+    def put(
+        self, address: Address, messages: Sequence[Message | None], *, clears: bool = False
+    ) -> list[Waiting]:
+        """Takes messages (None: the wish to process, or with `clears` to clear), in order, all or none.
 
         Messages whose id the conversation has had already are passed over.
 

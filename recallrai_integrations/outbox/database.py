@@ -36,7 +36,7 @@ CREATE UNIQUE INDEX conversations_by_key ON conversations (project, user_id, key
 CREATE TABLE entries (                  -- what waits
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     conversation INTEGER NOT NULL REFERENCES conversations (pk) ON DELETE CASCADE,
-    role TEXT, content TEXT, id TEXT,   -- all NULL: the wish to process
+    role TEXT, content TEXT, id TEXT,   -- no role: the wish to process, or with content 'clear' to clear
     said_at TEXT,                       -- as the application gave it
     recorded_at TEXT NOT NULL
 );

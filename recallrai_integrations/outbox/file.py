@@ -67,7 +67,9 @@ class FileOutbox(Outbox):
             raise
 
     @override
-    def put(self, address: Address, messages: Sequence[Message | None]) -> list[Waiting]:
+    def put(
+        self, address: Address, messages: Sequence[Message | None], *, clears: bool = False
+    ) -> list[Waiting]:
         now = datetime.now(timezone.utc)
         with self._write() as db:
             pk = rows.find_or_add(db, self._project, address)
@@ -78,7 +80,7 @@ class FileOutbox(Outbox):
                     f"{waiting} messages wait for RecallrAI already in {self._file} "
                     f"(outbox_limit={self._limit}); the new ones were not taken."
                 )
-            return [rows.insert(db, pk, one, now) for one in fresh]
+            return [rows.insert(db, pk, one, now, clears=clears) for one in fresh]
 
     @override
     def claim(self, address: Address, place: Place) -> Place | None:

@@ -101,9 +101,9 @@ def export(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
         path: of the file; it may be in use.
 
     Yields:
-        `project`, `user_id`, `thread_id`, `metadata` (JSON text), `kind` (`"message"` or `"process"`),
-        `role`, `content`, `id`, `said_at` (as the application gave it, or None), `recorded_at`, `rejected`
-        (the reason, or None).
+        `project`, `user_id`, `thread_id`, `metadata` (JSON text), `kind` (`"message"`, `"process"` or
+        `"clear"`), `role`, `content`, `id`, `said_at` (as the application gave it, or None), `recorded_at`,
+        `rejected` (the reason, or None).
 
     Raises:
         OutboxError: there is no such file, or it is not an outbox.
@@ -123,14 +123,18 @@ def export(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
     """
     with closing(_open(path)) as db, database.reported(Path(fspath(path))):
         for row in db.execute(
-            "SELECT project, user_id, thread_id, metadata, role, content, id, said_at, recorded_at, reason"
-            " FROM (SELECT seq, conversation, role, content, id, said_at, recorded_at, NULL AS reason"
+            "SELECT project, user_id, thread_id, metadata, role, content, id, said_at, recorded_at, rejected"
+            " FROM (SELECT seq, conversation, role, content, id, said_at, recorded_at, NULL AS rejected"
             " FROM entries UNION ALL SELECT seq, conversation, role, content, id, said_at, recorded_at,"
             " reason FROM rejected) JOIN conversations ON pk = conversation ORDER BY pk, seq"
         ):
-            kind = "process" if row["role"] is None else "message"
-            values = {key: row[key] for key in row.keys() if key != "reason"}  # noqa: SIM118 - a sqlite3.Row
-            yield {"kind": kind, **values, "rejected": row["reason"]}
+            yield _entry(row)
+
+
+def _entry(row: sqlite3.Row) -> dict[str, Any]:
+    if row["role"] is not None:
+        return {"kind": "message", **dict(row)}
+    return {"kind": row["content"] or "process", **dict(row), "content": None}
 
 
 def _open(path: str | PathLike[str]) -> sqlite3.Connection:

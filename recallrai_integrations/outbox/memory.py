@@ -39,7 +39,9 @@ class MemoryOutbox(Outbox):
         self._count = 0
 
     @override
-    def put(self, address: Address, messages: Sequence[Message | None]) -> list[Waiting]:
+    def put(
+        self, address: Address, messages: Sequence[Message | None], *, clears: bool = False
+    ) -> list[Waiting]:
         now = datetime.now(timezone.utc)
         with self._lock:
             ids = self._ids.get(address, {})
@@ -63,7 +65,9 @@ class MemoryOutbox(Outbox):
                 kept.update(new_ids)
                 while len(kept) > _IDS_PER_CONVERSATION:
                     del kept[next(iter(kept))]
-            taken = [Waiting(next(self._numbers), message, now) for message in fresh]
+            taken = [
+                Waiting(next(self._numbers), message, now, clears and message is None) for message in fresh
+            ]
             if taken:
                 self._queues.setdefault(address, deque()).extend(taken)
                 self._count += len(taken)

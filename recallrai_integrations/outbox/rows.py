@@ -17,6 +17,7 @@ from .owners import boot
 __all__ = ["add_id", "address_of", "count", "find", "find_or_add", "head", "insert", "waiting_of"]
 
 IDS_PER_CONVERSATION: Final = 10_000
+_CLEAR: Final = "clear"
 
 
 def find(db: sqlite3.Connection, project: str, address: Address) -> Any:
@@ -79,9 +80,12 @@ def add_id(db: sqlite3.Connection, pk: int, message_id: str) -> bool:
     return bool(added)
 
 
-def insert(db: sqlite3.Connection, pk: int, message: Message | None, now: datetime) -> Waiting:
-    """Puts a message, or the wish to process, at the end of a conversation's queue."""
-    said: tuple[str | None, ...] = (None, None, None, None)
+def insert(
+    db: sqlite3.Connection, pk: int, message: Message | None, now: datetime, *, clears: bool
+) -> Waiting:
+    """Puts a message, or the wish to process or to clear, at the end of a conversation's queue."""
+    clears = clears and message is None
+    said: tuple[str | None, ...] = (None, _CLEAR if clears else None, None, None)
     if message is not None:
         said = (message.role, message.content, message.id, time_to_text(message.created_at))
     added = db.execute(
@@ -89,7 +93,7 @@ def insert(db: sqlite3.Connection, pk: int, message: Message | None, now: dateti
         " VALUES (?, ?, ?, ?, ?, ?)",
         (pk, *said, now.isoformat()),
     )
-    return Waiting(int(added.lastrowid or 0), message, now)
+    return Waiting(int(added.lastrowid or 0), message, now, clears)
 
 
 def head(db: sqlite3.Connection, pk: int) -> Waiting | None:
@@ -103,7 +107,8 @@ def waiting_of(row: Any) -> Waiting:
     message = None
     if row["role"] is not None:
         message = Message(row["role"], row["content"], row["id"], time_from_text(row["said_at"]))
-    return Waiting(row["seq"], message, datetime.fromisoformat(row["recorded_at"]))
+    clears = message is None and row["content"] == _CLEAR
+    return Waiting(row["seq"], message, datetime.fromisoformat(row["recorded_at"]), clears)
 
 
 def count(db: sqlite3.Connection, project: str) -> int:

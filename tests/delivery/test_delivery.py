@@ -203,6 +203,73 @@ async def test_after_an_outage_what_waits_goes_by_itself(
     eventually(lambda: texts() == ["hi"])
 
 
+@pytest.mark.parametrize("fault", [{}, {"method": "POST"}], ids=["all", "writes"])
+@pytest.mark.parametrize("thread", ["t1", None])
+async def test_a_history_cleared_in_an_outage_is_empty_at_once_and_stays_so(  # noqa: PLR0917 - fixtures
+    make_connection: Make,
+    server: LocalRecallrAI,
+    texts: Texts,
+    call: Call,
+    outbox: Path | None,
+    thread: str | None,
+    fault: dict[str, Any],
+) -> None:
+    connection = make_connection(deliver={"outbox": outbox, "retries": 0})
+    conversation = connection.conversation("ada", thread)
+
+    async def history() -> list[str]:
+        return [one.content for one in await call(conversation.history)]
+
+    await call(conversation.record, ("user", "one"))
+    server.faults.add(status=503, **fault)
+    await call(conversation.record, ("user", "two"))
+    await call(conversation.clear)
+    assert await history() == []
+    await call(conversation.record, ("user", "three"))
+    assert await history() == ["three"]
+    server.faults.clear()
+    assert await history() == ["three"]
+    assert await call(connection.flush) == 0
+    assert texts() == ["one", "two", "three"]
+    assert await history() == ["three"]
+    if thread is not None:
+        elsewhere = make_connection().conversation("ada", thread)
+        assert [one.content for one in await call(elsewhere.history)] == ["three"]
+
+
+async def test_a_wish_to_clear_that_a_dead_process_left_is_carried_out(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, tmp_path: Path
+) -> None:
+    first = make_connection(deliver={"outbox": tmp_path / "o.db", "retries": 0})
+    server.faults.add(status=503)
+    await call(first.conversation("ada", "t1").record, ("user", "one"))
+    await call(first.conversation("ada", "t1").clear)
+    first.close()
+    second = make_connection(deliver={"outbox": tmp_path / "o.db", "retries": 0})
+    conversation = second.conversation("ada", "t1")
+    assert await call(conversation.history) == []
+    await call(conversation.record, ("user", "two"))
+    server.faults.clear()
+    assert await call(second.flush) == 0
+    assert texts() == ["one", "two"]
+    assert [one.content for one in await call(conversation.history)] == ["two"]
+
+
+async def test_on_error_raise_a_history_that_could_not_be_cleared_is_there_until_clear_is_called_again(
+    make_connection: Make, server: LocalRecallrAI, call: Call, outbox: Path | None
+) -> None:
+    options = {"outbox": outbox, "retries": 0, "on_error": "raise"}
+    conversation = make_connection(deliver=options).conversation("ada", "t1")
+    await call(conversation.record, ("user", "one"))
+    for nth in (1, 2):  # not processed, then not marked
+        server.faults.add(status=503, method="POST" if nth == 1 else "PUT", times=1)
+        with pytest.raises(ServiceUnavailableError):
+            await call(conversation.clear)
+        assert [one.content for one in await call(conversation.history)] == ["one"]
+    await call(conversation.clear)
+    assert await call(conversation.history) == []
+
+
 async def test_a_session_deleted_while_a_message_is_in_doubt_is_followed_by_another(
     make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, caplog: pytest.LogCaptureFixture
 ) -> None:

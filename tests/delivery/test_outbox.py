@@ -393,6 +393,7 @@ def test_a_purged_text_is_nowhere_in_the_file(file: Path) -> None:
 def test_status_and_export_tell_what_waits_and_what_was_rejected(file: Path) -> None:
     outbox = make(file)
     outbox.put(ADA, [Message("user", "bad", id="m1", created_at=NOON), *users("good"), None])
+    outbox.put(ADA, [None], clears=True)
     outbox.put(BOB, users("x"))
     outbox.claim(ADA, Place())
     bad = outbox.next(ADA)
@@ -404,12 +405,13 @@ def test_status_and_export_tell_what_waits_and_what_was_rejected(file: Path) -> 
     outbox.done(BOB, delivered, Place())
     outbox.release(BOB, Place())
     oldest = outbox.waiting(ADA)[0].recorded_at
-    assert status(file) == [ConversationStatus("p", "ada", "t1", waiting=2, oldest=oldest, rejected=1)]
+    assert status(file) == [ConversationStatus("p", "ada", "t1", waiting=3, oldest=oldest, rejected=1)]
     lines = list(export(file))
     assert [(one["kind"], one["content"], one["rejected"]) for one in lines] == [
         ("message", "bad", "HTTP 422"),
         ("message", "good", None),
         ("process", None, None),
+        ("clear", None, None),
     ]
     assert (lines[0]["id"], lines[0]["said_at"], lines[0]["user_id"]) == ("m1", NOON.isoformat(), "ada")
     outbox.close()
