@@ -225,9 +225,9 @@ class Conversation:
         return self._found(await self._connection.arun(flows.find_session(self._state)))
 
     def update(self, metadata: Mapping[str, Any]) -> None:
-        """Replaces the session's metadata; this package's own keys are kept.
+        """Replaces the metadata of the session, and of those that this conversation opens later.
 
-        A conversation without a session gets one.
+        This package's own keys are kept. A conversation without a session gets one.
 
         Raises:
             RedactionError: your hook failed; nothing was sent.

@@ -41,11 +41,11 @@ CLOCK_TOLERANCE: Final = timedelta(seconds=30)
 def session_metadata(
     metadata: Mapping[str, Any], thread_id: str | None, *, marks: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """An application's metadata with our own keys, which win."""
+    """An application's metadata with our own keys, which win: marks that it read back are not taken over."""
     own: dict[str, Any] = {} if thread_id is None else {THREAD_KEY: thread_id}
     if marks:
         own[OWN_KEY] = dict(marks)
-    return {**metadata, **own}
+    return {**{key: value for key, value in metadata.items() if key != OWN_KEY}, **own}
 
 
 def is_cleared(session: SessionInfo) -> bool:

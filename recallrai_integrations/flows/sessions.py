@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from recallrai_integrations import plan
@@ -200,7 +201,7 @@ def list_thread(state: State, *, offset: int = 0) -> ListSessions:
 
 
 def update(state: State, metadata: dict[str, Any]) -> Flow[None]:
-    """Replaces the session's metadata, our own keys kept; opens a session when there is none."""
+    """Replaces the metadata of the session and of those to come, our own keys kept; opens one if need be."""
     session = yield from find_session(state)
     if session is None:
         session_id, marks = (yield from Exclusive(state.lock, open_session(state))), None
@@ -208,6 +209,7 @@ def update(state: State, metadata: dict[str, Any]) -> Flow[None]:
         session_id, marks = session.session_id, session.metadata.get(plan.OWN_KEY)
     merged = plan.session_metadata(metadata, state.address.thread_id, marks=marks)
     yield from UpdateSession(state.user_id, session_id, merged)
+    state.address = replace(state.address, metadata=metadata)
 
 
 def mark_cleared(state: State) -> Flow[None]:

@@ -258,6 +258,25 @@ async def test_metadata_is_replaced_and_our_keys_are_kept(connection: Connection
     assert (info.user_id, info.status) == ("ada", "pending")
 
 
+@pytest.mark.parametrize("cleared", [False, True])
+async def test_metadata_that_were_replaced_are_those_of_the_next_session_too(
+    connection: Connection, call: Call, cleared: bool
+) -> None:
+    conversation = connection.conversation("ada", "thread-1", metadata={"topic": "food"})
+    await call(conversation.record, ("user", "one"))
+    await call(conversation.clear if cleared else conversation.finish)
+    read = (await call(conversation.info)).metadata
+    await call(conversation.update, {**read, "topic": "travel"})
+    await call(connection.conversation("ada", "thread-1").record, ("user", "two"))
+    assert (await call(conversation.info)).metadata == {"topic": "travel", "thread_id": "thread-1"}
+    kept = [("user", "two")] if cleared else [("user", "one"), ("user", "two")]
+    assert texts(await call(conversation.history)) == kept
+    again = connection.conversation("ada", "thread-1", metadata={"topic": "music"})
+    await call(again.finish)
+    await call(again.record, ("user", "three"))
+    assert (await call(again.info)).metadata["topic"] == "music"
+
+
 @pytest.mark.parametrize("policy", [None, "every_run", "every_n_turns", "manual"])
 @pytest.mark.parametrize("thread", ["thread-1", None])
 async def test_when_a_run_is_processed(
