@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,7 +20,7 @@ from typing_extensions import Self, override
 
 from .conversation import Conversation
 from .credentials import Credentials
-from .errors import ConfigurationError, InvalidInputError, RecallrAIIntegrationError
+from .errors import ConfigurationError, InvalidInputError, OutboxError, RecallrAIIntegrationError
 from .hooks import Event
 from .identity import thread_id_text, user_id_text
 from .messages import Message
@@ -48,6 +49,7 @@ T = TypeVar("T")
 logger = logging.getLogger("recallrai_integrations")
 
 _MIN_AUTO_PROCESS_SECONDS = 600
+_CLOSE_PATIENCE = 30.0
 
 
 def connect(
@@ -141,6 +143,18 @@ def connect(
 def _credentials_of(client: Any) -> Credentials:
     http = client._http  # noqa: SLF001 - where the SDK keeps what its client was made with
     return Credentials(http.api_key, http.project_id, http.base_url)
+
+
+def _checked(timeout: float | None) -> float | None:
+    if timeout is not None and not (is_number(timeout) and 0 <= timeout < float("inf")):
+        raise InvalidInputError(f"timeout must be a number of seconds of at least 0, not {timeout!r}.")
+    return timeout
+
+
+def _ends(timeout: float | None) -> float:
+    """When closing is to be over, by the monotonic clock, if nothing gets through."""
+    checked = _checked(timeout)
+    return time.monotonic() + (_CLOSE_PATIENCE if checked is None else checked)
 
 
 _unclosed: WeakSet[Connection] = WeakSet()
@@ -426,60 +440,81 @@ class Connection:
         It tries even while the circuit breaker is open, and goes on with other conversations when one fails.
 
         Args:
-            timeout: seconds to wait; what is under way goes on beside the caller. None waits for the end.
+            timeout: seconds to wait, at least 0; what is under way goes on beside the caller. None waits for
+                the end.
 
         Returns:
             How many messages still wait: 0 unless the service is down, or time was short.
 
         Raises:
+            InvalidInputError: a timeout that is none.
             RequestRejectedError: the service refused a message for good; all others have been tried.
             ServiceUnavailableError: an outage with `on_error="raise"`.
         """
-        self.run(self._flush_flow(timeout), insist=True)
+        self.run(self._flush_flow(_checked(timeout)), insist=True)
         return self._outbox.count()
 
     async def aflush(self, timeout: float | None = None) -> int:
         """The async twin of `flush`."""
         import asyncio  # noqa: PLC0415
 
-        await self.arun(self._flush_flow(timeout), insist=True)
+        await self.arun(self._flush_flow(_checked(timeout)), insist=True)
         return await asyncio.to_thread(self._outbox.count)
 
-    def close(self) -> None:
-        """Delivers what waits, then ends workers, clients and the local service; an outage is only logged."""
+    def close(self, timeout: float | None = None) -> int:
+        """Delivers what waits, then ends workers, clients and the local service; an outage is only logged.
+
+        Args:
+            timeout: seconds to deliver in, at least 0. None goes on as long as messages get through: it
+                gives up when none did for 30 seconds. A connection used as a context manager, and one that
+                is closed by the end of the interpreter, do the same.
+
+        Returns:
+            How many messages still wait, which is logged as well: those in a file stay there for the next
+            connection, those in memory are lost. 0 when it was closed before.
+
+        Raises:
+            InvalidInputError: a timeout that is none; nothing was closed.
+        """
+        ends = _ends(timeout)
         if self._closed:
-            return
+            return 0
+        self._courier.close()
         try:
-            self.flush()
+            self.run(self._flush_flow(timeout, patience=_CLOSE_PATIENCE), insist=True)
         except RecallrAIIntegrationError as error:
             logger.error("RecallrAI: %s", error)  # noqa: TRY400 - closing goes on; a trace says no more
-        self._tell_of_loss()
         self._end_of_use()
-        self._engine.close()
+        self._engine.close(max(0.0, ends - time.monotonic()))
+        left = self._left()
         self.instructions.settle()
         self._backend.close()
         self._outbox.close()
         if self._server is not None:
             self._server.stop()
+        return left
 
-    async def aclose(self) -> None:
+    async def aclose(self, timeout: float | None = None) -> int:
         """The async twin of `close`."""
         import asyncio  # noqa: PLC0415
 
+        ends = _ends(timeout)
         if self._closed:
-            return
+            return 0
+        self._courier.close()
         try:
-            await self.aflush()
+            await self.arun(self._flush_flow(timeout, patience=_CLOSE_PATIENCE), insist=True)
         except RecallrAIIntegrationError as error:
             logger.error("RecallrAI: %s", error)  # noqa: TRY400 - as in `close`
-        self._tell_of_loss()
         self._end_of_use()
+        await self._engine.aclose(max(0.0, ends - time.monotonic()))
+        left = await asyncio.to_thread(self._left)
         await asyncio.to_thread(self.instructions.settle)
         await self._backend.aclose()
-        await asyncio.to_thread(self._engine.close)
         self._outbox.close()
         if self._server is not None:
             await asyncio.to_thread(self._server.stop)
+        return left
 
     def __enter__(self) -> Self:
         return self
@@ -545,12 +580,10 @@ class Connection:
         """Traces an operation where OpenTelemetry is installed."""
         return self._telemetry.operation(name, thread_id)
 
-    def _flush_flow(self, timeout: float | None) -> Flow[None]:
+    def _flush_flow(self, timeout: float | None, *, patience: float | None = None) -> Flow[None]:
         from . import flows  # noqa: PLC0415
 
-        return flows.flush_all(
-            self._outbox.addresses, self._conversations.at, timeout, blocking=self._outbox.blocking
-        )
+        return flows.flush_all(self._outbox, self._conversations.at, timeout=timeout, patience=patience)
 
     def _imports(
         self, user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool
@@ -611,17 +644,23 @@ class Connection:
 
     def _end_of_use(self) -> None:
         self._closed = True
-        self._courier.close()
         _unclosed.discard(self)
 
-    def _tell_of_loss(self) -> None:
-        left = 0 if self._outbox.blocking else self._outbox.count()
-        if left:
+    def _left(self) -> int:
+        """What a closing connection could not deliver, told."""
+        try:
+            left = self._outbox.count()
+        except OutboxError:  # told already
+            return 0
+        if left and self._outbox.blocking:
+            logger.warning("RecallrAI: %d messages wait in the outbox for the next connection to it.", left)
+        elif left:
             logger.error(
                 "RecallrAI: %d messages could not be delivered and are lost with this connection; "
                 "DeliveryOptions(outbox=path) keeps them.",
                 left,
             )
+        return left
 
     def _when_degraded(self) -> None:
         self._courier.retry_later()

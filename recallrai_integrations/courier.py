@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from . import flows
 from .drive import Engine, drive
@@ -41,11 +40,11 @@ class Courier:
         self._retry_after = retry_after
         self._lock = threading.Lock()
         self._woken: set[Address] = set()
-        self._timer: threading.Timer | None = None
+        self._waits_to_retry = False
         self._trouble: RecallrAIIntegrationError | None = None  # why the last delivery did not get through
         self._refused: CredentialsError | None = None  # to be raised where an application can see it
         self._started = not outbox.blocking  # memory holds nothing of an earlier process
-        self._closed = False
+        self._ended = threading.Event()
 
     def start(self) -> None:
         """At the first use of a connection: delivers what an earlier process left in the file."""
@@ -65,7 +64,7 @@ class Courier:
             self._woken.add(state.address)
             refused, self._refused = self._refused, None
         if not is_woken:
-            self._submit(lambda: self._deliver(state))
+            self._engine.submit(lambda: self._deliver(state))
         if refused is not None:
             raise CredentialsError(str(refused)) from refused
 
@@ -76,38 +75,27 @@ class Courier:
 
     def drain(self) -> None:
         """Has a worker deliver all that waits, for conversations that may never come back by themselves."""
-        self._submit(self._drain)
+        self._engine.submit(self._drain)
 
     def retry_later(self) -> None:
         """After an outage: drains once the service may be back."""
         with self._lock:
-            if self._timer is not None or self._closed:
+            if self._waits_to_retry or self._ended.is_set():
                 return
-            self._timer = timer = threading.Timer(self._retry_after, self._retry)
-            timer.daemon = True  # at interpreter exit the connection flushes by itself
-            try:
-                timer.start()
-            except RuntimeError:  # the interpreter is on its way out
-                self._timer = None
+            self._waits_to_retry = True
+        # Waiting on a worker has a thread ready for the last deliveries when the interpreter is on its way
+        # out and lets none be started any more.
+        self._engine.submit(self._retry)
 
     def close(self) -> None:
-        """No delivery is started any more."""
-        with self._lock:
-            self._closed = True
-            if self._timer is not None:
-                self._timer.cancel()
+        """Starts no delivery by itself any more; what was woken is still delivered."""
+        self._ended.set()
 
     def _retry(self) -> None:
+        self._ended.wait(self._retry_after)
         with self._lock:
-            self._timer = None
-        if not self._closed:
-            self.drain()
-
-    def _submit(self, work: Callable[[], Any]) -> None:
-        try:
-            self._engine.submit(work)
-        except RuntimeError:  # no workers any more: the interpreter is on its way out
-            work()
+            self._waits_to_retry = False
+        self._drain()
 
     def _deliver(self, state: flows.State) -> None:
         with self._lock:
@@ -121,7 +109,7 @@ class Courier:
             logger.error("RecallrAI: %s", error)  # noqa: TRY400 - its text says all
             return
         for address in addresses:
-            if self._closed or not self._run(self._state_at(address), patience=0.0):
+            if self._ended.is_set() or not self._run(self._state_at(address), patience=0.0):
                 return
 
     def _run(self, state: flows.State, *, patience: float | None = None) -> bool:
@@ -137,7 +125,7 @@ class Courier:
 
     def _tell(self, state: flows.State, error: RecallrAIIntegrationError) -> None:
         """Nobody waits for this delivery: what went wrong is logged, each trouble once, and tried again."""
-        if self._closed:  # closing tells what is left
+        if self._ended.is_set():  # closing tells what is left
             return
         if isinstance(error, ServiceUnavailableError):
             state.note_outage(error)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextvars import copy_context
+from concurrent.futures import Future, wait
+from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
+from aiologic import Lock
 from typing_extensions import override
 
 from .backend import Backend
+from .errors import ConfigurationError
 from .ops import (
     Beside,
     Collect,
@@ -28,12 +31,16 @@ from .ops import (
 )
 from .options import DeliveryOptions
 from .resilience import Requests
+from .workers import Workers, beside
 
 __all__ = ["Engine", "adrive", "drive"]
 
 T = TypeVar("T")
 
+_DELIVERIES_AT_ONCE = 16
 _PAGES_AT_ONCE = 16
+
+_stopped: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("recallrai_stopped", default=None)
 
 
 def drive(flow: Flow[T], engine: Engine, *, insist: bool = False) -> T:
@@ -85,8 +92,11 @@ class Engine:
         self, backend: Backend, delivery: DeliveryOptions, observe: Callable[[str, dict[str, Any]], object]
     ) -> None:
         self._requests = Requests(backend, delivery, observe)
-        self._pool = ThreadPoolExecutor(max_workers=_PAGES_AT_ONCE, thread_name_prefix="recallrai")
+        self._workers = Workers(_DELIVERIES_AT_ONCE)
+        self._readers = Workers(_PAGES_AT_ONCE)  # a read waits for no delivery that hangs
         self._tasks: set[asyncio.Task[Any]] = set()
+        # Async calls that hold a lock or wait for it, by loop; each loop counts its own.
+        self._turns: Counter[tuple[Lock, asyncio.AbstractEventLoop | None]] = Counter()
         self._steps: dict[type, Callable[[Any, bool], Any]] = {
             Beside: self._beside,
             Collect: self._collect,
@@ -112,12 +122,22 @@ class Engine:
         return self._requests.is_down
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Runs work on an owned worker thread; the interpreter does not exit before it is done."""
-        return self._pool.submit(work)
+        """Runs work on an owned worker thread."""
+        return self._workers.submit(work)
 
-    def close(self) -> None:
-        """Waits for the workers."""
-        self._pool.shutdown(wait=True)
+    def close(self, timeout: float) -> None:
+        """Waits for the workers, for so many seconds; afterwards no request begins any more."""
+        self._workers.close(timeout)
+        self._requests.close()
+        self._readers.close(0.0)
+
+    async def aclose(self, timeout: float) -> None:
+        """The async twin of `close`; what goes on beside a flow of this loop is cancelled."""
+        tasks = [task for task in self._tasks if task.get_loop() is asyncio.get_running_loop()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self.close, timeout)
 
     def execute(self, op: Op[Any], *, insist: bool = False) -> Any:
         """Carries out one op on this thread."""
@@ -132,12 +152,25 @@ class Engine:
         return await self._asteps[type(op)](op, insist)
 
     def _exclusive(self, op: Exclusive[T], insist: bool) -> T:
+        if self._turns and self._turns[op.lock, _stopped_loop()]:
+            raise ConfigurationError(
+                "This call would wait for ever: an async call for the same conversation is under way on this "
+                "event loop, which a sync call stops. Await the async method instead, the same name with an "
+                "a before it: await conversation.arecord(…)."
+            )
         with op.lock:
             return drive(op.flow, self, insist=insist)
 
     async def _aexclusive(self, op: Exclusive[T], insist: bool) -> T:
-        async with op.lock:
-            return await adrive(op.flow, self, insist=insist)
+        turn = (op.lock, asyncio.get_running_loop())
+        self._turns[turn] += 1
+        try:
+            async with op.lock:
+                return await adrive(op.flow, self, insist=insist)
+        finally:
+            self._turns[turn] -= 1
+            if not self._turns[turn]:
+                del self._turns[turn]
 
     def _local(self, op: Local[T], _: bool) -> T:
         return op.call()
@@ -167,8 +200,16 @@ class Engine:
         return op.future.result() if op.future.done() else None
 
     def _beside(self, op: Beside[T], insist: bool) -> Pending[T]:
-        flow: Flow[T] = op.flow
-        return _PendingCall[T].start(lambda: drive(flow, self, insist=insist))
+        context = copy_context()
+        context.run(_stopped.set, _stopped_loop())
+
+        def call() -> T:
+            return context.run(lambda: drive(op.flow, self, insist=insist))
+
+        try:
+            return _PendingCall(beside(call))
+        except RuntimeError:  # no threads any more: the interpreter is on its way out
+            return _PendingCall(self._workers.submit(call))
 
     async def _abeside(self, op: Beside[T], insist: bool) -> Pending[T]:
         task = asyncio.create_task(adrive(op.flow, self, insist=insist))
@@ -190,7 +231,7 @@ class Engine:
     def _together(self, op: Together[T], insist: bool) -> list[T]:
         if len(op.ops) == 1:
             return [cast("T", self.execute(op.ops[0], insist=insist))]
-        futures = [self._pool.submit(self.execute, one, insist=insist) for one in op.ops]
+        futures = [self._readers.submit(partial(self.execute, one, insist=insist)) for one in op.ops]
         wait(futures)
         return [cast("T", future.result()) for future in futures]
 
@@ -208,30 +249,17 @@ class Engine:
         return cast("list[T]", answers)
 
 
-class _PendingCall(Pending[T], Generic[T]):
-    """A flow on a daemon thread of its own, so that one that hangs keeps no interpreter from exiting."""
+def _stopped_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that goes on only when this sync call, or the one that it runs beside, has returned."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return _stopped.get()
 
+
+class _PendingCall(Pending[T], Generic[T]):
     def __init__(self, future: Future[T]) -> None:
         self.future = future
-
-    @classmethod
-    def start(cls, call: Callable[[], T]) -> _PendingCall[T]:
-        future: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(call())
-            except BaseException as error:  # noqa: BLE001 - kept for whoever collects it
-                future.set_exception(error)
-
-        thread = threading.Thread(
-            target=copy_context().run, args=(run,), name="recallrai-beside", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError:  # no threads any more: the interpreter is on its way out
-            run()
-        return cls(future)
 
     @override
     def result(self) -> T:

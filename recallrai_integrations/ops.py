@@ -59,6 +59,7 @@ __all__ = [
     "Together",
     "UpdateSession",
     "WaitFor",
+    "Write",
 ]
 
 T = TypeVar("T")
@@ -92,8 +93,14 @@ class ServiceOp(Op[T]):
         return True
 
 
+class Write(ServiceOp[T]):
+    """A request that changes something."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class CreateUser(ServiceOp[None]):
+class CreateUser(Write[None]):
     """Creates the user; one that exists already is fine."""
 
 
@@ -103,12 +110,12 @@ class GetUser(ServiceOp[UserInfo]):
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteUser(ServiceOp[None]):
+class DeleteUser(Write[None]):
     """Deletes the user and everything of theirs."""
 
 
 @dataclass(frozen=True, slots=True)
-class CreateSession(ServiceOp[SessionInfo]):
+class CreateSession(Write[SessionInfo]):
     """Opens a session. `created_at` backdates it and must be UTC (service)."""
 
     metadata: Mapping[str, Any]
@@ -134,7 +141,7 @@ class GetSession(ServiceOp[SessionInfo]):
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateSession(ServiceOp[None]):
+class UpdateSession(Write[None]):
     """Replaces a session's metadata whole."""
 
     session_id: str
@@ -142,14 +149,14 @@ class UpdateSession(ServiceOp[None]):
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteSession(ServiceOp[None]):
+class DeleteSession(Write[None]):
     """Deletes a session, its messages and the memories made from it."""
 
     session_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class AddMessage(ServiceOp[None]):
+class AddMessage(Write[None]):
     """Appends one message. The API has no idempotency key: what is not acknowledged is looked for first."""
 
     session_id: str
@@ -181,7 +188,7 @@ class GetContext(ServiceOp[ContextAnswer]):
 
 
 @dataclass(frozen=True, slots=True)
-class Process(ServiceOp[None]):
+class Process(Write[None]):
     """Starts turning a session into memories; harmless when that has been done."""
 
     session_id: str
@@ -205,7 +212,7 @@ class GetMemory(ServiceOp[Memory]):
 
 
 @dataclass(frozen=True, slots=True)
-class DeleteMemory(ServiceOp[None]):
+class DeleteMemory(Write[None]):
     """Deletes one version of a memory, or it and all older ones."""
 
     memory_id: str
@@ -229,7 +236,7 @@ class GetConflict(ServiceOp[MergeConflict]):
 
 
 @dataclass(frozen=True, slots=True)
-class ResolveConflict(ServiceOp[None]):
+class ResolveConflict(Write[None]):
     """Answers all questions of a merge conflict."""
 
     conflict: MergeConflict

@@ -1,12 +1,14 @@
-"""Retries and circuit breakers around each request: what is tried again, when, and when nobody is asked."""
+"""Around each request: what is tried again, when nobody is asked, and how many write at the same time."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
+from aiologic import Semaphore
 from purgatory.domain.model import ClosedState, Context, OpenedState
 from tenacity import (
     AsyncRetrying,
@@ -20,13 +22,17 @@ from tenacity import (
 from tenacity.stop import stop_base
 
 from .backend import Backend
-from .errors import ServiceUnavailableError
-from .ops import GetContext, ServiceOp
+from .errors import ConfigurationError, ServiceUnavailableError
+from .ops import GetContext, ServiceOp, Write
 from .options import DeliveryOptions
+from .workers import CLOSED
 
 __all__ = ["Requests"]
 
 T = TypeVar("T")
+
+_WRITES_AT_ONCE = 400
+"""Of the 500 connections of a client (SDK): the others are there for reads when all of these hang."""
 
 _backoff = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.2)
 
@@ -52,6 +58,8 @@ class Requests:
         self._breaker, self._recall_breaker = (
             Context(name, delivery.breaker_threshold, delivery.breaker_reset) for name in ("store", "recall")
         )
+        self._writes, self._any_number = Semaphore(_WRITES_AT_ONCE), nullcontext[Any]()
+        self._closed = False
         self._tries, self._retry_budget = delivery.retries + 1, delivery.retry_budget
         policy: dict[str, Any] = {
             "wait": _pause,
@@ -107,20 +115,30 @@ class Requests:
 
         return await self._aretrying.copy(stop=self._give_up(started))(send, op, insist=insist)
 
+    def close(self) -> None:
+        """No request begins any more."""
+        self._closed = True
+
     def _give_up(self, started: float) -> stop_base:
         """When retrying, which begins with the outcome of the first try, ends: that try's time counts."""
         left = max(0.0, self._retry_budget - (time.monotonic() - started))
         return stop_after_attempt(self._tries) | stop_before_delay(left)
 
     def _send_once(self, op: ServiceOp[T], *, insist: bool) -> T:
-        with self._guard(op, insist=insist):
+        with self._room_for(op), self._guard(op, insist=insist):
             return self._backend.send(op)
 
     async def _asend_once(self, op: ServiceOp[T], *, insist: bool) -> T:
-        with self._guard(op, insist=insist):
-            return await self._backend.asend(op)
+        async with self._room_for(op):
+            with self._guard(op, insist=insist):
+                return await self._backend.asend(op)
+
+    def _room_for(self, op: ServiceOp[Any]) -> Semaphore | nullcontext[Any]:
+        return self._writes if isinstance(op, Write) else self._any_number
 
     def _guard(self, op: ServiceOp[Any], *, insist: bool) -> _Guard:
+        if self._closed:
+            raise ConfigurationError(CLOSED)
         breaker = self._recall_breaker if isinstance(op, GetContext) else self._breaker
         return _Guard(breaker, self._note_outcome, type(op).__name__, insist=insist)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -58,6 +59,7 @@ class Backend:
         self._given_async = async_client
         self._sync = Sdk(client or self._new_client(), User, Session, MergeConflict)
         watch(self._sync.http.client)
+        self._in_use = _InUse(self._close_sync)
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Sdk] = WeakKeyDictionary()
         self._lifetimes: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = (
             WeakKeyDictionary()
@@ -72,8 +74,10 @@ class Backend:
         answered.set(None)
         try:
             if isinstance(op, ops.GetContext) and op.on_progress is not None:
-                return cast("T", final(op, list(streamed(op, self._sync))))
-            return cast("T", read(op, send(op, self._sync)))
+                with self._in_use:
+                    return cast("T", final(op, list(streamed(op, self._sync))))
+            with self._in_use:
+                return cast("T", read(op, send(op, self._sync)))
         except ProgressError as told:
             raise cast("Exception", told.__cause__) from None
         except _BUGS:
@@ -110,7 +114,8 @@ class Backend:
             ServiceError: see `send`.
         """
         try:
-            answer = self._sync.http.get("/api/v1/system-prompt", params={"recall_strategy": strategy})
+            with self._in_use:
+                answer = self._sync.http.get("/api/v1/system-prompt", params={"recall_strategy": strategy})
             return answer.json().get("system_prompt") or ""
         except _BUGS:
             raise
@@ -118,9 +123,8 @@ class Backend:
             raise translate(error) from error
 
     def close(self) -> None:
-        """Closes the sync client, if it is ours."""
-        if self._owns_client:
-            self._sync.http.client.close()
+        """Closes the sync client, if it is ours, now or after the last request that is under way."""
+        self._in_use.close()
 
     async def aclose(self) -> None:
         """Closes the sync client and the async one of the running loop."""
@@ -128,6 +132,10 @@ class Backend:
         lifetime = self._lifetimes.pop(asyncio.get_running_loop(), None)
         if lifetime is not None:
             await lifetime.aclose()
+
+    def _close_sync(self) -> None:
+        if self._owns_client:
+            self._sync.http.client.close()
 
     async def _async_sdk(self) -> Sdk:
         loop = asyncio.get_running_loop()
@@ -168,6 +176,32 @@ class Backend:
             "base_url": self._credentials.base_url,
             "timeout": self._timeout,
         }
+
+
+class _InUse:
+    """How many requests are under way: a client that is closed beneath one leaks its socket."""
+
+    def __init__(self, close: Callable[[], None]) -> None:
+        self._close = close
+        self._lock = threading.Lock()
+        self._requests = 0
+        self._closing = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._requests += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._requests -= 1
+            was_last = self._closing and not self._requests
+        if was_last:
+            self._close()
+
+    def close(self) -> None:
+        """Closes, now or after the last request."""
+        with self:
+            self._closing = True
 
 
 async def _lifetime(

@@ -17,7 +17,7 @@ from recallrai_integrations.errors import (
 )
 from recallrai_integrations.messages import Message
 from recallrai_integrations.ops import Beside, Collect, Exclusive, Flow, Local, Pending, Process, Sleep
-from recallrai_integrations.outbox import Address, Waiting
+from recallrai_integrations.outbox import Address, Outbox, Waiting
 
 from .sending import is_same, landed, send, still_wanted
 from .sessions import keep_place, look_up_place, mark_cleared, open_session, sessions_to_process, settle
@@ -291,41 +291,46 @@ def flush(state: State) -> Flow[int]:
 
 
 def flush_all(
-    addresses: Callable[[], list[Address]],
+    outbox: Outbox,
     state_at: Callable[[Address], State],
-    timeout: float | None,
     *,
-    blocking: bool,
+    timeout: float | None = None,
+    patience: float | None = None,
 ) -> Flow[None]:
     """Delivers what waits, several conversations at the same time.
 
     Args:
-        addresses: the conversations for which something waits.
-        state_at: the state of one.
+        outbox: what waits.
+        state_at: the state of a conversation.
         timeout: seconds to wait; the rest goes on by itself. None waits for all.
-        blocking: whether `addresses` may touch a disk.
+        patience: without a timeout, seconds to wait for the next message to get through; the same.
 
     Raises:
         RecallrAIIntegrationError: the first error, after all conversations have been tried; credentials and
             an outage of several conversations in a row end it sooner.
     """
     ends = None if timeout is None else time.monotonic() + timeout
-    waiting = deque((yield from Local(addresses, blocking=blocking)))
+    waiting = deque((yield from Local(outbox.addresses, blocking=outbox.blocking)))
     errors: list[RecallrAIIntegrationError] = []
-    if len(waiting) <= 1 and ends is None:
+    if len(waiting) <= 1 and timeout is None and patience is None:
         yield from _flush_some(waiting, state_at, errors)
     else:
+        left = yield from Local(outbox.count, blocking=outbox.blocking)
         pending: list[Pending[None]] = []
         while len(pending) < min(_FLUSHED_AT_ONCE, len(waiting)):
             one = yield from Beside(_flush_some(waiting, state_at, errors))
             pending.append(one)
         while pending:
-            done = yield from Collect(pending, None if ends is None else max(0.0, ends - time.monotonic()))
-            if not done:
-                break
+            done = yield from Collect(
+                pending, patience if ends is None else max(0.0, ends - time.monotonic())
+            )
             for one in done:
                 pending.remove(one)
                 one.result()
+            if not done:
+                before, left = left, (yield from Local(outbox.count, blocking=outbox.blocking))
+                if ends is not None or left >= before:
+                    break
     if errors:
         raise errors[0]
 

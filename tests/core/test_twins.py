@@ -25,7 +25,7 @@ NO_TWIN = {
     UserMemory: set[str](),
     ConnectionSource: set[str](),
     Backend: {"system_prompt"},  # fetched on a worker thread in both colours
-    Engine: {"submit", "close"},
+    Engine: {"submit"},
 }
 
 

@@ -1,0 +1,293 @@
+"""Who waits for whom, and for how long, when the service hangs: reads, closing, the end of the interpreter."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import pytest
+from recallrai import AsyncRecallrAI, RecallrAI
+
+from recallrai_integrations import Connection, Conversation, Event, connect, resilience
+from recallrai_integrations import connection as connection_module
+from recallrai_integrations.errors import ConfigurationError, InvalidInputError
+from recallrai_integrations.local import LocalRecallrAI
+from recallrai_integrations.local import server as local_server
+from tests.conftest import Call
+
+from .conftest import Texts, eventually
+
+Make = Callable[..., Connection]
+ADD = {"method": "POST", "path": "*/add-message"}
+HANGS = 60.0
+LESS = 40.0
+
+
+@pytest.fixture(autouse=True)
+def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For requests that hang when the test's service stops."""
+    monkeypatch.setattr(local_server, "_GRACE_SECONDS", 1)
+
+
+@pytest.fixture(params=["memory", "file"])
+def outbox(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
+    return tmp_path / "outbox.db" if request.param == "file" else None
+
+
+# --- reads
+
+
+async def test_reads_wait_for_no_delivery_that_hangs(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    events: list[Event] = []
+    connection = make_connection(timeout=HANGS, deliver={"mode": "background", "on_event": events.append})
+    conversation = connection.conversation("ada", "t1")
+    for text in ("one", "two"):  # two sessions, which are read at the same time
+        await call(conversation.record, ("user", text))
+        await call(conversation.finish)
+    await call(conversation.record, ("user", "three"))
+    await call(connection.flush)
+    server.faults.add(**ADD, hang=True)
+    for number in range(20):
+        await call(connection.conversation("bob", f"t{number}").record, ("user", "hangs"))
+    eventually(lambda: sum(one.path.endswith("/users/bob/sessions") for one in server.requests) >= 16)
+    assert not (await call(conversation.recall)).degraded
+    assert [one.content for one in await call(conversation.history)] == ["one", "two", "three"]
+    assert "degraded" not in [event.kind for event in events], "by then the deliveries had given up"
+    assert await call(connection.close, timeout=0) == 20
+
+
+@pytest.fixture
+def few_connections(server: LocalRecallrAI, monkeypatch: pytest.MonkeyPatch) -> Iterator[FewConnections]:
+    with monkeypatch.context() as patch:
+        patch.setattr(resilience, "_WRITES_AT_ONCE", 3)
+        few = FewConnections(server)
+    yield few
+    server.stop()  # ends what hangs
+    for thread in few.threads:
+        thread.join()
+    few.sync._http.client.close()
+
+
+class FewConnections:
+    """A connection whose clients open five sockets at most, and which writes they have begun."""
+
+    def __init__(self, server: LocalRecallrAI) -> None:
+        arguments = {"api_key": server.api_key, "project_id": server.project_id, "base_url": server.base_url}
+        self.sync, self.asynchronous = sync, asynchronous = (
+            RecallrAI(**arguments),
+            AsyncRecallrAI(**arguments),
+        )
+        self.writes: list[str] = []
+        self.threads: list[threading.Thread] = []
+        headers = sync._http.client.headers
+        sync._http.client.close()
+        limits = httpx.Limits(max_connections=5)
+        sync._http.client = httpx.Client(
+            headers=headers, timeout=HANGS, limits=limits, event_hooks={"request": [self._note]}
+        )
+        asynchronous._http._client = httpx.AsyncClient(
+            headers=headers, timeout=HANGS, limits=limits, event_hooks={"request": [self._anote]}
+        )
+        self.connection = connect(client=sync, async_client=asynchronous)
+        self.conversations = [self.connection.conversation("ada", f"t{number}") for number in range(6)]
+        for conversation in self.conversations:
+            conversation.record(("user", "hi"))
+        self.writes.clear()
+        server.faults.add(**ADD, hang=True)
+
+    def _note(self, request: httpx.Request) -> None:
+        if request.url.path.endswith("/add-message"):
+            self.writes.append(request.url.path)
+
+    async def _anote(self, request: httpx.Request) -> None:
+        self._note(request)
+
+
+def test_writes_of_threads_that_hang_leave_connections_for_a_recall(few_connections: FewConnections) -> None:
+    recalling, *others = few_connections.conversations
+
+    def record(conversation: Conversation) -> None:
+        with suppress(ConfigurationError):  # closed meanwhile
+            conversation.record(("user", "hangs"))
+
+    few_connections.threads = threads = [threading.Thread(target=record, args=[one]) for one in others]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(few_connections.writes) >= 3)
+    assert not recalling.recall().degraded
+    assert all(thread.is_alive() for thread in threads), "by then writes had given up"
+    assert few_connections.connection.close(timeout=0) == 5
+
+
+async def test_writes_of_tasks_that_hang_leave_connections_for_a_recall(
+    few_connections: FewConnections,
+) -> None:
+    recalling, *others = few_connections.conversations
+    tasks = [asyncio.create_task(one.arecord(("user", "hangs"))) for one in others]
+    await asyncio.to_thread(eventually, lambda: len(few_connections.writes) >= 3)
+    assert not (await recalling.arecall()).degraded
+    assert not any(task.done() for task in tasks), "by then writes had given up"
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert await few_connections.connection.aclose(timeout=0) == 5
+    await few_connections.asynchronous.close()
+
+
+# --- a sync call on the thread of an event loop
+
+
+@pytest.mark.parametrize("used", ["record", "recall", "flush", "flush_all", "close"])
+async def test_a_sync_call_that_an_async_one_of_its_loop_would_keep_waiting_for_ever_says_so(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, used: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = make_connection()
+    conversations = [connection.conversation("ada", f"t{number}") for number in range(2)]
+    server.faults.add(**ADD, delay=1)
+    tasks = [asyncio.create_task(one.arecord(("user", "hi"))) for one in conversations]
+    await asyncio.sleep(0.01)
+    calls: dict[str, Callable[[], object]] = {
+        "record": lambda: conversations[0].record(("user", "too soon")),
+        "recall": conversations[0].recall,
+        "flush": conversations[0].flush,
+        "flush_all": connection.flush,
+    }
+    if used == "close":
+        assert connection.close() == 2
+        assert "Await the async method" in caplog.text
+        await asyncio.wait(tasks)
+        return
+    with pytest.raises(ConfigurationError, match="Await the async method"):
+        calls[used]()
+    await asyncio.gather(*tasks)
+    calls[used]()
+    assert set(texts()) == {"hi"} | ({"too soon"} if used == "record" else set[str]())
+
+
+async def test_a_sync_call_behind_an_async_one_that_waits_for_a_worker_says_so(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts
+) -> None:
+    connection = make_connection(deliver={"mode": "background"})
+    conversation = connection.conversation("ada", "t1")
+    await conversation.arecord(("user", "hi"))
+    await connection.aflush()
+    server.faults.add(**ADD, delay=1)
+    await conversation.arecord(("user", "slow"))
+    await asyncio.to_thread(eventually, lambda: conversation._state.lock)
+    recalling = asyncio.create_task(conversation.arecall())
+    await asyncio.sleep(0.01)
+    with pytest.raises(ConfigurationError, match="Await the async method"):
+        conversation.recall()
+    await recalling
+    assert texts() == ["hi", "slow"]
+
+
+async def test_a_sync_call_on_the_thread_of_a_loop_waits_for_other_threads(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts
+) -> None:
+    connection = make_connection(deliver={"mode": "background"})
+    conversation = connection.conversation("ada", "t1")
+    server.faults.add(**ADD, delay=0.5)
+    conversation.record(("user", "hi"))
+    assert conversation.flush() == 0
+    assert texts() == ["hi"]
+
+
+# --- flush and close
+
+
+@pytest.mark.parametrize("timeout", ["x", -1, float("nan"), float("inf"), True])
+async def test_a_timeout_that_is_none_is_refused_and_nothing_is_closed(
+    connection: Connection, call: Call, timeout: float
+) -> None:
+    for method in (connection.flush, connection.close):
+        with pytest.raises(InvalidInputError, match="timeout must be"):
+            await call(method, timeout=timeout)
+    assert not connection.closed
+
+
+@pytest.mark.parametrize(("mode", "deadline"), [("inline", None), ("background", 0), ("background", 0.2)])
+async def test_closing_is_bounded_and_what_is_left_is_told_and_kept_in_a_file(  # noqa: PLR0917 - fixtures
+    make_connection: Make,
+    server: LocalRecallrAI,
+    texts: Texts,
+    call: Call,
+    mode: str,
+    deadline: float | None,
+    outbox: Path | None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(connection_module, "_CLOSE_PATIENCE", 0.2)
+    options = {"mode": mode, "retries": 0, "outbox": outbox}
+    connection = make_connection(timeout=HANGS, deliver=options)
+    server.faults.add(**ADD, status=503, times=4 * (mode == "inline"))
+    server.faults.add(**ADD, hang=True)
+    for number in range(4):
+        await call(connection.conversation("ada", f"t{number}").record, ("user", str(number)))
+    started = time.monotonic()
+    assert await call(connection.close, timeout=deadline) == 4
+    assert time.monotonic() - started < LESS
+    assert connection.closed
+    assert (
+        "4 messages could not be delivered and are lost" if outbox is None else "4 messages wait"
+    ) in caplog.text
+    server.faults.clear()
+    if outbox is not None:
+        assert await call(make_connection(deliver=options).flush) == 0
+        assert sorted(texts()) == ["0", "1", "2", "3"]
+
+
+async def test_closing_goes_on_as_long_as_messages_get_through(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "_CLOSE_PATIENCE", 3.0)
+    connection = make_connection(deliver={"mode": "background"})
+    server.faults.add(**ADD, delay=0.5)
+    said = [str(number) for number in range(10)]
+    await call(connection.conversation("ada", "t1").record, [("user", text) for text in said])
+    assert await call(connection.close) == 0
+    assert texts() == said
+
+
+@pytest.mark.parametrize("threads_can_be_started", [True, False])
+@pytest.mark.parametrize("mode", ["inline", "background"])
+def test_the_interpreter_exits_although_the_service_hangs(
+    server: LocalRecallrAI, mode: str, threads_can_be_started: bool
+) -> None:
+    server.faults.add(**ADD, status=503, times=int(mode == "inline"))
+    server.faults.add(**ADD, hang=True)
+    program = f"""
+        import atexit, threading
+        from recallrai_integrations import connect, connection, DeliveryOptions
+
+        def refuse(thread):
+            raise RuntimeError("can't start new thread at interpreter shutdown")  # Python 3.12 and newer
+
+        connection._CLOSE_PATIENCE = 0.5
+        one = connect(api_key={server.api_key!r}, project_id={server.project_id!r}, timeout={HANGS},
+                      base_url={server.base_url!r}, delivery=DeliveryOptions(mode={mode!r}, retries=0))
+        one.conversation("ada", "t1").record(("user", "hi"))
+        if not {threads_can_be_started}:
+            atexit.register(setattr, threading.Thread, "start", refuse)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=LESS,
+    )
+    assert done.returncode == 0
+    assert "1 messages could not be delivered" in done.stderr
+    assert "Traceback" not in done.stderr
