@@ -34,6 +34,8 @@ T = TypeVar("T")
 _WRITES_AT_ONCE = 400
 """Of the 500 connections of a client (SDK): the others are there for reads when all of these hang."""
 
+_ANY_NUMBER = nullcontext()
+
 _backoff = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0.0, 0.2)
 
 
@@ -58,7 +60,8 @@ class Requests:
         self._breaker, self._recall_breaker = (
             Context(name, delivery.breaker_threshold, delivery.breaker_reset) for name in ("store", "recall")
         )
-        self._writes, self._any_number = Semaphore(_WRITES_AT_ONCE), nullcontext[Any]()
+        # A thread waits for no task: the loop of that task may be its own.
+        self._writes, self._awrites = Semaphore(_WRITES_AT_ONCE), Semaphore(_WRITES_AT_ONCE)
         self._closed = False
         self._tries, self._retry_budget = delivery.retries + 1, delivery.retry_budget
         policy: dict[str, Any] = {
@@ -125,16 +128,13 @@ class Requests:
         return stop_after_attempt(self._tries) | stop_before_delay(left)
 
     def _send_once(self, op: ServiceOp[T], *, insist: bool) -> T:
-        with self._room_for(op), self._guard(op, insist=insist):
+        with _room(self._writes, op), self._guard(op, insist=insist):
             return self._backend.send(op)
 
     async def _asend_once(self, op: ServiceOp[T], *, insist: bool) -> T:
-        async with self._room_for(op):
+        async with _room(self._awrites, op):
             with self._guard(op, insist=insist):
                 return await self._backend.asend(op)
-
-    def _room_for(self, op: ServiceOp[Any]) -> Semaphore | nullcontext[Any]:
-        return self._writes if isinstance(op, Write) else self._any_number
 
     def _guard(self, op: ServiceOp[Any], *, insist: bool) -> _Guard:
         if self._closed:
@@ -201,6 +201,10 @@ class _Guard:
                 self._breaker.handle_end_request()
             self._note_outcome(self._request, failed=False)
         self._breaker.messages.clear()
+
+
+def _room(writes: Semaphore, op: ServiceOp[Any]) -> Semaphore | nullcontext[None]:
+    return writes if isinstance(op, Write) else _ANY_NUMBER
 
 
 def _may_repeat(state: RetryCallState) -> bool:

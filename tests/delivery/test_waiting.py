@@ -203,6 +203,19 @@ async def test_a_sync_call_on_the_thread_of_a_loop_waits_for_other_threads(
     assert texts() == ["hi"]
 
 
+async def test_a_sync_call_waits_for_no_write_of_a_task_of_its_loop(
+    make_connection: Make, server: LocalRecallrAI, monkeypatch: pytest.MonkeyPatch, texts: Texts
+) -> None:
+    monkeypatch.setattr(resilience, "_WRITES_AT_ONCE", 1)
+    connection = make_connection()
+    server.faults.add(**ADD, delay=0.5)
+    task = asyncio.create_task(connection.conversation("ada", "t1").arecord(("user", "slow")))
+    await asyncio.sleep(0.1)
+    connection.conversation("ada", "t2").record(("user", "sync"))
+    await task
+    assert set(texts()) == {"slow", "sync"}
+
+
 # --- flush and close
 
 
@@ -216,7 +229,10 @@ async def test_a_timeout_that_is_none_is_refused_and_nothing_is_closed(
     assert not connection.closed
 
 
-@pytest.mark.parametrize(("mode", "deadline"), [("inline", None), ("background", 0), ("background", 0.2)])
+@pytest.mark.parametrize(
+    ("mode", "deadline", "when"),
+    [("inline", None, "before"), ("background", 0, "before"), ("background", 0.5, "after")],
+)
 async def test_closing_is_bounded_and_what_is_left_is_told_and_kept_in_a_file(  # noqa: PLR0917 - fixtures
     make_connection: Make,
     server: LocalRecallrAI,
@@ -224,6 +240,7 @@ async def test_closing_is_bounded_and_what_is_left_is_told_and_kept_in_a_file(  
     call: Call,
     mode: str,
     deadline: float | None,
+    when: str,
     outbox: Path | None,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -232,7 +249,7 @@ async def test_closing_is_bounded_and_what_is_left_is_told_and_kept_in_a_file(  
     options = {"mode": mode, "retries": 0, "outbox": outbox}
     connection = make_connection(timeout=HANGS, deliver=options)
     server.faults.add(**ADD, status=503, times=4 * (mode == "inline"))
-    server.faults.add(**ADD, hang=True)
+    server.faults.add(**ADD, hang=True, when=when)
     for number in range(4):
         await call(connection.conversation("ada", f"t{number}").record, ("user", str(number)))
     started = time.monotonic()
