@@ -93,6 +93,12 @@ class Place:
         self.doubt = None
         self.sent[plan.fingerprint(message)] += 1
 
+    def doubt_again(self, waiting: Waiting) -> None:
+        """A message was noted as stored and still waits: whoever delivers it next has to find it first."""
+        if waiting.message is not None:
+            self.doubt = waiting
+            self.sent[plan.fingerprint(waiting.message)] -= 1
+
     def counted(self, total: int) -> None:
         """The session was read: it holds `total` messages, and knowledge begins anew here."""
         self.stored = total
@@ -135,7 +141,7 @@ class Outbox(ABC):
 
         Returns:
             Where the conversation stands, as the last one who delivered it left it. When that one died on
-            the way, the message that comes next is in doubt.
+            the way, or could not write to the file, the message that comes next is in doubt.
         """
 
     @abstractmethod
@@ -161,7 +167,11 @@ class Outbox(ABC):
 
     @abstractmethod
     def done(self, address: Address, waiting: Waiting, place: Place) -> None:
-        """It is delivered: forget it, keep its id."""
+        """It is delivered: forget it, keep its id.
+
+        Raises:
+            OutboxError: the file cannot be written; the message still waits, and is in doubt.
+        """
 
     @abstractmethod
     def reject(self, address: Address, waiting: Waiting, reason: str) -> None:

@@ -88,13 +88,13 @@ class FileOutbox(Outbox):
             row = rows.find(db, self._project, address)
             if row is None:
                 return place
-            # After a loss of power the claim under which the head was sent may not be in the file.
-            taken_over = row["boot"] != self._owner.boot
-            if row["owner"] is not None and row["owner"] != self._owner.token:
+            if row["owner"] not in {None, self._owner.token}:
                 holder = Owner(row["owner"], row["machine"], row["boot"], row["pid"], row["started"])
                 if is_alive(holder, lease_until=row["lease_until"]):
                     return None
-                taken_over = True
+            # A claim that nobody released, also one of ours when the disk was full, may have sent the head.
+            # After a loss of power that claim may not even be in the file.
+            taken_over = row["owner"] is not None or row["boot"] != self._owner.boot
             me = self._owner
             db.execute(
                 "UPDATE conversations SET owner = ?, machine = ?, boot = ?, pid = ?, started = ?,"
@@ -135,13 +135,17 @@ class FileOutbox(Outbox):
 
     @override
     def done(self, address: Address, waiting: Waiting, place: Place) -> None:
-        with self._write() as db:
-            db.execute("DELETE FROM entries WHERE seq = ?", (waiting.seq,))
-            if (row := self._mine(db, address)) is not None:
-                db.execute(
-                    "UPDATE conversations SET place = ?, lease_until = ? WHERE pk = ?",
-                    (place_to_json(place), time.time() + LEASE_SECONDS, row["pk"]),
-                )
+        try:
+            with self._write() as db:
+                db.execute("DELETE FROM entries WHERE seq = ?", (waiting.seq,))
+                if (row := self._mine(db, address)) is not None:
+                    db.execute(
+                        "UPDATE conversations SET place = ?, lease_until = ? WHERE pk = ?",
+                        (place_to_json(place), time.time() + LEASE_SECONDS, row["pk"]),
+                    )
+        except OutboxError:
+            place.doubt_again(waiting)
+            raise
 
     @override
     def reject(self, address: Address, waiting: Waiting, reason: str) -> None:

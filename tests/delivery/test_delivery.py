@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -24,7 +25,8 @@ from recallrai_integrations.errors import (
     ServiceUnavailableError,
 )
 from recallrai_integrations.local import LocalRecallrAI
-from recallrai_integrations.outbox import Place
+from recallrai_integrations.outbox import Address, Place, database
+from recallrai_integrations.outbox.file import FileOutbox
 from tests.conftest import Call
 
 from .conftest import Texts, eventually, forget_what_is_known
@@ -809,6 +811,41 @@ def test_many_threads_in_few_conversations_lose_and_mix_nothing(
         assert len(stored) == 40
         for number in range(4):  # of each thread all messages, once, in the order in which it recorded them
             assert [one[2] for one in stored if one[:2] == [user, str(number)]] == list(map(str, range(10)))
+
+
+@pytest.mark.parametrize("back_before_release", [False, True])
+async def test_a_file_that_could_not_be_written_after_a_message_was_stored_has_it_sent_once(  # noqa: PLR0917 - fixtures
+    make_connection: Make,
+    texts: Texts,
+    call: Call,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    back_before_release: bool,
+) -> None:
+    file = tmp_path / "o.db"
+    other_program: list[sqlite3.Connection] = []
+
+    def lock(event: Event) -> None:
+        if event.kind == "stored" and event.detail["characters"] == len("second") and not other_program:
+            other_program.append(sqlite3.connect(file, isolation_level=None, check_same_thread=False))
+            other_program[0].execute("BEGIN IMMEDIATE")
+
+    release = FileOutbox.release
+
+    def late_release(outbox: FileOutbox, address: Address, place: Place) -> None:
+        if other_program and back_before_release:
+            other_program[0].close()
+        release(outbox, address, place)
+
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(FileOutbox, "release", late_release)
+    conversation = make_connection(deliver={"outbox": file, "on_event": lock}).conversation("ada", "t1")
+    await call(conversation.record, ("user", "first"))
+    with pytest.raises(OutboxError, match="locked"):
+        await call(conversation.record, ("user", "second"))
+    other_program[0].close()
+    await call(conversation.record, [("user", "third"), ("user", "second")])
+    assert texts() == ["first", "second", "third", "second"]
 
 
 async def test_a_broken_outbox_is_an_error_of_ours_when_connecting(
