@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Final
 
 from recallrai_integrations.errors import OutboxError
 
-__all__ = ["BUSY_SECONDS", "begin", "connect", "reported"]
+__all__ = ["BUSY_SECONDS", "begin", "check_pages", "connect", "look", "reported"]
 
 _APPLICATION_ID: Final = 0x52_41_49_4F  # "RAIO"
 _VERSION: Final = 1
@@ -57,37 +59,89 @@ CREATE TABLE ids (                      -- of all messages taken, so that none i
 """
 
 
-def connect(path: str | PathLike[str], *, create: bool = True) -> sqlite3.Connection:
+def connect(path: str | PathLike[str]) -> sqlite3.Connection:
     """Opens an outbox file for use from any thread, one at a time; transactions are the caller's.
 
     Args:
-        path: the file; its folder must exist.
-        create: make the file when there is none.
+        path: the file, made when there is none; its folder must exist.
 
     Raises:
-        OutboxError: it is missing, not ours, corrupt, newer, not writable; it was left as it was.
+        OutboxError: it is not ours, corrupt, newer, not writable; it was left as it was.
     """
     file = Path(fspath(path)).absolute()
     with reported(file):
-        if file.is_dir():
-            raise OutboxError(f"The outbox {file} is a folder; name a file in it.")
+        _check_is_no_folder(file)
         if not file.parent.is_dir():
             raise OutboxError(f"The outbox {file} cannot be made: create the folder {file.parent} first.")
-        if not create and not file.exists():
-            raise OutboxError(f"There is no outbox at {file}.")
-        db = sqlite3.connect(
-            f"{file.as_uri()}?mode={'rwc' if create else 'rw'}",
-            uri=True,
-            timeout=BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        db = _open(file, "mode=rwc")
         try:
             _prepare(db, file)
         except BaseException:
             db.close()
             raise
         return db
+
+
+@contextmanager
+def look(path: str | PathLike[str]) -> Generator[sqlite3.Connection]:
+    """Opens an outbox file for reading alone, also where nothing can be written; its pages are not checked.
+
+    Raises:
+        OutboxError: it is missing, not ours, newer, cannot be read; it was left as it was.
+    """
+    file = Path(fspath(path)).absolute()
+    log = file.with_name(f"{file.name}-wal")
+    with reported(file), ExitStack() as opened:
+        _check_is_no_folder(file)
+        if not file.exists():
+            raise OutboxError(f"There is no outbox at {file}.")
+        has_log = log.exists() and log.stat().st_size > 0
+        try:
+            # The last to close a file takes away what SQLite put beside it, unless it only may read. Only a
+            # log that others wrote, or that a dead process left, is not for us to close.
+            db = opened.enter_context(closing(_open_to_look(file, "mode=ro" if has_log else "mode=rw")))
+        except sqlite3.OperationalError as error:
+            if _is_locked(error):
+                raise
+            if has_log:  # no room beside the file for what it takes to read a log
+                folder = opened.enter_context(tempfile.TemporaryDirectory())
+                copy = Path(shutil.copy(file, folder))
+                shutil.copy(log, folder)
+                db = opened.enter_context(closing(_open_to_look(copy, "mode=rw")))
+            else:
+                db = opened.enter_context(closing(_open_to_look(file, "mode=ro&immutable=1")))
+        if _is_empty(db):  # nothing has been put into it yet; an outbox would make itself at home in it
+            db = opened.enter_context(closing(sqlite3.connect(":memory:")))
+            db.executescript(_SCHEMA)
+        else:
+            _check_kind(db, file)
+        yield db
+
+
+def _check_is_no_folder(file: Path) -> None:
+    if file.is_dir():
+        raise OutboxError(f"The outbox {file} is a folder; name a file in it.")
+
+
+def _open(file: Path, how: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{file.as_uri()}?{how}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _open_to_look(file: Path, how: str) -> sqlite3.Connection:
+    db = _open(file, how)
+    try:
+        db.execute("PRAGMA query_only = ON")
+        _is_empty(db)  # SQLite says at the first reading that it cannot
+    except BaseException:
+        db.close()
+        raise
+    return db
 
 
 def begin(db: sqlite3.Connection, *, synced: bool) -> None:
@@ -111,17 +165,22 @@ def _begun(db: sqlite3.Connection, *, last: bool) -> bool:
     try:
         db.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
-        if last or "locked" not in str(error):
+        if last or not _is_locked(error):
             raise
         return False
     return True
+
+
+def _is_locked(error: sqlite3.Error) -> bool:
+    return "locked" in str(error)
 
 
 def _prepare(db: sqlite3.Connection, file: Path) -> None:
     db.execute("PRAGMA foreign_keys = ON")
     db.execute("PRAGMA secure_delete = ON")  # what is forgotten leaves no trace in free pages
     if not _is_empty(db):
-        _check(db, file)
+        _check_kind(db, file)
+        check_pages(db, file)
         _check_writable(db)
         db.execute("PRAGMA synchronous = FULL")
         return
@@ -139,14 +198,15 @@ def _prepare(db: sqlite3.Connection, file: Path) -> None:
         with suppress(sqlite3.Error):
             db.execute("ROLLBACK")
         raise
-    _check(db, file)
+    _check_kind(db, file)
+    check_pages(db, file)
 
 
 def _is_empty(db: sqlite3.Connection) -> bool:
     return not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
 
-def _check(db: sqlite3.Connection, file: Path) -> None:
+def _check_kind(db: sqlite3.Connection, file: Path) -> None:
     if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
         raise OutboxError(f"{file} is a database of something else; name another file for the outbox.")
     version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -155,6 +215,14 @@ def _check(db: sqlite3.Connection, file: Path) -> None:
             f"The outbox {file} has format {version}; this release reads format {_VERSION}. Use the release "
             "that wrote it (recallrai-integrations outbox flush), or name another file."
         )
+
+
+def check_pages(db: sqlite3.Connection, file: Path) -> None:
+    """Looks at all pages of an open file.
+
+    Raises:
+        OutboxError: one is damaged.
+    """
     problems = [row[0] for row in db.execute("PRAGMA quick_check(1)")]
     if problems != ["ok"]:
         raise OutboxError(_corrupt(file))
@@ -185,7 +253,7 @@ def reported(file: Path) -> Generator[None]:
 
 def _explained(file: Path, error: sqlite3.Error) -> str:
     said = str(error)
-    if "not a database" in said or "malformed" in said or "encrypted" in said:
+    if "not a database" in said or "malformed" in said or "encrypted" in said or "decode" in said:
         return _corrupt(file)
     if "readonly" in said:
         return f"The outbox {file} is read-only; make the file and its folder writable, or name another."

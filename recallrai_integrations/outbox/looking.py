@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from . import database
 
 __all__ = ["ConversationStatus", "export", "status"]
+
+# Every way to a row is gone: where a damaged page bars one, another may lead past it.
+_FIND: Final = (
+    "SELECT CAST(conversation AS INTEGER), seq, 'entries' FROM entries INDEXED BY entries_by_conversation",
+    "SELECT CAST(conversation AS INTEGER), seq, 'entries' FROM entries NOT INDEXED",
+    "SELECT CAST(conversation AS INTEGER), seq, 'rejected' FROM rejected",
+)
+_READ: Final = {
+    "entries": "SELECT project, user_id, thread_id, metadata, role, content, id, said_at, recorded_at,"
+    " NULL AS rejected FROM entries JOIN conversations ON pk = conversation WHERE seq = ?",
+    "rejected": "SELECT project, user_id, thread_id, metadata, role, content, id, said_at, recorded_at,"
+    " reason AS rejected FROM rejected JOIN conversations ON pk = conversation WHERE seq = ?",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +85,9 @@ def status(path: str | PathLike[str]) -> list[ConversationStatus]:
                 assert (one.user_id, one.waiting) == ("ada", 1)
         ```
     """
-    with closing(_open(path)) as db, database.reported(Path(fspath(path))):
+    with database.look(path) as db:
+        db.row_factory = sqlite3.Row
+        database.check_pages(db, Path(fspath(path)).absolute())
         rows = db.execute(
             "SELECT project, user_id, thread_id,"
             " (SELECT count(*) FROM entries WHERE conversation = pk) AS waiting,"
@@ -106,7 +120,8 @@ def export(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
         `rejected` (the reason, or None).
 
     Raises:
-        OutboxError: there is no such file, or it is not an outbox.
+        OutboxError: there is no such file, or it is not an outbox. Of a damaged one, after all that can be
+            read.
 
     Example:
         ```python
@@ -121,14 +136,19 @@ def export(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
             print(json.dumps(line))
         ```
     """
-    with closing(_open(path)) as db, database.reported(Path(fspath(path))):
-        for row in db.execute(
-            "SELECT project, user_id, thread_id, metadata, role, content, id, said_at, recorded_at, rejected"
-            " FROM (SELECT seq, conversation, role, content, id, said_at, recorded_at, NULL AS rejected"
-            " FROM entries UNION ALL SELECT seq, conversation, role, content, id, said_at, recorded_at,"
-            " reason FROM rejected) JOIN conversations ON pk = conversation ORDER BY pk, seq"
-        ):
-            yield _entry(row)
+    with database.look(path) as db:
+        db.row_factory = sqlite3.Row
+        db.execute("BEGIN")  # all of it as it is now, whatever is delivered meanwhile
+        damage: list[sqlite3.DatabaseError] = []
+        found: dict[int, tuple[int, str]] = {}
+        for query in _FIND:
+            found.update({row[1]: (row[0], row[2]) for row in _readable(db, query, (), damage)})
+        for (_, seq), table in sorted(((pk, seq), table) for seq, (pk, table) in found.items()):
+            for row in _readable(db, _READ[table], (seq,), damage):
+                yield _entry(row)
+        if damage:
+            raise damage[0]
+        database.check_pages(db, Path(fspath(path)).absolute())
 
 
 def _entry(row: sqlite3.Row) -> dict[str, Any]:
@@ -137,7 +157,11 @@ def _entry(row: sqlite3.Row) -> dict[str, Any]:
     return {"kind": row["content"] or "process", **dict(row), "content": None}
 
 
-def _open(path: str | PathLike[str]) -> sqlite3.Connection:
-    db = database.connect(path, create=False)
-    db.row_factory = sqlite3.Row
-    return db
+def _readable(
+    db: sqlite3.Connection, query: str, values: Sequence[object], damage: list[sqlite3.DatabaseError]
+) -> Iterator[sqlite3.Row]:
+    """The rows up to the first that cannot be read; why it cannot is noted in `damage`."""
+    try:
+        yield from db.execute(query, values)
+    except sqlite3.DatabaseError as error:
+        damage.append(error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import stat
 import subprocess
 import sys
 import tempfile
@@ -457,11 +456,73 @@ def test_an_unusable_file_is_named_with_a_remedy_and_left_as_it_was(
 ) -> None:
     spoil(file)
     before = file.read_bytes() if file.is_file() else b""
-    for use in (make, status, lambda path: next(export(path))):
+    for use in (make, status, lambda path: list(export(path))):
         with pytest.raises(OutboxError, match=said) as caught:
             use(file)
         assert str(file) in str(caught.value)
     assert (file.read_bytes() if file.is_file() else b"") == before
+
+
+def test_of_a_damaged_file_all_is_exported_that_can_be_read_before_the_error(file: Path) -> None:
+    outbox = make(file, limit=1000)
+    said = [f"message {n} " + "x" * 500 for n in range(200)]
+    outbox.put(ADA, users(*said))
+    outbox.close()
+    whole = bytearray(file.read_bytes())
+    hurt = whole.index(b"message 100 ") // 4096 * 4096
+    whole[hurt : hurt + 4096] = b"\xff" * 4096
+    file.write_bytes(whole)
+    read = []
+    with pytest.raises(OutboxError, match=r"damaged.*recover"):
+        read.extend(one["content"] for one in export(file))
+    assert read == [text for text in said if text in read]
+    assert 180 < len(read) < 200
+    assert (said[0] in read, said[100] in read, said[-1] in read) == (True, False, True)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("writable", [False, True])
+def test_looking_needs_no_right_to_write_and_leaves_the_files_as_they_were(
+    file: Path, *, killed: bool, writable: bool
+) -> None:
+    outbox = make(file)
+    outbox.put(ADA, users("a", "b"))
+    alive = {one: one.read_bytes() for one in file.parent.iterdir() if not one.name.endswith("-shm")}
+    outbox.close()
+    if killed:  # and moved elsewhere, without what SQLite needs beside a log to read it
+        for path, content in alive.items():
+            path.write_bytes(content)
+    before = {one: one.read_bytes() for one in file.parent.iterdir()}
+    assert len(before) == 1 + killed
+    if writable:
+        looked = f"{status(file)[0].waiting} {[one['content'] for one in export(file)]}"
+    else:
+        looked = read_only(file, "print(status(file)[0].waiting, [one['content'] for one in export(file)])")
+    assert looked.strip() == "2 ['a', 'b']"
+    assert {one: one.read_bytes() for one in before} == before
+    assert [one.name for one in file.parent.iterdir() if one not in before] in ([], ["outbox.db-shm"])
+
+
+def read_only(file: Path, code: str) -> str:
+    """What code prints in a process that may only read the file and its folder."""
+    modes = {file: 0o444, file.parent: 0o555}
+    for path, mode in modes.items():
+        path.chmod(mode)
+    for folder in file.parents[1 : len(file.parents) - len(Path(tempfile.gettempdir()).parents) - 1]:
+        folder.chmod(folder.stat().st_mode | 0o055)
+    nobody = "file = Path(sys.argv[1])\nif os.getuid() == 0:\n    os.seteuid(65534)\n"
+    ended = in_another_process(file, nobody + textwrap.dedent(code))
+    for path in modes:
+        path.chmod(0o755)
+    assert ended.returncode == 0, ended
+    return ended.stdout
+
+
+def test_in_an_empty_file_nothing_waits_and_looking_leaves_it_empty(file: Path) -> None:
+    file.touch()
+    assert status(file) == list(export(file)) == []
+    assert file.read_bytes() == b""
+    assert list(file.parent.iterdir()) == [file]
 
 
 def test_a_missing_folder_and_a_missing_file_are_told(tmp_path: Path) -> None:
@@ -476,20 +537,16 @@ def test_a_read_only_file_is_told(file: Path) -> None:
     outbox = make(file)
     outbox.put(ADA, users("a"))
     outbox.close()
-    program = """
-        if os.getuid() == 0:
-            os.seteuid(65534)
+    told = read_only(
+        file,
+        """
         try:
-            make(Path(sys.argv[1]))
+            make(file)
         except OutboxError as error:
             print(error)
-        """
-    file.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
-    for folder in file.parents[: len(file.parents) - len(Path(tempfile.gettempdir()).parents) - 1]:
-        folder.chmod(folder.stat().st_mode | 0o055)
-    told = in_another_process(file, program)
-    file.chmod(0o644)
-    assert "read-only" in told.stdout, told
+        """,
+    )
+    assert "read-only" in told, told
     outbox = make(file)
     assert contents(outbox, ADA) == ["a"]
     outbox.close()
