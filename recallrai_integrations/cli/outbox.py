@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -55,7 +56,11 @@ def status_command(file: _FileArgument, *, as_json: JsonOption = False) -> None:
 
 @outbox_app.command("flush")
 def flush_command(file: _FileArgument, local: LocalOption = None) -> None:
-    """Deliver what waits for the project you are connected to; exit code 1 when something still waits."""
+    """Deliver what waits for the project you are connected to.
+
+    Exit code 1 when something still waits in the file, also for another project or service: after 0 nobody
+    needs the file.
+    """
     with connected(local, on_error="degrade", outbox=_there(file)) as connection:
         rejected = 0
         while (left := _flush(connection)) is None:
@@ -64,9 +69,18 @@ def flush_command(file: _FileArgument, local: LocalOption = None) -> None:
         problem(
             f"{left} messages still wait: the service could not take them. See recallrai-integrations doctor."
         )
+        raise typer.Exit(ExitCode.NOT_COMPLETE)
+    others = Counter[str]()
+    for one in status(file):
+        others[one.project] += one.waiting
+    delivered = "Everything else" if rejected else "Everything"
+    if others.total():
+        waiting = ", ".join(f"{count} for {project}" for project, count in others.items() if count)
+        problem(f"Messages still wait in {file} for others: {waiting}. Connect to each and flush again.")
+        out.print(f"{delivered} for this project is delivered.")
     else:
-        out.print("Everything is delivered." if not rejected else "Everything else is delivered.")
-    if left or rejected:
+        out.print(f"{delivered} is delivered.")
+    if others.total() or rejected:
         raise typer.Exit(ExitCode.NOT_COMPLETE)
 
 

@@ -70,6 +70,17 @@ def test_a_message_that_is_refused_for_good_is_told_and_the_others_go(run, waiti
     assert (status["waiting"], status["rejected"]) == (0, 1)
 
 
+@pytest.mark.usefixtures("waiting")
+def test_flush_names_what_waits_for_others_and_leaves_it_to_them(run):
+    Path("other.db").touch()
+    ended = run("outbox", "flush", "outbox.db", "--local", "other.db")
+    ended.failed(1, "3 for http://", "flush again")
+    assert ended.out == "Everything for this project is delivered.\n"
+    assert run("outbox", "flush", "outbox.db").code == 0
+    assert _stored() == SAID
+    assert run("outbox", "flush", "outbox.db", "--local", "other.db").out == "Everything is delivered.\n"
+
+
 @pytest.mark.parametrize("command", ["status", "flush", "export"])
 def test_bad_input_is_one_line_and_changes_nothing(run, hosted, command):
     Path("notes.txt").write_text("These are my notes, and no outbox. " * 100)
