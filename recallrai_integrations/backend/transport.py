@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
+from math import inf
 
 import httpx
 
@@ -21,8 +25,18 @@ answered: ContextVar[Answered | None] = ContextVar("recallrai_answered", default
 
 
 def _note(response: httpx.Response) -> None:
-    wait = response.headers.get("Retry-After", "")
-    answered.set(Answered(response.status_code, float(wait) if wait.isdecimal() else None))
+    answered.set(Answered(response.status_code, _seconds(response.headers.get("Retry-After", ""))))
+
+
+def _seconds(asked: str) -> float | None:
+    """What `Retry-After` asks for, a number or a date, in seconds from now; None when it cannot be read."""
+    with suppress(ValueError):
+        seconds = float(asked)
+        return seconds if 0 <= seconds < inf else None
+    with suppress(ValueError, OverflowError):
+        parts = parsedate_tz(asked)
+        return None if parts is None else max(0.0, mktime_tz(parts) - time.time())
+    return None
 
 
 async def _anote(response: httpx.Response) -> None:

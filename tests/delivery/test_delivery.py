@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -427,21 +428,32 @@ async def test_retry_after_is_honoured(
     make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
 ) -> None:
     conversation = make_connection().conversation("ada", "t1")
-    server.faults.add(**ADD, status=429, retry_after=1, times=1)
+    server.faults.add(**ADD, status=429, retry_after=1.5, times=1)
     started = time.monotonic()
     await call(conversation.record, ("user", "hi"))
-    assert time.monotonic() - started >= 1.0
+    assert time.monotonic() - started >= 1.5
     assert texts() == ["hi"]
 
 
+@pytest.mark.parametrize("asked", ["soon", "nan", "-1", "Mi, 21 Okt 2065 07:28:00 GMT"])
+async def test_a_retry_after_that_cannot_be_understood_is_passed_over(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, asked: str
+) -> None:
+    server.faults.add(**ADD, status=429, headers={"Retry-After": asked}, times=1)
+    await call(make_connection().conversation("ada", "t1").record, ("user", "hi"))
+    assert texts() == ["hi"]
+
+
+@pytest.mark.parametrize("as_date", [False, True])
 async def test_a_wish_to_wait_beyond_the_budget_is_an_outage_at_once(
-    make_connection: Make, server: LocalRecallrAI, call: Call
+    make_connection: Make, server: LocalRecallrAI, call: Call, as_date: bool
 ) -> None:
     connection = make_connection(deliver={"on_error": "raise", "retry_budget": 1.0})
-    server.faults.add(status=429, retry_after=3600)
+    asked = formatdate(time.time() + 3600, usegmt=True) if as_date else "3600"
+    server.faults.add(status=429, headers={"Retry-After": asked})
     with pytest.raises(ServiceUnavailableError) as caught:
         await call(connection.conversation("ada", "t1").record, ("user", "hi"))
-    assert caught.value.retry_after == 3600
+    assert caught.value.retry_after == pytest.approx(3600, abs=300)
 
 
 async def test_a_dead_service_is_left_alone_after_the_first_failures_and_tried_again_later(
