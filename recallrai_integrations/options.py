@@ -113,7 +113,8 @@ class ContextOptions:
         instructions: your own text in place of the service's instructions.
 
     Raises:
-        InvalidInputError: for an unknown placement, a bound below 1, or `max_tokens` without `count_tokens`.
+        InvalidInputError: for an unknown placement, a bound below 1, a `count_tokens` that is no function, or
+            `max_tokens` without one.
 
     Example:
         ```python
@@ -139,6 +140,7 @@ class ContextOptions:
         _check_choice("placement", self.placement, ("system", "user"))
         if self.max_chars is not None:
             _check_int("max_chars", self.max_chars, 1)
+        _check_function("count_tokens", self.count_tokens)
         if self.max_tokens is not None:
             _check_int("max_tokens", self.max_tokens, 1)
             if self.count_tokens is None:
@@ -215,6 +217,8 @@ class DeliveryOptions:
             _check_positive("recall_deadline", self.recall_deadline)
         _check_int("breaker_threshold", self.breaker_threshold, 1)
         _check_positive("breaker_reset", self.breaker_reset)
+        _check_function("redact", self.redact)
+        _check_function("on_event", self.on_event)
 
 
 def is_number(value: object) -> bool:
@@ -241,3 +245,8 @@ def _check_number(name: str, value: object, low: float, high: float) -> None:
 def _check_positive(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
         raise InvalidInputError(f"{name} must be a number of seconds above 0, not {value!r}.")
+
+
+def _check_function(name: str, value: object) -> None:
+    if value is not None and not callable(value):
+        raise InvalidInputError(f"{name} must be a function or None, not {value!r}.")

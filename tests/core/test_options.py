@@ -42,6 +42,7 @@ def test_recall_ranges_are_the_services(name: str, low: float, high: float) -> N
         (ContextOptions, {"placement": "footer"}),
         (ContextOptions, {"max_chars": 0}),
         (ContextOptions, {"max_tokens": 100}),
+        (ContextOptions, {"count_tokens": 100}),
         (DeliveryOptions, {"on_error": "ignore"}),
         (DeliveryOptions, {"mode": "later"}),
         (DeliveryOptions, {"recall_deadline": 0}),
@@ -52,6 +53,8 @@ def test_recall_ranges_are_the_services(name: str, low: float, high: float) -> N
         (DeliveryOptions, {"outbox": ""}),
         (DeliveryOptions, {"outbox": 7}),
         (DeliveryOptions, {"outbox_limit": 0}),
+        (DeliveryOptions, {"redact": "phone numbers"}),
+        (DeliveryOptions, {"on_event": []}),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_the_option(options: Any, wrong: dict[str, Any]) -> None:
