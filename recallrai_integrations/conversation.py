@@ -150,7 +150,7 @@ class Conversation:
 
         Returns:
             The messages with the service's time stamps, and at the end those that still wait to be sent. In
-            an outage, with `on_error="degrade"`, what this process knows.
+            an outage, with `on_error="degrade"`, what this process knows and what waits.
 
         Raises:
             InvalidInputError: a limit below 1.

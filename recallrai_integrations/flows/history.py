@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from contextlib import suppress
 from typing import Any
 
@@ -24,7 +24,7 @@ def history(state: State, limit: int | None) -> Flow[list[Message]]:
     """The conversation across its sessions, oldest first; with a limit only its tail is read.
 
     Raises:
-        ServiceUnavailableError: with `on_error="raise"`; otherwise an outage answers with what is known.
+        ServiceUnavailableError: with `on_error="raise"`; otherwise an outage answers with what is known here.
     """
     try:
         messages = yield from Exclusive(state.lock, _history(state, limit))
@@ -32,9 +32,7 @@ def history(state: State, limit: int | None) -> Flow[list[Message]]:
         if state.delivery.on_error == "raise":
             raise
         state.note_outage(error)
-        known = yield from _since_cleared(state)
-        if known is None:
-            known = list(state.known)
+        known = yield from _what_is_known(state)
         return known if limit is None else known[-limit:]
     if limit is None:
         state.known = deque(messages, maxlen=state.known.maxlen)
@@ -53,13 +51,22 @@ def _history(state: State, limit: int | None) -> Flow[list[Message]]:
     return messages if limit is None else messages[-limit:]
 
 
-def _since_cleared(state: State) -> Flow[list[Message] | None]:
-    """What was said since the history was cleared, as long as that wish still waits; else None."""
-    waiting = yield from what_waits(state)
-    wishes = [place for place, one in enumerate(waiting) if one.clears]
-    if not wishes:
-        return None
-    return [one.message for one in waiting[wishes[-1] :] if one.message is not None]
+def _what_is_known(state: State) -> Flow[list[Message]]:
+    """What this process has seen and, behind it, what waits: in a file also what others have put there.
+
+    While the wish to clear waits, only what was said since.
+    """
+    waits = yield from what_waits(state)
+    wishes = [place for place, one in enumerate(waits) if one.clears]
+    since = waits[wishes[-1] :] if wishes else waits
+    waiting = [one.message for one in since if one.message is not None]
+    left, seen = Counter(waiting), list[Message]()
+    for message in () if wishes else reversed(state.known):
+        if left[message]:
+            left[message] -= 1
+        else:
+            seen.append(message)
+    return [*reversed(seen), *waiting]
 
 
 def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:

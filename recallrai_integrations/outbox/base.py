@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -41,7 +41,7 @@ class Waiting:
 
     Args:
         seq: grows within a conversation; deliveries follow it. Below 0 for a copy that was never put.
-        message: with the time it was recorded in `created_at`.
+        message: its `created_at` is when it was recorded, unless the application said when it was said.
         recorded_at: timezone-aware.
         clears: with no message, the wish is to end the history of the thread.
     """
@@ -50,6 +50,10 @@ class Waiting:
     message: Message | None
     recorded_at: datetime
     clears: bool = False
+
+    def __post_init__(self) -> None:
+        if self.message is not None and self.message.created_at is None:
+            object.__setattr__(self, "message", replace(self.message, created_at=self.recorded_at))
 
 
 @dataclass(slots=True)

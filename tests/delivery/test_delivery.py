@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime, timezone
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,25 @@ async def test_what_was_left_to_another_process_goes_by_itself_when_that_does_no
     assert texts() == []
     holder.release(address, claimed)
     eventually(lambda: texts() == ["one", "two"])
+
+
+async def test_in_an_outage_history_tells_what_waits_in_a_shared_file_whoever_put_it_there(
+    make_connection: Make, server: LocalRecallrAI, call: Call, tmp_path: Path
+) -> None:
+    options = {"outbox": tmp_path / "o.db", "retries": 0}
+    one, two = (make_connection(deliver=options).conversation("ada", "t1") for _ in range(2))
+    said_at = datetime(2026, 3, 1, 9, tzinfo=timezone.utc)
+    await call(one.record, ("user", "ok"))
+    server.faults.add(status=503)
+    await call(one.record, ("user", "ok"))
+    await call(two.record, Message("user", "from two", created_at=said_at))
+    await call(one.record, [("user", "ok"), ("user", "last")])
+    known = await call(one.history)
+    assert [message.content for message in known] == ["ok", "ok", "from two", "ok", "last"]
+    assert known[2].created_at == said_at
+    assert all(message.created_at is not None for message in known)
+    assert await call(two.history) == known[1:]
+    assert await call(one.history, limit=3) == known[-3:]
 
 
 async def test_a_process_that_starts_again_knows_what_was_stored_also_when_it_only_recalls_first(
