@@ -92,12 +92,17 @@ def forget_session(user_id: str, session_id: str, states: States, *, blocking: b
     """Deletes one session, and the memories made from it.
 
     Raises:
-        NotFoundError: there is no such session.
+        NotFoundError: there is no such session, and nothing waited for it.
         ForgetIncompleteError: the service still tells something.
         ServiceError: see `errors`.
     """
-    yield from GetSession(user_id, session_id)
     waiting = yield from _fence((yield from Local(states, blocking=blocking)), session_id)
+    try:
+        yield from GetSession(user_id, session_id)
+    except NotFoundError:
+        if not waiting:
+            raise
+        return Forgotten(user_id, waiting=waiting)
     made = yield from all_memories(user_id, categories=(), session_ids=(session_id,), limit=None)
     memories = [one.memory_id for one in made]
     yield from _delete_session(user_id, session_id)

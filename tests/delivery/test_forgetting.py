@@ -18,6 +18,7 @@ from recallrai_integrations.errors import (
     NotFoundError,
     ServiceUnavailableError,
 )
+from recallrai_integrations.flows import Forgotten
 from recallrai_integrations.local import LocalRecallrAI
 from tests.conftest import Call
 
@@ -121,6 +122,47 @@ async def test_what_waits_is_dropped_and_no_late_delivery_brings_it_back(  # noq
     assert texts("bob") == ["bob's"]
     await call(one.record, Message("user", "three", id="m3"))
     assert texts("ada") == ["three"]
+
+
+async def test_what_waits_for_a_session_is_dropped_although_the_service_cannot_be_asked(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, tmp_path: Path
+) -> None:
+    options = {"outbox": tmp_path / "o.db", "retries": 0}
+    first, second = make_connection(deliver=options), make_connection(deliver=options)
+    conversation = first.conversation("ada", "t1")
+    await call(conversation.record, ("user", "one"))
+    session = await call(conversation.info)
+    other = first.conversation("ada", "t2")
+    await call(other.record, ("user", "of another session"))
+    server.faults.add(status=503)
+    for each in (conversation, other):
+        await call(each.record, ("user", "and more"))
+    for connection in (first, second):
+        with pytest.raises(ServiceUnavailableError):
+            await call(connection.forget, "ada", session_id=session.session_id)
+    server.faults.clear()
+    assert await call(first.flush) == await call(second.flush) == 0
+    assert texts() == ["one", "of another session", "and more"]
+    assert await call(second.forget, "ada", session_id=session.session_id)
+    assert texts() == ["of another session", "and more"]
+
+
+async def test_a_session_that_is_gone_is_forgotten_with_what_waits_for_it(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    connection = make_connection(deliver={"retries": 0})
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "one"))
+    session_id = (await call(conversation.info)).session_id
+    server.faults.add(**ADD, status=503)
+    await call(conversation.record, ("user", "two"))
+    await call(make_connection().forget, "ada", session_id=session_id)
+    assert await call(connection.forget, "ada", session_id=session_id) == Forgotten("ada", waiting=1)
+    server.faults.clear()
+    assert await call(connection.flush) == 0
+    assert texts() == []
+    with pytest.raises(NotFoundError):
+        await call(connection.forget, "ada", session_id=session_id)
 
 
 async def test_a_delivery_under_way_elsewhere_ends_before_the_user_is_deleted(
