@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from os.path import realpath
 from types import TracebackType
@@ -381,22 +382,19 @@ class Connection:
     def export(self, user_id: str) -> Iterator[dict[str, Any]]:
         """Everything of one user as JSON-able dicts, one for each line of a file: see `portability.Export`.
 
-        Read as it is asked for, so that a long history does not have to fit into memory.
+        Read as it is asked for, so that a long history does not have to fit into memory. What waits is
+        delivered first, if the service takes it.
 
         Raises:
-            NotFoundError: there is no such user.
+            NotFoundError: there is no such user, and nothing of them waits.
             ServiceUnavailableError: an outage, whatever `on_error` says.
         """
-        from .portability import Export  # noqa: PLC0415 - not needed to import the package
-
-        for part in Export(user_id_text(user_id), self._outbox).parts():
+        for part in self._export_parts(user_id):
             yield from self.run(part, insist=True)
 
     async def aexport(self, user_id: str) -> AsyncIterator[dict[str, Any]]:
         """The async twin of `export`."""
-        from .portability import Export  # noqa: PLC0415 - as in `export`
-
-        for part in Export(user_id_text(user_id), self._outbox).parts():
+        for part in self._export_parts(user_id):
             for line in await self.arun(part, insist=True):
                 yield line
 
@@ -585,11 +583,18 @@ class Connection:
 
         return flows.flush_all(self._outbox, self._conversations.at, timeout=timeout, patience=patience)
 
+    def _export_parts(self, user_id: str) -> Iterator[Flow[list[dict[str, Any]]]]:
+        from .portability import Export  # noqa: PLC0415 - not needed to import the package
+
+        user = user_id_text(user_id)
+        states = partial(self._conversations.of_user, user)
+        return Export(user, states, blocking=self._outbox.blocking).parts()
+
     def _imports(
         self, user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool
     ) -> Iterator[Flow[Imported]]:
         from .flows import import_transcript  # noqa: PLC0415
-        from .portability import transcripts  # noqa: PLC0415 - as in `export`
+        from .portability import transcripts  # noqa: PLC0415 - as in `_export_parts`
 
         user = user_id_text(user_id)
         for one in transcripts(lines):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from .errors import InvalidInputError
-from .flows import Flow, Transcript
+from .errors import InvalidInputError, NotFoundError, RequestRejectedError, ServiceUnavailableError
+from .flows import Flow, State, Transcript, deliver_alone
 from .flows.reading import read_sessions
-from .messages import as_messages
+from .flows.sending import unstored
+from .messages import Message, as_messages
 from .models import Memory, SessionInfo
-from .ops import GetUser, ListMemories, ListSessions, Local
-from .outbox import Outbox
+from .ops import Exclusive, GetUser, ListMemories, ListSessions, Local
 from .plan import session_metadata
 
 __all__ = ["FORMAT", "Export", "transcripts"]
@@ -22,29 +23,39 @@ __all__ = ["FORMAT", "Export", "transcripts"]
 FORMAT: Final = 1
 """Grows when the lines of an export change in a way that older releases cannot read."""
 
+_NOT_STORED_YET: Final[Mapping[str, Any]] = {
+    "metadata": {},
+    "merge_conflict_enabled": None,
+    "created_at": None,
+    "last_active_at": None,
+}
+
 
 class Export:
     """An export in parts, each a flow that answers with lines.
 
     The lines, in order, all with a key `type`:
 
-    - `user`: `format`, `user_id`, `metadata`, `merge_conflict_enabled`, `created_at`, `last_active_at`
+    - `user`: `format`, `user_id`, `metadata`, `merge_conflict_enabled`, `created_at`, `last_active_at`; the
+      times are null for a user of whom nothing has reached the service yet
     - `session`, oldest first: `session_id`, `status`, `created_at`, `metadata`, and `messages`, each with
-      `role`, `content` and `created_at`; messages that still wait for delivery are a session without an id
-      whose status is `waiting`
+      `role`, `content` and `created_at`; messages that still wait, after another try to deliver them, are a
+      session without an id whose status is `waiting`
     - `memory`, newest first: `memory_id`, `content`, `categories`, `created_at`, `event_start`, `event_end`,
       `version`, `session_id`, `previous_versions`, `connected` …
 
-    Times are ISO 8601 with zone.
+    Times are ISO 8601 with zone. A message that waits has the time the application gave it, else the time it
+    was recorded.
 
     Args:
         user_id: the application's id.
-        outbox: what waits.
+        states: the conversations of the user, those known to the outbox included.
+        blocking: whether `states` may touch a disk.
     """
 
-    def __init__(self, user_id: str, outbox: Outbox) -> None:
+    def __init__(self, user_id: str, states: Callable[[], list[State]], *, blocking: bool) -> None:
         self._user_id = user_id
-        self._outbox = outbox
+        self._states = Local(states, blocking=blocking)
         self._parts: deque[Callable[[], Flow[list[dict[str, Any]]]]] = deque([self._user])
 
     def parts(self) -> Iterator[Flow[list[dict[str, Any]]]]:
@@ -53,7 +64,13 @@ class Export:
             yield self._parts.popleft()()
 
     def _user(self) -> Flow[list[dict[str, Any]]]:
-        user = yield from GetUser(self._user_id)
+        yield from self._deliver()
+        try:
+            user = yield from GetUser(self._user_id)
+        except NotFoundError:
+            if not (waiting := (yield from self._waiting())):
+                raise
+            return [_user_line({"user_id": self._user_id, **_NOT_STORED_YET}), *waiting]
         sessions: list[SessionInfo] = []
         while True:
             page = yield from ListSessions(self._user_id, offset=len(sessions))
@@ -65,42 +82,37 @@ class Export:
             self._parts.append(lambda session=session: self._session(session))  # type: ignore[misc]
         self._parts.append(self._waiting)
         self._parts.append(lambda: self._memories(0))
-        return [{"type": "user", "format": FORMAT, **_plain(asdict(user))}]
+        return [_user_line(asdict(user))]
 
     def _session(self, session: SessionInfo) -> Flow[list[dict[str, Any]]]:
         messages = yield from read_sessions(self._user_id, [session.session_id])
-        said = [
-            {"role": one.role, "content": one.content, "created_at": _plain(one.created_at)}
-            for one in messages
-        ]
-        line = {"type": "session", **_plain(asdict(session)), "messages": said}
+        line = {"type": "session", **_plain(asdict(session)), "messages": [_said(one) for one in messages]}
         del line["user_id"]
         return [line]
 
-    def _waiting(self) -> Flow[list[dict[str, Any]]]:
-        return (yield from Local(self._read_outbox, blocking=self._outbox.blocking))
+    def _deliver(self) -> Flow[None]:
+        """Has what waits stored where it belongs, as far as the service takes it."""
+        states = yield from self._states
+        with suppress(ServiceUnavailableError, RequestRejectedError):  # the others would fare no better
+            for state in states:
+                yield from deliver_alone(state)
 
-    def _read_outbox(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "type": "session",
-                "session_id": None,
-                "status": "waiting",
-                "created_at": _plain(waiting[0].recorded_at),
-                "metadata": session_metadata(address.metadata, address.thread_id),
-                "messages": [
-                    {
-                        "role": one.message.role,
-                        "content": one.message.content,
-                        "created_at": _plain(one.recorded_at),
-                    }
-                    for one in waiting
-                    if one.message is not None
-                ],
-            }
-            for address in self._outbox.addresses(user_id=self._user_id)
-            if (waiting := self._outbox.waiting(address))
-        ]
+    def _waiting(self) -> Flow[list[dict[str, Any]]]:
+        found: list[tuple[datetime, dict[str, Any]]] = []
+        for state in (yield from self._states):
+            waiting = yield from Exclusive(state.lock, unstored(state))
+            said = [_said(one.message) for one in waiting if one.message is not None]
+            if said:
+                line = {
+                    "type": "session",
+                    "session_id": None,
+                    "status": "waiting",
+                    "created_at": said[0]["created_at"],
+                    "metadata": session_metadata(state.address.metadata, state.address.thread_id),
+                    "messages": said,
+                }
+                found.append((waiting[0].recorded_at, line))
+        return [line for _, line in sorted(found, key=lambda one: one[0])]
 
     def _memories(self, offset: int) -> Flow[list[dict[str, Any]]]:
         page = yield from ListMemories(self._user_id, offset=offset)
@@ -140,6 +152,14 @@ def _transcript(number: int, line: Mapping[str, Any]) -> Transcript | None:
     except (LookupError, TypeError, ValueError) as error:
         raise InvalidInputError(f"Line {number} is no line of an export: {error}.") from error
     return None
+
+
+def _user_line(user: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "user", "format": FORMAT, **_plain(user)}
+
+
+def _said(message: Message) -> dict[str, Any]:
+    return {"role": message.role, "content": message.content, "created_at": _plain(message.created_at)}
 
 
 def _memory(memory: Memory) -> dict[str, Any]:

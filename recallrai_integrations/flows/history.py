@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,9 +12,11 @@ from recallrai_integrations.errors import NotFoundError, ServiceUnavailableError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import MessagePage, SessionInfo
 from recallrai_integrations.ops import Exclusive, Flow, GetSession, ReadMessages, ServiceOp, Together
+from recallrai_integrations.outbox import Waiting
 
 from .delivery import deliver
 from .reading import read_sessions
+from .sending import unstored
 from .sessions import list_thread, take_up, thread_sessions
 from .state import State, what_waits
 
@@ -43,11 +46,9 @@ def _history(state: State, limit: int | None) -> Flow[list[Message]]:
     """What is stored and, behind it, what waits; delivered first where that is possible."""
     with suppress(ServiceUnavailableError):
         yield from deliver(state)
-    messages = yield from _since_cleared(state)
-    if messages is None:
-        stored = yield from _read_history(state, limit)
-        waiting = yield from what_waits(state)
-        messages = [*stored, *(one.message for one in waiting if one.message is not None)]
+    stored = yield from _read_history(state, limit)
+    is_cleared, waiting = _since_cleared((yield from unstored(state)))
+    messages = waiting if is_cleared else [*stored, *waiting]
     return messages if limit is None else messages[-limit:]
 
 
@@ -56,17 +57,21 @@ def _what_is_known(state: State) -> Flow[list[Message]]:
 
     While the wish to clear waits, only what was said since.
     """
-    waits = yield from what_waits(state)
-    wishes = [place for place, one in enumerate(waits) if one.clears]
-    since = waits[wishes[-1] :] if wishes else waits
-    waiting = [one.message for one in since if one.message is not None]
+    is_cleared, waiting = _since_cleared((yield from what_waits(state)))
     left, seen = Counter(waiting), list[Message]()
-    for message in () if wishes else reversed(state.known):
+    for message in () if is_cleared else reversed(state.known):
         if left[message]:
             left[message] -= 1
         else:
             seen.append(message)
     return [*reversed(seen), *waiting]
+
+
+def _since_cleared(waits: Sequence[Waiting]) -> tuple[bool, list[Message]]:
+    """Whether the wish to clear the history waits, and the messages that wait behind it, or all of them."""
+    wishes = [place for place, one in enumerate(waits) if one.clears]
+    since = waits[wishes[-1] :] if wishes else waits
+    return bool(wishes), [one.message for one in since if one.message is not None]
 
 
 def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from recallrai_integrations import plan
@@ -12,9 +14,9 @@ from recallrai_integrations.messages import Message
 from recallrai_integrations.ops import AddMessage, Flow, ReadMessages, Sleep
 from recallrai_integrations.outbox import Place, Waiting
 
-from .state import State, local
+from .state import State, local, what_waits
 
-__all__ = ["is_same", "landed", "send", "still_wanted"]
+__all__ = ["is_same", "landed", "send", "still_wanted", "unstored"]
 
 _FIRST_PAUSE = 0.2
 _COUNT_ANEW_AFTER: Final = 200
@@ -105,6 +107,24 @@ def landed(state: State, place: Place) -> Flow[bool]:
     place.counted(total)
     place.doubt = None
     return found
+
+
+def unstored(state: State) -> Flow[list[Waiting]]:
+    """What waits, in order, without the message whose answer was lost when the service has it after all.
+
+    For looking only: nothing is sent, and the message stays in doubt for the next delivery.
+
+    Raises:
+        ServiceUnavailableError: it is not known whether the service has it.
+    """
+    waiting = yield from what_waits(state)
+    place = yield from local(state, lambda: state.outbox.place(state.address, state.place))
+    if place.session_id is None or place.doubt is None or not waiting or not is_same(place.doubt, waiting[0]):
+        return waiting
+    with suppress(NotFoundError):
+        if (yield from landed(state, replace(place, sent=place.sent.copy()))):
+            return waiting[1:]
+    return waiting
 
 
 def _unknown_part(state: State, place: Place) -> Flow[tuple[list[Message], int]]:

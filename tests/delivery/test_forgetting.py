@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,60 @@ async def test_an_export_holds_everything_and_comes_back_once(
     ]
     assert len(await call(connection.conversation("ada-2", "t2").history)) == 3
     eventually(lambda: any("figs" in one.content for one in connection.user("ada-2").memories()))
+
+
+async def conversations(connection: Connection, user: str, call: Call) -> list[tuple[str, list[str]]]:
+    lines = [line for line in await exported(connection, user, call) if line["type"] == "session"]
+    return [(line["status"], [one["content"] for one in line["messages"]]) for line in lines]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("file", [None, "o.db"])
+async def test_a_message_whose_answer_was_lost_is_exported_and_told_once(  # noqa: PLR0917 - fixtures
+    make_connection: Make,
+    server: LocalRecallrAI,
+    texts: Texts,
+    call: Call,
+    tmp_path: Path,
+    file: str | None,
+    when: str,
+) -> None:
+    delivery = {"retries": 0, "breaker_threshold": 100, "outbox": file and tmp_path / file}
+    connection = make_connection(deliver=delivery)
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "ok"))
+    server.faults.add(**ADD, drop=True, when=when)
+    said = ["ok", "ok", "three", "four"]
+    await call(conversation.record, [("user", text) for text in said[1:]])
+    for _ in range(2):  # each look delivers one more, and loses its answer again
+        lines = await conversations(connection, "ada", call)
+        assert [text for _, texts_of in lines for text in texts_of] == said
+        assert [one.content for one in await call(conversation.history)] == said
+    server.faults.clear()
+    assert await conversations(connection, "ada", call) == [("pending", said)]
+    assert texts() == said
+
+
+async def test_a_user_of_whom_nothing_has_arrived_yet_is_exported_with_what_was_said_and_when(
+    make_connection: Make, server: LocalRecallrAI, call: Call, tmp_path: Path
+) -> None:
+    options = {"retries": 0, "outbox": tmp_path / "o.db"}
+    first, second = make_connection(deliver=options), make_connection(deliver=options)
+    server.faults.add(method="POST", status=503)
+    said_at = "2026-03-01T09:00:00+00:00"
+    for thread in ("t1", "t2"):
+        one = Message("user", f"I play in {thread}.", created_at=datetime.fromisoformat(said_at))
+        await call(first.conversation("ada", thread).record, [one, ("assistant", "Noted.")])
+    user, *waiting = json.loads(json.dumps(await exported(second, "ada", call)))
+    assert (user["type"], user["user_id"], user["created_at"]) == ("user", "ada", None)
+    assert [line["metadata"] for line in waiting] == [{"thread_id": "t1"}, {"thread_id": "t2"}]
+    assert {line["created_at"] for line in waiting} == {said_at}
+    assert [line["messages"][0]["created_at"] for line in waiting] == [said_at, said_at]
+    assert all(line["messages"][1]["created_at"] > said_at for line in waiting)
+    server.faults.clear()
+    imported = await call(second.import_user, "ada-2", [user, *waiting])
+    assert [one.stored for one in imported] == [2, 2]
+    assert len(await call(second.conversation("ada-2", "t1").history)) == 2
 
 
 async def test_an_export_of_nobody_and_a_broken_import_are_told(connection: Connection, call: Call) -> None:
