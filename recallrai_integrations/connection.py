@@ -408,7 +408,8 @@ class Connection:
         Memories are made anew by the service, from the conversations.
 
         Args:
-            user_id: the application's id; created when there is none.
+            user_id: the application's id; created when there is none, with the metadata and the setting for
+                merge conflicts of the exported user. Those of a user who exists stay as they are.
             lines: as `export` gave them.
             process: have memories made of each conversation.
 
@@ -602,7 +603,9 @@ class Connection:
             messages = redacted_messages(self.delivery_options.redact, user, thread, one.messages)
             if messages:
                 metadata = self.redacted_metadata(user, thread, one.metadata)
-                redacted = replace(one, messages=messages, metadata=metadata)
+                of_user = self.redacted_metadata(user, None, one.profile.metadata)
+                profile = replace(one.profile, metadata=of_user)
+                redacted = replace(one, messages=messages, metadata=metadata, profile=profile)
                 yield import_transcript(user, redacted, process=process)
 
     def _forget_flow(

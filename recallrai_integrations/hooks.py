@@ -18,7 +18,8 @@ class Redaction:
     Args:
         kind: `"message"` (answer with text) or `"metadata"` (answer with a dict).
         text: the message text; "" for metadata.
-        metadata: the session's metadata as the application gave it; empty for messages.
+        metadata: the session's metadata as the application gave it, or in an import the user's; empty for
+            messages.
         role: who said it; None for metadata.
         user_id: the application's id of the user.
         thread_id: the application's id of the thread, or None.

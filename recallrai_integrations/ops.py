@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -101,7 +101,10 @@ class Write(ServiceOp[T]):
 
 @dataclass(frozen=True, slots=True)
 class CreateUser(Write[None]):
-    """Creates the user; one that exists already is fine."""
+    """Creates the user; one that exists already is fine, and stays as it is."""
+
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    merge_conflict_enabled: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

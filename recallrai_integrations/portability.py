@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
 from .errors import InvalidInputError, NotFoundError, RequestRejectedError, ServiceUnavailableError
-from .flows import Flow, State, Transcript, deliver_alone
+from .flows import Flow, Profile, State, Transcript, deliver_alone
 from .flows.reading import read_sessions
 from .flows.sending import unstored
 from .messages import Message, as_messages
@@ -122,24 +122,29 @@ class Export:
 
 
 def transcripts(lines: Iterable[Mapping[str, Any]]) -> Iterator[Transcript]:
-    """The conversations in the lines of an export, in order.
+    """The conversations in the lines of an export, in order, each with what was set for its user.
 
     Memories are left out: the service has no way to store one; it makes them anew from the conversations.
 
     Raises:
         InvalidInputError: a line is none of an export, or of a newer format; names the line, from 1.
     """
+    profile = Profile()
     for number, line in enumerate(lines, start=1):
-        transcript = _transcript(number, line)
-        if transcript is not None:
-            yield transcript
+        read = _read(number, line)
+        if isinstance(read, Profile):
+            profile = read
+        elif read is not None:
+            yield replace(read, profile=profile)
 
 
-def _transcript(number: int, line: Mapping[str, Any]) -> Transcript | None:
+def _read(number: int, line: Mapping[str, Any]) -> Transcript | Profile | None:
     try:
         kind = line["type"]
-        if kind == "user" and line["format"] > FORMAT:
-            raise InvalidInputError(f"it has format {line['format']}, this release reads {FORMAT}")
+        if kind == "user":
+            if line["format"] > FORMAT:
+                raise InvalidInputError(f"it has format {line['format']}, this release reads {FORMAT}")
+            return Profile(dict(line["metadata"]), line["merge_conflict_enabled"])
         if kind == "session" and line["messages"]:
             return Transcript(
                 as_messages((one["role"], one["content"]) for one in line["messages"]),
@@ -147,7 +152,7 @@ def _transcript(number: int, line: Mapping[str, Any]) -> Transcript | None:
                 dict(line["metadata"]),
                 line.get("session_id"),
             )
-        if kind not in {"user", "session", "memory"}:
+        if kind not in {"session", "memory"}:
             raise InvalidInputError(f"its type {kind!r} is unknown")
     except (LookupError, TypeError, ValueError) as error:
         raise InvalidInputError(f"Line {number} is no line of an export: {error}.") from error

@@ -39,7 +39,11 @@ def send(op: ServiceOp[Any], sdk: Sdk) -> Any:  # noqa: ARG001 - the signature t
 
 @send.register
 def _(op: ops.CreateUser, sdk: Sdk) -> Any:
-    return sdk.client.create_user(encode_id(op.user_id), metadata={})
+    return sdk.client.create_user(
+        encode_id(op.user_id),
+        metadata=dict(op.metadata),
+        merge_conflict_enabled=op.merge_conflict_enabled,
+    )
 
 
 @send.register

@@ -11,13 +11,14 @@ from .delivery import clear, deliver_alone, flush, flush_all, record
 from .ending import end_run, finish
 from .forgetting import forget_memory, forget_session, forget_thread, forget_user
 from .history import history
-from .importing import Transcript, import_transcript
+from .importing import Profile, Transcript, import_transcript
 from .recalling import Recalled, recall
 from .sessions import find_session, thread_sessions, update
 from .state import State, Workers
 
 __all__ = [
     "Flow",
+    "Profile",
     "Recalled",
     "State",
     "Transcript",

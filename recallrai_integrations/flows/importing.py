@@ -30,13 +30,26 @@ from recallrai_integrations.ops import (
     Sleep,
 )
 
-__all__ = ["Transcript", "import_transcript"]
+__all__ = ["Profile", "Transcript", "import_transcript"]
 
 IMPORT_MARK: Final = "import"
 """Key among our own marks of a session; its value tells `sha256` and `part`."""
 
 _AUTO_PROCESS_SECONDS = 600
 _PAUSES = (0.2, 1.0, 3.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the application has set for a user, besides what was said.
+
+    Args:
+        metadata: JSON.
+        merge_conflict_enabled: None inherits the project's setting.
+    """
+
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    merge_conflict_enabled: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -48,12 +61,14 @@ class Transcript:
         started_at: timezone-aware; backdates the session, whose memories carry it. None for now.
         metadata: for the session.
         session_id: the session it was exported from; where that still exists, there is nothing to import.
+        profile: for the user, when there is none yet.
     """
 
     messages: Sequence[Message]
     started_at: datetime | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     session_id: str | None = None
+    profile: Profile = field(default_factory=Profile)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -76,7 +91,7 @@ def import_transcript(
     no way to reserve a fingerprint.
 
     Args:
-        user_id: created when there is none.
+        user_id: created when there is none, with the transcript's profile.
         transcript: the conversation.
         process: make memories of it now; otherwise the service does after ten minutes of inactivity.
         on_stored: called after each message.
@@ -134,7 +149,8 @@ def _is_at_home(user_id: str, transcript: Transcript) -> Flow[bool]:
 
 def _open(user_id: str, transcript: Transcript, part: int, *, user_exists: bool) -> Flow[SessionInfo]:
     if not user_exists:
-        yield from CreateUser(user_id)
+        profile = transcript.profile
+        yield from CreateUser(user_id, profile.metadata, profile.merge_conflict_enabled)
     marks: dict[str, Any] = transcript.metadata.get(plan.OWN_KEY) or {}
     mark = {"sha256": transcript.fingerprint, "part": part}
     metadata = {**transcript.metadata, plan.OWN_KEY: {**marks, IMPORT_MARK: mark}}

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from recallrai import RecallrAI
 
 from recallrai_integrations import connect
 from recallrai_integrations.local import LocalRecallrAI
@@ -87,7 +88,10 @@ def test_a_conflict_is_listed_and_answered(run, asking):
 
 
 @pytest.mark.usefixtures("connection")
-def test_an_export_is_complete_and_comes_back_elsewhere(run):
+def test_an_export_is_complete_and_comes_back_elsewhere(run, hosted):
+    sdk = RecallrAI(api_key=hosted.api_key, project_id=hosted.project_id, base_url=hosted.base_url)
+    sdk.get_user("ada").update(new_metadata={"plan": "pro"})
+    sdk._http.client.close()
     lines = run("export", "--user", "ada").out.splitlines()
     assert [json.loads(line)["type"] for line in lines] == ["user", *["session"] * 3, *["memory"] * 2]
     ended = run("export", "--user", "ada", "-o", "ada.jsonl")
@@ -98,6 +102,7 @@ def test_an_export_is_complete_and_comes_back_elsewhere(run):
     )
     assert run("import", "ada.jsonl", "--user", "eve", "--local", "other.db").code == 0
     with connect(local="other.db") as other:
+        assert other.user("eve").info().metadata == {"plan": "pro"}
         assert len(other.user("eve").memories()) == 2
         assert len(other.conversation("eve", "colours").history()) == 2
     assert sorted(one.name for one in Path().iterdir() if ".jsonl" in one.name) == ["ada.jsonl"]

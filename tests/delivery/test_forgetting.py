@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recallrai import RecallrAI
 
-from recallrai_integrations import Connection, Event, Message
+from recallrai_integrations import Connection, Event, Message, Redaction
 from recallrai_integrations.errors import (
     ForgetIncompleteError,
     InvalidInputError,
@@ -319,6 +320,27 @@ async def test_a_user_of_whom_nothing_has_arrived_yet_is_exported_with_what_was_
     assert len(await call(second.conversation("ada-2", "t1").history)) == 2
 
 
+async def test_what_was_set_for_a_user_comes_back_with_them_and_nothing_of_another_is_changed(
+    make_connection: Make, server: LocalRecallrAI, call: Call
+) -> None:
+    def hook(given: Redaction) -> Any:
+        return given.text or {key: value for key, value in given.metadata.items() if key != "phone"}
+
+    sdk = RecallrAI(api_key=server.api_key, project_id=server.project_id, base_url=server.base_url)
+    sdk.create_user("ada", metadata={"plan": "pro", "phone": "4711"}, merge_conflict_enabled=True)
+    sdk.create_user("bob", metadata={"plan": "free"})
+    sdk._http.client.close()
+    connection = make_connection(deliver={"redact": hook})
+    await call(connection.conversation("ada", "t1").record, ("user", "I play chess."))
+    lines = await exported(connection, "ada", call)
+    for user in ("ada-2", "bob"):
+        await call(connection.import_user, user, lines)
+    copy = await call(connection.user("ada-2").info)
+    assert (copy.metadata, copy.merge_conflict_enabled) == ({"plan": "pro"}, True)
+    bob = await call(connection.user("bob").info)
+    assert (bob.metadata, bob.merge_conflict_enabled) == ({"plan": "free"}, None)
+
+
 async def test_an_export_of_nobody_and_a_broken_import_are_told(connection: Connection, call: Call) -> None:
     with pytest.raises(NotFoundError):
         await exported(connection, "nobody", call)
@@ -328,6 +350,7 @@ async def test_an_export_of_nobody_and_a_broken_import_are_told(connection: Conn
         {"type": "cake"},
         {"type": "session"},
         {"type": "user", "format": 99},
+        {"type": "user", "format": 1, "metadata": 7, "merge_conflict_enabled": None},
         {**good, "messages": [1]},
     ):
         with pytest.raises(InvalidInputError, match="Line 2"):

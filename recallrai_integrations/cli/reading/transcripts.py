@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from recallrai_integrations import plan
-from recallrai_integrations.flows import Transcript
+from recallrai_integrations.flows import Profile, Transcript
 from recallrai_integrations.messages import Message
 
 from .located import Place, UnreadableError, is_list, is_object, line_of
@@ -78,10 +78,14 @@ def _from_lines(text: str) -> list[Transcript]:
     if documents and all(looks_like_message(document) for _, document in documents):
         return _one_conversation(documents)
     transcripts: list[Transcript] = []
+    profile = Profile()
     for number, document in documents:
-        if not _is_other_line_of_export(document):
-            with _on_line(number):
-                transcripts += [one for one in _from_document(document, ()) if one.messages]
+        with _on_line(number):
+            if not _is_other_line_of_export(document):
+                read = [one for one in _from_document(document, ()) if one.messages]
+                transcripts += [replace(one, profile=profile) for one in read]
+            elif document["type"] == "user":
+                profile = Profile(_metadata(document, ()), document.get("merge_conflict_enabled"))
     return transcripts
 
 
@@ -103,7 +107,7 @@ def _on_line(number: int) -> Generator[None]:
         raise UnreadableError(error.reason, error.place, number) from None
 
 
-def _is_other_line_of_export(document: object) -> bool:
+def _is_other_line_of_export(document: object) -> TypeGuard[Mapping[str, Any]]:
     """The user and the memories of an export: memories are made anew from the conversations."""
     return is_object(document) and document.get("type") in _OTHER_EXPORT_LINES
 
