@@ -37,6 +37,7 @@ IMPORT_MARK: Final = "import"
 
 _AUTO_PROCESS_SECONDS = 600
 _PAUSES = (0.2, 1.0, 3.0)
+_LONGEST_PAUSE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,10 @@ def _arrived(user_id: str, session_id: str, message: Message, place: int, pause:
     try:
         yield from AddMessage(user_id, session_id, message)
     except ServiceUnavailableError as error:
-        yield from Sleep(error.retry_after or pause)
+        pause = error.retry_after or pause
+        if pause > _LONGEST_PAUSE:
+            raise  # the caller may come back then, and goes on from here
+        yield from Sleep(pause)
         if not error.may_have_taken_effect:
             return False
     else:

@@ -341,6 +341,19 @@ async def test_what_was_set_for_a_user_comes_back_with_them_and_nothing_of_anoth
     assert (bob.metadata, bob.merge_conflict_enabled) == ({"plan": "free"}, None)
 
 
+async def test_an_import_that_is_told_to_wait_for_an_hour_ends_and_goes_on_later(
+    connection: Connection, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    said = [{"role": "user", "content": "I play chess."}, {"role": "assistant", "content": "Noted."}]
+    line = {"type": "session", "created_at": "2026-03-01T12:00:00+00:00", "metadata": {}, "messages": said}
+    server.faults.add(**ADD, status=503, when="after", nth=2, retry_after=3600)
+    with pytest.raises(ServiceUnavailableError):
+        await asyncio.wait_for(call(connection.import_user, "ada", [line]), 60)
+    server.faults.clear()
+    await call(connection.import_user, "ada", [line])
+    assert texts() == ["I play chess.", "Noted."]
+
+
 async def test_an_export_of_nobody_and_a_broken_import_are_told(connection: Connection, call: Call) -> None:
     with pytest.raises(NotFoundError):
         await exported(connection, "nobody", call)
