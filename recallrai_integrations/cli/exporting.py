@@ -6,14 +6,18 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable
+from os.path import realpath
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TextIO
 
 import typer
 
 from ._common import LocalOption, UserOption, WrongUseError, connected, json_line, note, require_user
 
 __all__ = ["export_command"]
+
+_DATABASE_BEGINS: Final = b"SQLite format 3\0"
+_BESIDE_DATABASE: Final = ("", "-wal", "-shm", "-journal", "-lock")
 
 
 def export_command(
@@ -27,6 +31,8 @@ def export_command(
     ] = None,
 ) -> None:
     """Export the user, their conversations and their memories; import reads it again."""
+    if output is not None:
+        _check_output(output)
     with connected(local) as connection:
         require_user(connection, user)
         lines = connection.export(user)
@@ -34,24 +40,54 @@ def export_command(
             for line in lines:
                 json_line(line)
         else:
-            count = _write_whole(output, lines)
+            count = _write(output, lines)
             note(f"{count} lines in {output}.")
+
+
+def _check_output(path: Path) -> None:
+    """Refuses what an export must not take the place of.
+
+    To be called while nothing is connected: a process that closes a file gives up all its locks on it, those
+    of an embedded service among them.
+    """
+    target = realpath(path)
+    if path.is_dir() or Path(target).is_symlink() or not Path(target).parent.is_dir():
+        raise WrongUseError(f"{path} is not a file that can be written: check --output.")
+    if any(_is_database(Path(target.removesuffix(end))) for end in _BESIDE_DATABASE):
+        raise WrongUseError(f"{path} is a database, or belongs to one: pass another file to --output.")
+
+
+def _is_database(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_DATABASE_BEGINS)) == _DATABASE_BEGINS
+
+
+def _write(path: Path, lines: Iterable[dict[str, Any]]) -> int:
+    """Writes to the file that a path leads to, and counts the lines."""
+    if path.exists() and not path.is_file():  # a pipe or a device cannot be put in place, only written to
+        with path.open("w", encoding="utf-8") as file:
+            return _write_lines(file, lines)
+    return _write_whole(Path(realpath(path)), lines)
 
 
 def _write_whole(path: Path, lines: Iterable[dict[str, Any]]) -> int:
     """Writes beside the file and puts it in place when it is complete, so that no half ever has its name."""
-    folder = path.absolute().parent
-    if path.is_dir() or not folder.is_dir():
-        raise WrongUseError(f"{path} is not a file that can be written: check --output.")
-    count = 0
-    handle, unfinished = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            for line in lines:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                count += 1
+            count = _write_lines(file, lines)
         Path(unfinished).replace(path)
     except BaseException:
         Path(unfinished).unlink(missing_ok=True)
         raise
+    return count
+
+
+def _write_lines(file: TextIO, lines: Iterable[dict[str, Any]]) -> int:
+    count = 0
+    for line in lines:
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        count += 1
     return count

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -114,6 +118,42 @@ def test_an_export_that_breaks_off_leaves_the_old_file(run, hosted, connection):
     run("export", "--user", "ada", "-o", "ada.jsonl").failed(1, "ListMemories")
     assert Path("ada.jsonl").read_text() == "the old one"
     assert [one.name for one in Path().iterdir()] == ["ada.jsonl"]
+
+
+@pytest.mark.parametrize("output", ["m.db", "m.db-wal", "m.db-shm", "m.db-lock", "link.db", "outbox.db"])
+def test_an_export_never_takes_the_place_of_a_database(run, output):
+    run("chat", "--user", "ada", "--local", "m.db", stdin="My parrot is called Kiwi.\n")
+    Path("link.db").symlink_to("m.db")
+    with closing(sqlite3.connect("outbox.db")) as other:
+        other.execute("CREATE TABLE something (id)")
+    before = {one.name: one.read_bytes() for one in Path().iterdir()}
+    run("export", "--user", "ada", "--local", "m.db", "-o", output).failed(2, output, "--output")
+    assert {one.name: one.read_bytes() for one in Path().iterdir()} == before
+
+
+@pytest.mark.usefixtures("connection")
+def test_an_export_goes_where_a_symbolic_link_leads(run):
+    Path("kept").mkdir()
+    Path("kept/ada.jsonl").write_text("the old one")
+    Path("link.jsonl").symlink_to("kept/ada.jsonl")
+    assert run("export", "--user", "ada", "-o", "link.jsonl").code == 0
+    assert Path("link.jsonl").is_symlink()
+    assert Path("kept/ada.jsonl").read_text().startswith('{"type": "user"')
+    Path("round.jsonl").symlink_to("round.jsonl")
+    run("export", "--user", "ada", "-o", "round.jsonl").failed(2, "round.jsonl")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.usefixtures("connection")
+def test_an_export_is_written_into_a_pipe(run):
+    os.mkfifo("pipe")
+    read = []
+    reader = threading.Thread(target=lambda: read.append(Path("pipe").read_text()), daemon=True)
+    reader.start()
+    assert run("export", "--user", "ada", "-o", "pipe").code == 0
+    assert Path("pipe").is_fifo()
+    reader.join(timeout=60)
+    assert read[0].startswith('{"type": "user"')
 
 
 @pytest.mark.parametrize(
