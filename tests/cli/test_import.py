@@ -201,6 +201,23 @@ BROKEN = {
     "metadata that is none": ('{"messages": [],\n"metadata": []}', "line 2", "metadata"),
     "a chat store that is broken": ('{"store": {"a": [],\n"b": [{"role": "alien"}]}}', "line 2", "alien"),
     "nested too deeply": ("[" * 100_000, "line 1", ""),
+    "lists nested too deeply": ("[" * 800 + "]" * 800, "line 1", ""),
+    "a number too long to be read": (f'{{"messages": [],\n"n": {"9" * 6_000}}}', "line 2", "more digits"),
+    "a time after all times": (
+        '{"messages": [],\n"timestamp_utc": "9999-12-31T23:59:59-14:00"}',
+        "line 2",
+        "9999-12-31T23:59:59-14:00",
+    ),
+    "a time before all times": (
+        '{"messages": [],\n"timestamp_utc": "0001-01-01T00:00:00+14:00"}',
+        "line 2",
+        "0001-01-01T00:00:00+14:00",
+    ),
+    "metadata that holds no number": (
+        '{"messages": [{"role": "user", "content": "hi"}],\n"metadata": {"a": NaN}}',
+        "line 2",
+        "no number",
+    ),
 }
 
 
@@ -209,6 +226,14 @@ def test_a_broken_file_is_named_with_its_line_and_the_others_go_in(run, text, li
     _write("broken.json", text)
     ended = run("import", "broken.json", _write("talk.json", OPENAI), "--user", "ada")
     ended.failed(1, "broken.json", f"{line}:", reason)
+    assert [said for _, _, said, _ in _stored()] == [SAID]
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"messages": ' + "9" * 6_000 + "}"])
+def test_a_line_of_json_lines_that_cannot_be_read_is_named(run, line):
+    _write("odd.jsonl", f"{json.dumps(OPENAI[0])}\n\n{line}\n")
+    ended = run("import", "odd.jsonl", _write("talk.json", OPENAI), "--user", "ada")
+    ended.failed(1, "odd.jsonl", "line 3:")
     assert [said for _, _, said, _ in _stored()] == [SAID]
 
 

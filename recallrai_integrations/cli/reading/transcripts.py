@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,6 +33,8 @@ _FORMS: Final = (
     'not a conversation; expected {"messages": […]}, a list of messages, a LlamaIndex chat store, '
     "or lines of those"
 )
+_TOO_DEEP: Final = "nested too deeply"
+_LONG_NUMBER: Final = re.compile(r"\d{4301,}")  # Python refuses to spend its time on so many digits
 
 
 def read_transcripts(path: Path) -> list[Transcript]:
@@ -45,17 +48,36 @@ def read_transcripts(path: Path) -> list[Transcript]:
     if path.suffix.lower() in _LINE_SUFFIXES:
         return _from_lines(text)
     try:
-        document = json.loads(text)
+        document = _parsed(text, 1)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and "\n" in text[: error.pos]:
             return _from_lines(text)
         raise UnreadableError(f"not JSON: {error.msg}", line=error.lineno) from error
-    except RecursionError as error:
-        raise UnreadableError("nested too deeply", line=1) from error
     try:
         return [one for one in _from_document(document, ()) if one.messages]
     except UnreadableError as error:
         raise UnreadableError(error.reason, error.place, line_of(text, error.place)) from None
+    except RecursionError:
+        raise UnreadableError(_TOO_DEEP, line=1) from None
+
+
+def _parsed(text: str, line: int) -> Any:
+    """The value of a JSON text that begins on this line of its file.
+
+    Raises:
+        JSONDecodeError: it is no JSON.
+        UnreadableError: it is, and Python has no value for it.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        raise
+    except ValueError:
+        number = _LONG_NUMBER.search(text)
+        line += 0 if number is None else text.count("\n", 0, number.start())
+        raise UnreadableError("a number with more digits than can be read", line=line) from None
+    except RecursionError:
+        raise UnreadableError(_TOO_DEEP, line=line) from None
 
 
 def _decoded(data: bytes) -> str:
@@ -72,7 +94,7 @@ def _from_lines(text: str) -> list[Transcript]:
         if not line.strip():
             continue
         try:
-            documents.append((number, json.loads(line)))
+            documents.append((number, _parsed(line, number)))
         except json.JSONDecodeError as error:
             raise UnreadableError(f"not JSON: {error.msg}", line=number) from error
     if documents and all(looks_like_message(document) for _, document in documents):
@@ -105,6 +127,8 @@ def _on_line(number: int) -> Generator[None]:
         yield
     except UnreadableError as error:
         raise UnreadableError(error.reason, error.place, number) from None
+    except RecursionError:
+        raise UnreadableError(_TOO_DEEP, line=number) from None
 
 
 def _is_other_line_of_export(document: object) -> TypeGuard[Mapping[str, Any]]:
@@ -149,6 +173,10 @@ def _metadata(fields: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
     metadata = fields.get("metadata")
     if metadata is not None and not is_object(metadata):
         raise UnreadableError("metadata must be an object", (*place, "metadata"))
+    try:
+        json.dumps(metadata, allow_nan=False)
+    except ValueError:  # Python reads NaN and Infinity, which are no JSON and cannot be sent
+        raise UnreadableError("metadata holds what is no number", (*place, "metadata")) from None
     return metadata or {}
 
 
@@ -161,9 +189,9 @@ def _started_at(fields: Mapping[str, Any], place: Place) -> datetime | None:
         try:
             # Python 3.10 reads no "Z"
             when = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        except (ValueError, AttributeError):
+            return when.astimezone(timezone.utc) if when.tzinfo else when.replace(tzinfo=timezone.utc)
+        except (ValueError, AttributeError, OverflowError):  # the last: in UTC it is of no year from 1 to 9999
             raise UnreadableError(
                 f"{name} must be a time such as 2026-03-01T09:00:00Z, not {text!r}", (*place, name)
             ) from None
-        return when if when.tzinfo else when.replace(tzinfo=timezone.utc)
     return None
