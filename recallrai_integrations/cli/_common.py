@@ -133,6 +133,8 @@ class Group(TyperGroup):
         except typer.Abort:
             problem("Stopped; nothing was left half-done.")
             code = ExitCode.STOPPED
+        except OSError as error:  # a pipe that was closed early is none: that has ended the process quietly
+            code = _os_error(error)
         if standalone_mode:
             sys.exit(code)
         return code
@@ -146,19 +148,22 @@ class Group(TyperGroup):
             raise typer.Exit(exit_code_of(error)) from None
         except KeyboardInterrupt:
             raise typer.Abort from None
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            if error.filename is None:
-                raise
-            problem(f"{error.filename}: {error.strerror}.")
-            raise typer.Exit(ExitCode.WRONG_USE) from None
 
 
 def exit_code_of(error: RecallrAIIntegrationError) -> ExitCode:
     """1 for work that the service left undone, 2 for what the caller has to set right."""
     undone = isinstance(error, ServiceUnavailableError | ForgetIncompleteError)
     return ExitCode.NOT_COMPLETE if undone else ExitCode.WRONG_USE
+
+
+def _os_error(error: OSError) -> ExitCode:
+    if error.filename is not None:
+        problem(f"{error.filename}: {error.strerror}.")
+        return ExitCode.WRONG_USE
+    problem(f"{error.strerror or error}: the output is not complete.")
+    # What could not be written still waits in the stream, and would fail once more when the process ends.
+    sys.stdout = None
+    return ExitCode.NOT_COMPLETE
 
 
 def _usage(error: Exception) -> str:

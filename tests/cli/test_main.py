@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +71,27 @@ def test_a_pipe_that_is_closed_early_is_no_error():
         process.stdout.close()
         err = process.stderr.read()
     assert b"Traceback" not in err
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no device that is full")
+@pytest.mark.parametrize(
+    "args",
+    [("--help",), ("doctor", "--json"), ("memories", "list", "--user", "ada"), ("export", "--user", "ada")],
+)
+def test_a_disk_that_is_full_is_told_in_one_line(run, args):
+    run("chat", "--user", "ada", "--local", "m.db", stdin="My parrot is called Kiwi.\n")
+    local = () if args == ("--help",) else ("--local", "m.db")
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "recallrai_integrations.cli", *args, *local],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1), ended.stderr
+    assert ended.stderr.startswith("Error: No space left")
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def _started_at(fields: Mapping[str, Any], place: Place) -> datetime | None:
             # Python 3.10 reads no "Z"
             when = datetime.fromisoformat(text.replace("Z", "+00:00"))
             return when.astimezone(timezone.utc) if when.tzinfo else when.replace(tzinfo=timezone.utc)
-        except (ValueError, AttributeError, OverflowError):  # the last: in UTC it is of no year from 1 to 9999
+        except (ValueError, AttributeError, OverflowError):  # the last: no year of UTC, 1 to 9999, holds it
             raise UnreadableError(
                 f"{name} must be a time such as 2026-03-01T09:00:00Z, not {text!r}", (*place, name)
             ) from None
