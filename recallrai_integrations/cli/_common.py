@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Generator, Sequence
@@ -18,9 +19,8 @@ from typer.core import TyperGroup
 from typing_extensions import override
 
 from recallrai_integrations import (
-    ConfigurationError,
     Connection,
-    ContextOptions,
+    CredentialsError,
     DeliveryOptions,
     ForgetIncompleteError,
     NotFoundError,
@@ -28,7 +28,8 @@ from recallrai_integrations import (
     ServiceUnavailableError,
     connect,
 )
-from recallrai_integrations.identity import user_id_text
+from recallrai_integrations.credentials import Credentials
+from recallrai_integrations.identity import thread_id_text, user_id_text
 
 __all__ = [
     "CREDENTIALS",
@@ -40,6 +41,7 @@ __all__ = [
     "UserOption",
     "WrongUseError",
     "connected",
+    "credentials",
     "exit_code_of",
     "json_line",
     "json_out",
@@ -49,12 +51,19 @@ __all__ = [
     "problem",
     "require_user",
     "status_line",
+    "thread_given",
+    "with_remedy",
 ]
 
 DEFAULT_DATABASE = "recallrai.db"
 """The local memory of `import`, `chat` and `serve` when nothing else is said, in the working directory."""
 
 CREDENTIALS = ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL")
+
+TIMEOUT = 15.0
+"""Seconds for each phase of a request: somebody sits and waits. Only an agentic recall takes longer."""
+
+_untold = logging.NullHandler()  # what happens is told by the command, in words that fit one
 
 out = Console(highlight=False)
 """Results."""
@@ -79,6 +88,13 @@ def _user(value: str) -> str:
     if not value:
         raise WrongUseError("--user is empty: pass the application's id of the user.")
     return user_id_text(value)
+
+
+def thread_given(value: str | None) -> str | None:
+    """The callback of `--thread`."""
+    if value == "":
+        raise WrongUseError("--thread is empty: pass the application's id of the thread, or leave it out.")
+    return thread_id_text(value)
 
 
 UserOption = Annotated[
@@ -117,6 +133,7 @@ class Group(TyperGroup):
         for stream in (sys.stdout, sys.stderr):  # a memory may hold what an old terminal cannot show
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")
+        logging.getLogger("recallrai_integrations").addHandler(_untold)
         args = list(sys.argv[1:] if args is None else args)
         try:
             code = super().main(
@@ -144,7 +161,7 @@ class Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except RecallrAIIntegrationError as error:
-            problem(str(error))
+            problem(with_remedy(error))
             raise typer.Exit(exit_code_of(error)) from None
         except KeyboardInterrupt:
             raise typer.Abort from None
@@ -154,6 +171,12 @@ def exit_code_of(error: RecallrAIIntegrationError) -> ExitCode:
     """1 for work that the service left undone, 2 for what the caller has to set right."""
     undone = isinstance(error, ServiceUnavailableError | ForgetIncompleteError)
     return ExitCode.NOT_COMPLETE if undone else ExitCode.WRONG_USE
+
+
+def with_remedy(error: RecallrAIIntegrationError) -> str:
+    """What an error says, with what can be done about it on a command line."""
+    remedy = " Try again, or see recallrai-integrations doctor."
+    return f"{error}{remedy if isinstance(error, ServiceUnavailableError) else ''}"
 
 
 def _os_error(error: OSError) -> ExitCode:
@@ -201,15 +224,30 @@ def json_line(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, default=str))
 
 
+def credentials() -> Credentials:
+    """The credentials of the environment.
+
+    Raises:
+        CredentialsError: missing or malformed.
+        ConfigurationError: a base URL that is none.
+    """
+    missing = [name for name in CREDENTIALS[:2] if not os.environ.get(name)]
+    if missing:
+        raise CredentialsError(
+            f"No RecallrAI credentials: set {' and '.join(missing)}, or pass --local PATH for the embedded "
+            f"service (such as --local {DEFAULT_DATABASE})."
+        )
+    return Credentials.find()
+
+
 @contextmanager
 def connected(
     local: str | None,
     *,
     default_local: bool = False,
     must_exist: bool = True,
-    on_error: str = "raise",
-    context: ContextOptions | None = None,
-    outbox: Path | None = None,
+    timeout: float | None = None,
+    **delivery: Any,
 ) -> Generator[Connection]:
     """A connection by `--local`, else by the environment.
 
@@ -217,26 +255,23 @@ def connected(
         local: path of a database.
         default_local: use `recallrai.db` here when neither is given, and say so.
         must_exist: a database that is not there is an error, not an empty one.
-        on_error: see `DeliveryOptions`.
-        context: see `connect`.
-        outbox: see `DeliveryOptions`.
+        timeout: see `connect`; default `TIMEOUT`.
+        **delivery: options of `DeliveryOptions`; an outage is an error unless they say otherwise.
 
     Raises:
         WrongUseError: no such database.
         ConfigurationError: neither is given.
     """
-    if local is None and not any(os.environ.get(name) for name in CREDENTIALS):
-        if not default_local:
-            raise ConfigurationError(
-                "No RecallrAI credentials. Set RECALLRAI_API_KEY and RECALLRAI_PROJECT_ID, or pass "
-                f"--local PATH for the embedded service (such as --local {DEFAULT_DATABASE})."
-            )
-        local = DEFAULT_DATABASE
-        note(f"No RECALLRAI_API_KEY: using the local memory {Path(local).absolute()} (--local for another).")
+    if local is None:
+        if default_local and not any(os.environ.get(name) for name in CREDENTIALS):
+            local = DEFAULT_DATABASE
+            note(f"No RECALLRAI_API_KEY: using {Path(local).absolute()} (--local for another memory).")
+        else:
+            credentials()
     if local is not None and must_exist and local != ":memory:" and not Path(local).is_file():
         raise WrongUseError(f"There is no database at {local}: check the path, or import into it first.")
-    delivery = DeliveryOptions(on_error="degrade" if on_error == "degrade" else "raise", outbox=outbox)
-    with connect(local=local, context=context, delivery=delivery) as connection:
+    options: dict[str, Any] = {"on_error": "raise", **delivery}
+    with connect(local=local, timeout=timeout or TIMEOUT, delivery=DeliveryOptions(**options)) as connection:
         yield connection
 
 

@@ -12,18 +12,32 @@ from rich.text import Text
 
 from recallrai_integrations import (
     Conversation,
+    Event,
     InvalidInputError,
     Message,
     NotFoundError,
     Recall,
     RecallOptions,
+    RequestRejectedError,
+    ServiceUnavailableError,
 )
 from recallrai_integrations.context.reading import RecalledMemory, recalled_memories
-from recallrai_integrations.identity import thread_id_text
 from recallrai_integrations.messages import clean_text
+from recallrai_integrations.models import SessionInfo
 from recallrai_integrations.options import Strategy
 
-from ._common import ExitCode, LocalOption, UserOption, connected, json_line, note, out, problem, status_line
+from ._common import (
+    ExitCode,
+    LocalOption,
+    UserOption,
+    connected,
+    json_line,
+    note,
+    out,
+    problem,
+    status_line,
+    thread_given,
+)
 from .models import ChatModel, ModelError, open_model
 from .recalled import panel
 
@@ -31,6 +45,30 @@ __all__ = ["chat_command"]
 
 _HISTORY = 20
 _HELP = "/finish makes memories of the conversation so far, /quit leaves."
+_AGENTIC_SECONDS = 30.0  # the slowest recall that was ever measured took 20
+
+
+class _Outage:
+    """Tells of an outage once, when it begins and when it is over; `seen` whether there was one."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self._now = False
+
+    def on_event(self, event: Event) -> None:
+        """The hook of the connection; any thread."""
+        if event.kind == "degraded":
+            self.begins(event.detail["error"])
+        elif event.kind == "recovered" and self._now:
+            self._now = False
+            note("The service is back.")
+
+    def begins(self, reason: str) -> None:
+        """Something could not be had or stored."""
+        self.seen = True
+        if not self._now:
+            self._now = True
+            note(f"The service is not available ({reason.rstrip('.')}): going on without memories.")
 
 
 @dataclass
@@ -40,7 +78,8 @@ class _Chat:
     options: RecallOptions
     as_json: bool
     said: list[Message] = field(default_factory=list[Message])
-    degraded: bool = False
+    wish: bool = False
+    """Whether the wish to make memories waits with the messages."""
 
     def turn(self, question: str) -> None:
         """One question: stored, memories recalled and shown, answered, and the answer stored."""
@@ -49,9 +88,9 @@ class _Chat:
         recall = self.conversation.recall(options=self.options)
         prompt = recall.prompt(sent=self.said)
         memories = recalled_memories(prompt.memories)
-        self.degraded |= recall.degraded
-        if not self.as_json:
-            self._show(recall, memories)
+        if not self.as_json and not recall.degraded:
+            title = f"recalled: {len(memories)} memories, {recall.strategy}, {recall.elapsed * 1000:.0f} ms"
+            out.print(panel(memories, title=title))
         answer = self._answer(prompt.text)
         if answer.strip():
             self.conversation.record(("assistant", clean_text(answer)))
@@ -62,13 +101,41 @@ class _Chat:
     def finish(self) -> None:
         """Makes memories of what was said, and waits for them."""
         with status_line.status("Making memories …"):
-            session = self.conversation.finish(wait=True)
-        if session is None:
-            note("There is nothing to make memories of.")
-        elif session.status == "processed":
+            session = None if self._unstored() else self._finish()
+        if session is not None and session.status == "processed":
             note("Memories are made; what you say next begins a new session.")
-        else:
+        elif session is not None:
             problem(f"The session is {session.status}: no memories were made of it so far.")
+        elif self.conversation.connection.is_down:
+            note("No memories could be made: the service is not available.")
+        else:
+            note("There is nothing to make memories of.")
+
+    def end(self) -> bool:
+        """Stores what waits and, unless a thread goes on, has memories made; whether all of it was done."""
+        with status_line.status("Making memories …"):
+            unstored = self._unstored()
+            session = None
+            if self.said and not unstored and self.conversation.thread_id is None:
+                session = self._finish()
+        if unstored:
+            problem(f"{unstored} messages could not be stored and are lost: the service is not available.")
+        elif self.wish or (session is not None and session.status != "processed"):
+            problem("What was said is stored, and no memories could be made of it so far.")
+        else:
+            return True
+        return False
+
+    def _unstored(self) -> int:
+        """How many messages wait still, after another try."""
+        waiting = self.conversation.flush()
+        self.wish &= waiting > 0
+        return waiting - self.wish
+
+    def _finish(self) -> SessionInfo | None:
+        session = self.conversation.finish(wait=True)
+        self.wish = session is None and self.conversation.connection.is_down
+        return session
 
     def _answer(self, system: str) -> str:
         pieces: list[str] = []
@@ -79,13 +146,6 @@ class _Chat:
         if not self.as_json:
             out.print()
         return "".join(pieces)
-
-    def _show(self, recall: Recall, memories: list[RecalledMemory]) -> None:
-        if recall.degraded:
-            title = "memories could not be had"
-        else:
-            title = f"recalled: {len(memories)} memories, {recall.strategy}, {recall.elapsed * 1000:.0f} ms"
-        out.print(panel(memories, title=title))
 
     def _print_json(self, question: str, answer: str, recall: Recall, memories: list[RecalledMemory]) -> None:
         line = {
@@ -108,6 +168,7 @@ def chat_command(
         typer.Option(
             "--thread",
             metavar="ID",
+            callback=thread_given,
             help="Go on with this thread, which stays open afterwards; without one the chat is a "
             "conversation by itself, and memories are made of it at the end.",
         ),
@@ -132,24 +193,33 @@ def chat_command(
     is not known yet comes into being with the first message. Without credentials and --local it uses
     recallrai.db in the working directory, and says so.
     """
-    thread = thread_id_text(thread)
     chosen: Strategy = strategy
-    options = RecallOptions(strategy=chosen)
+    outage = _Outage()
     chat_model = open_model(model)
-    with connected(local, default_local=True, must_exist=False, on_error="degrade") as connection:
+    with connected(
+        local,
+        default_local=True,
+        must_exist=False,
+        timeout=_AGENTIC_SECONDS if strategy in {"agentic", "auto"} else None,
+        on_error="degrade",
+        on_event=outage.on_event,
+        # Somebody waits: a service that is down is not asked again for a while.
+        retries=1,
+        breaker_threshold=3,
+    ) as connection:
         try:
             connection.user(user).info()
         except NotFoundError:
             note(f"{user} is new here: nothing is remembered yet.")
+        except ServiceUnavailableError as error:
+            outage.begins(str(error))
         conversation = connection.conversation(user, thread)
-        chat = _Chat(conversation, chat_model, options, as_json)
+        chat = _Chat(conversation, chat_model, RecallOptions(strategy=chosen), as_json)
         if thread is not None:
             chat.said += conversation.history(limit=_HISTORY)
         complete = _converse(chat)
-        if thread is None:
-            with status_line.status("Making memories …"):
-                conversation.finish(wait=True)
-    if not complete or chat.degraded:
+        complete &= chat.end()
+    if not complete or outage.seen:
         raise typer.Exit(ExitCode.NOT_COMPLETE)
 
 
@@ -165,7 +235,7 @@ def _converse(chat: _Chat) -> bool:
             continue
         try:
             chat.turn(question)
-        except (ModelError, InvalidInputError) as error:
+        except (ModelError, InvalidInputError, RequestRejectedError) as error:
             problem(str(error))
             complete = False
     return complete

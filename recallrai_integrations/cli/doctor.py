@@ -33,7 +33,7 @@ from recallrai_integrations.ops import GetUser
 from recallrai_integrations.outbox import status
 from recallrai_integrations.plan import CLOCK_TOLERANCE
 
-from ._common import ExitCode, JsonOption, LocalOption, json_out, out
+from ._common import ExitCode, JsonOption, LocalOption, credentials, json_out, out
 
 __all__ = ["doctor_command"]
 
@@ -106,15 +106,15 @@ def _findings(local: str | None, outbox: Path | None) -> Iterator[Finding]:
     yield from _versions()
     if local is None:
         try:
-            credentials = Credentials.find()
+            found = credentials()
         except RecallrAIIntegrationError as error:
             yield Finding("credentials", "problem", str(error), "Or pass --local PATH.")
         else:
-            project = f"project {credentials.project_id} at {credentials.base_url}"
+            project = f"project {found.project_id} at {found.base_url}"
             yield Finding("credentials", "fine", f"well-formed, for {project}")
-            yield from _proxies(credentials)
-            yield from _clock(credentials)
-            with connect() as connection:
+            yield from _proxies(found)
+            yield from _clock(found)
+            with connect(timeout=_SECONDS) as connection:
                 yield from _service(connection)
     elif local != ":memory:" and not Path(local).is_file():
         yield Finding("service", "problem", f"there is no database at {local}", "Check the path of --local.")

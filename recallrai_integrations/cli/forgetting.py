@@ -19,6 +19,7 @@ from ._common import (
     json_out,
     out,
     require_user,
+    thread_given,
 )
 
 __all__ = ["forget_command"]
@@ -28,7 +29,10 @@ def forget_command(
     user: UserOption,
     local: LocalOption = None,
     thread: Annotated[
-        str | None, typer.Option("--thread", metavar="ID", help="Only this thread's conversations.")
+        str | None,
+        typer.Option(
+            "--thread", metavar="ID", callback=thread_given, help="Only this thread's conversations."
+        ),
     ] = None,
     session: Annotated[
         str | None, typer.Option("--session", metavar="ID", help="Only this session of the service.")

@@ -160,8 +160,8 @@ def _store(
                 continue
             except ServiceUnavailableError as error:
                 raise ServiceUnavailableError(
-                    f"{str(error).rstrip('.')}. {outcome.imported} of {len(found)} conversations are in; run "
-                    "the same command again to go on from there.",
+                    f"{str(error).rstrip('.')}. {outcome.imported} of {len(found)} conversations are in; the "
+                    "same command goes on from there.",
                     status=error.status,
                 ) from error
             progress.advance(bar, imported.already)

@@ -53,6 +53,8 @@ def serve_command(
 
     if not api_key.startswith("rai_"):
         raise WrongUseError("--api-key must start with 'rai_': clients refuse to send any other key.")
+    if not min_auto_process_seconds > 0:
+        raise WrongUseError("--min-auto-process-seconds must be above 0.")
     serve(
         db,
         host=host,

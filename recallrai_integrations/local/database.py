@@ -263,8 +263,8 @@ def _locked(path: str) -> sqlite3.Connection:
         if "locked" in str(error):
             raise LocalServiceError(
                 f"{path} is in use by the local service of another process. Let that one serve both: start"
-                f' `recallrai-integrations serve --db "{path}"` once and connect with its base_url, or choose'
-                " another file."
+                f' `recallrai-integrations serve --db "{path}"` once and connect to its address'
+                " (RECALLRAI_BASE_URL or base_url), or choose another file."
             ) from error
         raise LocalServiceError(schema.reason(path, error)) from error
     return lock

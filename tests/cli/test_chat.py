@@ -13,6 +13,7 @@ import pytest
 from langchain_core.language_models import GenericFakeChatModel
 
 from recallrai_integrations import connect
+from recallrai_integrations.cli import _common
 from recallrai_integrations.cli.models import ModelError
 from recallrai_integrations.ops import ListSessions
 
@@ -133,19 +134,77 @@ def test_bytes_that_are_no_text_are_asked_all_the_same(run):
     assert _history("t")[0] == ("user", "caf\ufffd?")
 
 
-def test_in_an_outage_the_chat_goes_on_and_says_so(run, hosted):
-    hosted.faults.add(status=503)
-    ended = run("chat", "--user", "ada", stdin="Hello!\n")
+OUTAGES = {"refuses": {"status": 503}, "does not answer": {"hang": True}, "breaks off": {"drop": True}}
+
+
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
+@pytest.mark.parametrize("thread", [(), ("--thread", "t")], ids=["alone", "in a thread"])
+def test_a_service_that_is_down_is_told_once_and_the_chat_goes_on(run, hosted, monkeypatch, thread, outage):
+    monkeypatch.setattr(_common, "TIMEOUT", 0.3)
+    hosted.faults.add(**outage)
+    ended = run("chat", "--user", "ada", *thread, stdin="I live in Lisbon.\nHello!\n")
     assert ended.code == 1
-    assert "Traceback" not in ended.err
+    assert ended.out.count("(offline model)") == 2
+    told, lost = ended.err.splitlines()
+    assert told.startswith("The service is not available (")
+    assert told.endswith("going on without memories.")
+    assert lost.startswith("Error: 4 messages could not be stored and are lost")
+
+
+class _Talker:
+    """A model that does something before each of its answers."""
+
+    name = "talker"
+
+    def __init__(self, *before):
+        self._before = list(before)
+
+    def stream(self, system, messages):
+        yield "I hear "
+        if self._before:
+            self._before.pop(0)()
+        yield "you."
+
+
+def test_a_service_that_goes_down_in_the_middle_and_comes_back_has_all_of_it(run, hosted, monkeypatch):
+    talker = _Talker(lambda: None, lambda: hosted.faults.add(status=503), lambda: None, hosted.faults.clear)
+    monkeypatch.setattr("recallrai_integrations.cli.chat.open_model", lambda name: talker)
+    ended = run("chat", "--user", "ada", "--thread", "t", stdin="One?\nTwo?\nThree?\nFour?\n")
+    assert ended.code == 1, "answers missed their memories"
+    assert ended.out.count("I hear you.") == 4
+    assert ended.err.count("not available") == 1
+    assert "lost" not in ended.err
+    with connect() as connection:
+        said = [one.content for one in connection.conversation("ada", "t").history() if one.role == "user"]
+    assert said == ["One?", "Two?", "Three?", "Four?"]
 
 
 def test_memories_that_cannot_be_had_are_told(run, hosted):
     hosted.faults.add(status=503, path="*/context")
     ended = run("chat", "--user", "ada", stdin="Hello!\n")
     assert ended.code == 1
-    assert "memories could not be had" in ended.out
+    assert "going on without memories" in ended.err
     assert "(offline model)" in ended.out
+
+
+def test_memories_that_could_not_be_made_at_the_end_are_told(run, hosted):
+    hosted.faults.add(status=503, path="*/process")
+    ended = run("chat", "--user", "ada", stdin="Hello!\n/finish\n")
+    assert ended.code == 1
+    assert "No memories could be made" in ended.err
+    assert "no memories could be made of it so far" in ended.err
+    hosted.faults.clear()
+    hosted.faults.outcomes("failed")
+    ended = run("chat", "--user", "ada", stdin="Hello!\n")
+    ended.failed(1, "no memories")
+
+
+def test_a_message_that_the_service_refuses_is_told_and_the_next_is_answered(run, hosted):
+    hosted.faults.add(status=422, path="*/add-message", nth=1)
+    ended = run("chat", "--user", "ada", "--thread", "t", stdin="One?\nTwo?\n")
+    assert ended.code == 1
+    assert "AddMessage was refused" in ended.err
+    assert ended.out.count("(offline model)") == 1
 
 
 @pytest.mark.usefixtures("remembered")

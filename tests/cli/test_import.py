@@ -344,7 +344,7 @@ def _outage_after_three_messages(server):
 @pytest.mark.usefixtures("no_pauses")
 def test_after_an_outage_the_import_goes_on_where_it_stopped(run, hosted, look, long_talk):
     _outage_after_three_messages(hosted)
-    run("import", long_talk, "--user", "ada").failed(1, "run the same command again")
+    run("import", long_talk, "--user", "ada").failed(1, "the same command goes on", "doctor")
     assert [said for _, _, said, _ in look()] == [LONG[:3]]
     hosted.faults.clear()
     again = run("import", long_talk, "--user", "ada", "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from recallrai_integrations import __version__
+from recallrai_integrations.cli import _common
 
 COMMANDS = (
     "demo",
@@ -61,6 +63,51 @@ def test_the_version_is_told(run):
 )
 def test_wrong_use_is_one_line(run, args, word):
     run(*args).failed(2, word, "--help")
+
+
+SERVICE_COMMANDS = {
+    "memories": ("memories", "list", "--user", "ada"),
+    "memory": ("memories", "show", "m", "--user", "ada"),
+    "conflicts": ("conflicts", "list", "--user", "ada"),
+    "conflict": ("conflicts", "answer", "c", "--user", "ada", "--answer", "1"),
+    "export": ("export", "--user", "ada"),
+    "forget": ("forget", "--user", "ada", "--yes"),
+    "import": ("import", "talk.json", "--user", "ada"),
+    "demo": ("demo",),
+}
+FAILURES = {
+    "refuses": {"status": 503},
+    "does not answer": {"hang": True},
+    "breaks off": {"drop": True},
+    "answers something else": {"status": 200, "body": "<html>"},
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "failure"),
+    [(one, "does not answer") for one in SERVICE_COMMANDS] + [("import", one) for one in FAILURES],
+)
+def test_a_service_that_fails_is_one_line_with_a_remedy_and_keeps_nobody(
+    run, hosted, monkeypatch, command, failure
+):
+    monkeypatch.setattr(_common, "TIMEOUT", 0.5)
+    Path("talk.json").write_text(json.dumps([{"role": "user", "content": "My parrot is called Kiwi."}]))
+    hosted.faults.add(**FAILURES[failure])
+    ended = run(*SERVICE_COMMANDS[command])
+    ended.failed(1, "recallrai-integrations doctor")
+    assert "=" not in ended.err, "no advice for programs"
+
+
+@pytest.mark.parametrize("args", SERVICE_COMMANDS.values(), ids=SERVICE_COMMANDS)
+def test_credentials_that_are_missing_are_told_with_a_remedy_for_a_command_line(run, monkeypatch, args):
+    Path("talk.json").write_text("[]")
+    for name in ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID"):
+        monkeypatch.setenv(name, "rai_x")
+        if args[0] != "import":
+            ended = run(*args)
+            ended.failed(2, "RECALLRAI_", "--local")
+            assert "=" not in ended.err, "no advice for programs"
+        monkeypatch.delenv(name)
 
 
 def test_a_pipe_that_is_closed_early_is_no_error():

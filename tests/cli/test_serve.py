@@ -78,7 +78,7 @@ def test_faults_of_a_file_strike():
         (("--api-key", "secret"), "rai_"),
         (("--db", "notes.txt"), "notes.txt"),
         (("--db", "no/where.db"), "where.db"),
-        (("--min-auto-process-seconds", "0"), "min_auto_process_seconds"),
+        (("--min-auto-process-seconds", "0"), "--min-auto-process-seconds"),
         (("--model", "nobody:nothing"), "nobody"),
     ],
 )
