@@ -19,6 +19,9 @@ def main(args: Sequence[str] | None = None) -> None:
     """
     try:
         from .app import app  # noqa: PLC0415 - typer and rich are an extra
+    except KeyboardInterrupt:
+        sys.stderr.write("Error: Stopped.\n")
+        raise SystemExit(130) from None
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in {"typer", "rich"}:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from io import TextIOWrapper
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, cast
 
 import typer
@@ -136,19 +139,20 @@ class Group(TyperGroup):
         logging.getLogger("recallrai_integrations").addHandler(_untold)
         args = list(sys.argv[1:] if args is None else args)
         try:
-            code = super().main(
-                args=args or ["--help"],
-                prog_name="recallrai-integrations",
-                complete_var=complete_var,
-                standalone_mode=False,
-                windows_expand_args=windows_expand_args,
-                **extra,
-            )
+            with _stoppable():
+                code = super().main(
+                    args=args or ["--help"],
+                    prog_name="recallrai-integrations",
+                    complete_var=complete_var,
+                    standalone_mode=False,
+                    windows_expand_args=windows_expand_args,
+                    **extra,
+                )
         except _UsageError as error:
             problem(f"{_usage(error)} See {_command(error)} --help.")
             code = ExitCode.WRONG_USE
         except typer.Abort:
-            problem("Stopped; nothing was left half-done.")
+            problem("Stopped.")
             code = ExitCode.STOPPED
         except OSError as error:  # a pipe that was closed early is none: that has ended the process quietly
             code = _os_error(error)
@@ -165,6 +169,27 @@ class Group(TyperGroup):
             raise typer.Exit(exit_code_of(error)) from None
         except KeyboardInterrupt:
             raise typer.Abort from None
+
+
+@contextmanager
+def _stoppable() -> Generator[None]:
+    """The first Ctrl-C ends a command in order, the second at once; neither shows anything of Python."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    in_charge = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT)
+    if not in_charge or before is not signal.default_int_handler:  # a shell may have it ignored
+        yield
+        return
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is stop:  # else it is on its way out
+            signal.signal(signal.SIGINT, before)
 
 
 def exit_code_of(error: RecallrAIIntegrationError) -> ExitCode:

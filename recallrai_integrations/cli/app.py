@@ -28,7 +28,7 @@ app = typer.Typer(
     help="Long-term memory by RecallrAI, from the command line.",
     epilog="Exit codes: 0 fine; 1 the work was not complete (a file could not be read, an answer missed its "
     "memory, doctor found a problem, the service was down); 2 wrong use or set-up (bad input, unknown user, "
-    "missing credentials); 130 stopped with Ctrl-C.",
+    "missing credentials); 130 stopped with Ctrl-C, which for serve is the way to end it: 0.",
     pretty_exceptions_enable=False,
 )
 

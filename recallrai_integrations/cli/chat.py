@@ -80,9 +80,12 @@ class _Chat:
     said: list[Message] = field(default_factory=list[Message])
     wish: bool = False
     """Whether the wish to make memories waits with the messages."""
+    asked: bool = False
+    answering: bool = False
 
     def turn(self, question: str) -> None:
         """One question: stored, memories recalled and shown, answered, and the answer stored."""
+        self.asked = True
         self.conversation.record(("user", question))
         self.said.append(Message("user", question))
         recall = self.conversation.recall(options=self.options)
@@ -91,7 +94,9 @@ class _Chat:
         if not self.as_json and not recall.degraded:
             title = f"recalled: {len(memories)} memories, {recall.strategy}, {recall.elapsed * 1000:.0f} ms"
             out.print(panel(memories, title=title))
+        self.answering = True
         answer = self._answer(prompt.text)
+        self.answering = False
         if answer.strip():
             self.conversation.record(("assistant", clean_text(answer)))
             self.said.append(Message("assistant", answer))
@@ -116,7 +121,7 @@ class _Chat:
         with status_line.status("Making memories …"):
             unstored = self._unstored()
             session = None
-            if self.said and not unstored and self.conversation.thread_id is None:
+            if self.asked and not unstored and self.conversation.thread_id is None:
                 session = self._finish()
         if unstored:
             problem(f"{unstored} messages could not be stored and are lost: the service is not available.")
@@ -125,6 +130,18 @@ class _Chat:
         else:
             return True
         return False
+
+    def stop(self) -> None:
+        """Stores what waits, and says what became of what was said."""
+        unstored = self._unstored()
+        if unstored:
+            problem(f"Stopped. {unstored} messages could not be stored and are lost.")
+        elif not self.asked:
+            problem("Stopped.")
+        else:
+            broken_off = ", but for the answer that was broken off" if self.answering else ""
+            made = "" if self.conversation.thread_id is not None else "; no memories are made of it yet"
+            problem(f"Stopped. What was said is stored{broken_off}{made}.")
 
     def _unstored(self) -> int:
         """How many messages wait still, after another try."""
@@ -217,7 +234,11 @@ def chat_command(
         chat = _Chat(conversation, chat_model, RecallOptions(strategy=chosen), as_json)
         if thread is not None:
             chat.said += conversation.history(limit=_HISTORY)
-        complete = _converse(chat)
+        try:
+            complete = _converse(chat)
+        except KeyboardInterrupt:
+            chat.stop()
+            raise typer.Exit(ExitCode.STOPPED) from None
         complete &= chat.end()
     if not complete or outage.seen:
         raise typer.Exit(ExitCode.NOT_COMPLETE)
@@ -237,7 +258,7 @@ def _converse(chat: _Chat) -> bool:
             chat.turn(question)
         except (ModelError, InvalidInputError, RequestRejectedError) as error:
             problem(str(error))
-            complete = False
+            chat.answering = complete = False
     return complete
 
 

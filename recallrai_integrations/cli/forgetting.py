@@ -11,6 +11,7 @@ import typer
 from recallrai_integrations import NotFoundError, RequestRejectedError
 
 from ._common import (
+    ExitCode,
     JsonOption,
     LocalOption,
     UserOption,
@@ -18,6 +19,7 @@ from ._common import (
     connected,
     json_out,
     out,
+    problem,
     require_user,
     thread_given,
 )
@@ -61,6 +63,9 @@ def forget_command(
             forgotten = connection.forget(user, thread_id=thread, session_id=session, memory_id=memory)
         except (NotFoundError, RequestRejectedError):
             raise WrongUseError(f"There is no {what}: nothing was deleted.") from None
+        except KeyboardInterrupt:
+            problem("Stopped, perhaps half-way: the same command deletes the rest.")
+            raise typer.Exit(ExitCode.STOPPED) from None
     if as_json:
         json_out(asdict(forgotten))
     else:

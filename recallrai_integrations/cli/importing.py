@@ -81,10 +81,17 @@ def import_command(
     # Facts change: a conversation must not be turned into memories before an older one.
     found.sort(key=lambda one: one[1].started_at or _END_OF_TIME)
     if found:
-        with connected(local, default_local=True, must_exist=False) as connection:
-            session_ids = _store(connection, user, found, outcome, process=process)
-            if process and wait:
-                _wait(connection, user, session_ids, outcome)
+        try:
+            with connected(local, default_local=True, must_exist=False) as connection:
+                session_ids = _store(connection, user, found, outcome, process=process)
+                if process and wait:
+                    _wait(connection, user, session_ids, outcome)
+        except KeyboardInterrupt:
+            problem(
+                f"Stopped. {outcome.imported + outcome.already_there} of {len(found)} conversations are in; "
+                "the same command goes on from there."
+            )
+            raise typer.Exit(ExitCode.STOPPED) from None
     _tell(outcome, as_json=as_json)
     if outcome.unreadable or outcome.not_processed:
         raise typer.Exit(ExitCode.NOT_COMPLETE)

@@ -46,6 +46,8 @@ def serve_command(
 ) -> None:
     """Run the local service until Ctrl-C; its log goes to stderr as JSON lines, the page to look inside is /.
 
+    Stopped with Ctrl-C or SIGTERM it answers the requests in hand and ends with exit code 0.
+
     Point clients to it with RECALLRAI_BASE_URL=http://127.0.0.1:8000, RECALLRAI_API_KEY=rai_local and
     RECALLRAI_PROJECT_ID=local.
     """

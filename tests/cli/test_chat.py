@@ -15,7 +15,7 @@ from langchain_core.language_models import GenericFakeChatModel
 from recallrai_integrations import connect
 from recallrai_integrations.cli import _common
 from recallrai_integrations.cli.models import ModelError
-from recallrai_integrations.ops import ListSessions
+from recallrai_integrations.ops import ListSessions, ReadMessages
 
 
 @pytest.fixture
@@ -179,6 +179,67 @@ def test_a_service_that_goes_down_in_the_middle_and_comes_back_has_all_of_it(run
     assert said == ["One?", "Two?", "Three?", "Four?"]
 
 
+def _ctrl_c():
+    raise KeyboardInterrupt
+
+
+STOPPED = {
+    "in a thread": (
+        ("--thread", "t"),
+        None,
+        "What was said is stored, but for the answer that was broken off.",
+    ),
+    "alone": ((), None, "no memories are made of it yet."),
+    "in an outage": (("--thread", "t"), {"status": 503}, "2 messages could not be stored and are lost."),
+}
+
+
+@pytest.mark.parametrize("case", STOPPED.values(), ids=STOPPED)
+def test_ctrl_c_tells_what_became_of_what_was_said(run, hosted, monkeypatch, case):
+    thread, fault, told = case
+
+    def fail():
+        if fault:
+            hosted.faults.add(**fault)
+
+    talker = _Talker(fail, _ctrl_c)
+    monkeypatch.setattr("recallrai_integrations.cli.chat.open_model", lambda name: talker)
+    ended = run("chat", "--user", "ada", *thread, stdin="One?\nTwo?\nThree?\n")
+    assert ended.code == 130
+    assert ended.err.splitlines()[-1].startswith("Error: Stopped. ")
+    assert ended.err.splitlines()[-1].endswith(told)
+    with connect() as connection:
+        hosted.faults.clear()
+        stored = [
+            message.content
+            for one in connection.run(iter(ListSessions("ada"))).items
+            for message in connection.run(iter(ReadMessages("ada", one.session_id))).messages
+        ]
+        assert stored == (["One?"] if fault else ["One?", "I hear you.", "Two?"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one child")
+def test_a_second_ctrl_c_ends_at_once_what_waits_for_a_service_that_hangs(hosted):
+    hosted.faults.add(delay=0.001, path="*/add-message", times=1)
+    hosted.faults.add(hang=True, path="*/add-message")
+    command = [sys.executable, "-m", "recallrai_integrations.cli", "chat", "--user", "ada"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdin.write("Hello!\n")
+        process.stdin.flush()
+        deadline = time.monotonic() + 60
+        while not any(one.path.endswith("/context") for one in hosted.requests):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        for _ in range(2):
+            time.sleep(0.5)
+            process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert "Traceback" not in err
+
+
 def test_memories_that_cannot_be_had_are_told(run, hosted):
     hosted.faults.add(status=503, path="*/context")
     ended = run("chat", "--user", "ada", stdin="Hello!\n")
@@ -308,6 +369,7 @@ def test_on_a_terminal_one_can_talk_and_leave(end, code):
             rest = _read_until(ours, None)
             assert process.wait(timeout=60) == code, rest
             assert b"Traceback" not in rest
+            assert (b"Stopped. What was said is stored." in rest) == (code == 130)
         finally:
             process.kill()  # whatever failed above, nobody waits for it for ever
     os.close(ours)

@@ -395,6 +395,10 @@ def test_a_stopped_import_is_completed_by_the_next(spawn, hosted, look, *, long_
         _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
     assert "Traceback" not in err
+    if code == 130:
+        assert err.splitlines() == [
+            "Error: Stopped. 0 of 1 conversations are in; the same command goes on from there."
+        ]
     hosted.faults.clear()
     assert spawn("import", long_talk, "--user", "ada").code == 0
     assert [said for _, _, said, _ in look()] == [LONG]
