@@ -51,6 +51,7 @@ __all__ = [
     "note",
     "one_line",
     "out",
+    "place",
     "problem",
     "require_user",
     "status_line",
@@ -59,7 +60,7 @@ __all__ = [
 ]
 
 DEFAULT_DATABASE = "recallrai.db"
-"""The local memory of `import`, `chat` and `serve` when nothing else is said, in the working directory."""
+"""The local memory when nothing else is said, in the working directory."""
 
 CREDENTIALS = ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL")
 
@@ -110,7 +111,8 @@ LocalOption = Annotated[
         "--local",
         metavar="PATH",
         help="The embedded service on this database file, in place of RECALLRAI_API_KEY, "
-        "RECALLRAI_PROJECT_ID and RECALLRAI_BASE_URL.",
+        "RECALLRAI_PROJECT_ID and RECALLRAI_BASE_URL; without any of these, "
+        f"{DEFAULT_DATABASE} in the working directory.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
@@ -265,20 +267,33 @@ def credentials() -> Credentials:
     return Credentials.find()
 
 
+def place(local: str | None, *, must_exist: bool = True) -> str | None:
+    """The database that is meant; None for the service of the environment.
+
+    Args:
+        local: `--local`.
+        must_exist: do not choose `recallrai.db` where there is none.
+    """
+    if local is not None or any(os.environ.get(name) for name in CREDENTIALS):
+        return local
+    if must_exist and not Path(DEFAULT_DATABASE).is_file():
+        return None
+    note(f"No RECALLRAI_API_KEY: using {Path(DEFAULT_DATABASE).absolute()} (--local for another memory).")
+    return DEFAULT_DATABASE
+
+
 @contextmanager
 def connected(
     local: str | None,
     *,
-    default_local: bool = False,
     must_exist: bool = True,
     timeout: float | None = None,
     **delivery: Any,
 ) -> Generator[Connection]:
-    """A connection by `--local`, else by the environment.
+    """A connection by `--local`, else by the environment, else to `recallrai.db` here.
 
     Args:
         local: path of a database.
-        default_local: use `recallrai.db` here when neither is given, and say so.
         must_exist: a database that is not there is an error, not an empty one.
         timeout: see `connect`; default `TIMEOUT`.
         **delivery: options of `DeliveryOptions`; an outage is an error unless they say otherwise.
@@ -287,12 +302,9 @@ def connected(
         WrongUseError: no such database.
         ConfigurationError: neither is given.
     """
+    local = place(local, must_exist=must_exist)
     if local is None:
-        if default_local and not any(os.environ.get(name) for name in CREDENTIALS):
-            local = DEFAULT_DATABASE
-            note(f"No RECALLRAI_API_KEY: using {Path(local).absolute()} (--local for another memory).")
-        else:
-            credentials()
+        credentials()
     if local is not None and must_exist and local != ":memory:" and not Path(local).is_file():
         raise WrongUseError(f"There is no database at {local}: check the path, or import into it first.")
     options: dict[str, Any] = {"on_error": "raise", **delivery}

@@ -207,15 +207,13 @@ def chat_command(
     """Chat with memory, shown for each question; reads one question a line when stdin is not a terminal.
 
     Commands inside: /finish makes memories of the conversation so far, /quit (or Ctrl-D) leaves. A user who
-    is not known yet comes into being with the first message. Without credentials and --local it uses
-    recallrai.db in the working directory, and says so.
+    is not known yet comes into being with the first message, and so does a database.
     """
     chosen: Strategy = strategy
     outage = _Outage()
     chat_model = open_model(model)
     with connected(
         local,
-        default_local=True,
         must_exist=False,
         timeout=_AGENTIC_SECONDS if strategy in {"agentic", "auto"} else None,
         on_error="degrade",

@@ -33,7 +33,7 @@ from recallrai_integrations.ops import GetUser
 from recallrai_integrations.outbox import status
 from recallrai_integrations.plan import CLOCK_TOLERANCE
 
-from ._common import ExitCode, JsonOption, LocalOption, credentials, json_out, out
+from ._common import ExitCode, JsonOption, LocalOption, credentials, json_out, out, place
 
 __all__ = ["doctor_command"]
 
@@ -104,6 +104,7 @@ def doctor_command(
 
 def _findings(local: str | None, outbox: Path | None) -> Iterator[Finding]:
     yield from _versions()
+    local = place(local)
     if local is None:
         try:
             found = credentials()

@@ -73,8 +73,7 @@ def import_command(
 
     Reads RecallrAI's form (timestamp_utc and messages), OpenAI message lists, LangChain's messages_to_dict,
     LlamaIndex chat stores, JSON lines, and what export writes. A conversation with a time is stored under it.
-    After an interruption, run it again: it goes on where it stopped. Without credentials and --local it
-    writes to recallrai.db in the working directory, and says so.
+    After an interruption, run it again: it goes on where it stopped.
     """
     outcome = _Outcome(user)
     found = list(_read_all(list(_files(paths)), outcome))
@@ -82,7 +81,7 @@ def import_command(
     found.sort(key=lambda one: one[1].started_at or _END_OF_TIME)
     if found:
         try:
-            with connected(local, default_local=True, must_exist=False) as connection:
+            with connected(local, must_exist=False) as connection:
                 session_ids = _store(connection, user, found, outcome, process=process)
                 if process and wait:
                     _wait(connection, user, session_ids, outcome)
