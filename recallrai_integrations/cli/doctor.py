@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import platform
+import shutil
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from importlib import metadata
+from os.path import realpath
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -30,7 +34,7 @@ from recallrai_integrations import (
 )
 from recallrai_integrations.credentials import Credentials
 from recallrai_integrations.ops import GetUser
-from recallrai_integrations.outbox import status
+from recallrai_integrations.outbox import ConversationStatus, status
 from recallrai_integrations.plan import CLOCK_TOLERANCE
 
 from ._common import ExitCode, JsonOption, LocalOption, credentials, json_out, out, place
@@ -116,7 +120,7 @@ def _findings(local: str | None, outbox: Path | None) -> Iterator[Finding]:
             yield from _proxies(found)
             yield from _clock(found)
             with connect(timeout=_SECONDS) as connection:
-                yield from _service(connection)
+                yield from _service(connection, project)
     elif local != ":memory:" and not Path(local).is_file():
         yield Finding("service", "problem", f"there is no database at {local}", "Check the path of --local.")
     else:
@@ -155,7 +159,7 @@ def _bare(text: str) -> Requirement:
     return requirement
 
 
-def _service(connection: Connection) -> Iterator[Finding]:
+def _service(connection: Connection, project: str) -> Iterator[Finding]:
     started = time.monotonic()
     try:
         connection.run(iter(GetUser(_NOBODY)), insist=True)
@@ -166,7 +170,8 @@ def _service(connection: Connection) -> Iterator[Finding]:
             yield Finding("service", "problem", text, "Check RECALLRAI_BASE_URL: the host, without a path.")
             return
     except CredentialsError as error:
-        yield Finding("credentials", "problem", str(error), "Compare key and project with your dashboard.")
+        remedy = f"Compare key and project with your dashboard: {project}."
+        yield Finding("credentials", "problem", str(error), remedy)
         return
     except ServiceError as error:
         yield Finding("service", "problem", str(error), "Check RECALLRAI_BASE_URL and your network.")
@@ -176,17 +181,35 @@ def _service(connection: Connection) -> Iterator[Finding]:
     yield Finding(
         "service",
         "note" if slow else "fine",
-        f"answers in {seconds * 1000:.0f} ms and takes the credentials",
+        f"answers in {seconds * 1000:.0f} ms and takes the credentials of {project}",
         "Consider DeliveryOptions(recall_deadline=…), so that no turn waits for it." if slow else "",
     )
 
 
 def _local_service(path: str) -> Iterator[Finding]:
-    try:
-        with connect(local=path) as connection:
-            yield from _service(connection)
-    except RecallrAIIntegrationError as error:
-        yield Finding("service", "problem", str(error), "Check --local.")
+    with _left_alone(path) as database:
+        try:
+            with connect(local=database, timeout=_SECONDS) as connection:
+                yield from _service(connection, f"the local service on {path}")
+        except RecallrAIIntegrationError as error:
+            yield Finding("service", "problem", str(error).replace(database, path), "Check --local.")
+
+
+@contextmanager
+def _left_alone(path: str) -> Generator[str]:
+    """A database to look at in place of this one, which a service would leave its marks on.
+
+    Where a lock file is, a service may be at work: that is to be found, and its file is there already.
+    """
+    if path == ":memory:" or Path(f"{path}-lock").exists():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="recallrai-doctor-") as folder:
+        copy = Path(folder) / Path(path).name
+        for end in ("", "-wal"):
+            if Path(f"{path}{end}").is_file():
+                shutil.copyfile(f"{path}{end}", f"{copy}{end}")
+        yield realpath(copy)
 
 
 def _clock(credentials: Credentials) -> Iterator[Finding]:
@@ -232,23 +255,29 @@ def _outbox(file: Path) -> Iterator[Finding]:
     except RecallrAIIntegrationError as error:
         yield Finding("outbox", "problem", str(error), "Check --outbox.")
         return
-    waiting = sum(one.waiting for one in conversations)
-    rejected = sum(one.rejected for one in conversations)
-    if not waiting and not rejected:
+    if not conversations:
         yield Finding("outbox", "fine", "nothing waits")
+    for project in dict.fromkeys(one.project for one in conversations):
+        yield from _outbox_of(project, [one for one in conversations if one.project == project], file)
+
+
+def _outbox_of(project: str, conversations: Sequence[ConversationStatus], file: Path) -> Iterator[Finding]:
+    waiting = [one for one in conversations if one.oldest is not None]
+    rejected = sum(one.rejected for one in conversations)
     if waiting:
-        oldest = min(one.oldest for one in conversations if one.oldest is not None)
-        since = f"{oldest:%Y-%m-%d %H:%M} UTC"
+        entries = sum(one.waiting for one in waiting)
+        oldest = min(one.oldest for one in waiting if one.oldest is not None)
         yield Finding(
             "outbox",
             "note",
-            f"{waiting} entries of {len(conversations)} conversations wait, the oldest since {since}",
-            f"Run: recallrai-integrations outbox flush {file}",
+            f"{entries} entries of {len(waiting)} conversations wait for {project}, the oldest since "
+            f"{oldest:%Y-%m-%d %H:%M} UTC",
+            f"Connected to that project, run: recallrai-integrations outbox flush {file}",
         )
     if rejected:
         yield Finding(
             "outbox",
             "problem",
-            f"{rejected} messages were refused by the service for good",
+            f"{rejected} messages were refused by {project} for good",
             f"Look at them: recallrai-integrations outbox export {file}",
         )

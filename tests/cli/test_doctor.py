@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 from recallrai_integrations import DeliveryOptions, connect
+from recallrai_integrations.local import LocalRecallrAI
 
 
 @pytest.fixture
@@ -31,6 +35,8 @@ def findings(run):
 def test_a_good_set_up_is_fine(findings, run, hosted):
     code, bad, found = findings()
     assert (code, bad) == (0, {})
+    [service] = [one for one in found if one["about"] == "service"]
+    assert f"project {hosted.project_id} at {hosted.base_url}" in service["text"]
     assert {one["about"] for one in found} == {"versions", "credentials", "service", "clock"}
     versions = " ".join(one["text"] for one in found if one["about"] == "versions")
     for name in ("Python", "recallrai 0.6", "langchain", "langgraph", "llama-index-core"):
@@ -43,6 +49,28 @@ def test_a_good_set_up_is_fine(findings, run, hosted):
 def test_the_local_service_is_looked_at(findings, run):
     run("chat", "--user", "ada", "--local", "m.db", stdin="Hello!")
     assert findings("--local", "m.db")[:2] == (0, {})
+    with LocalRecallrAI("m.db"):
+        [service] = [one for one in findings("--local", "m.db")[2] if one["about"] == "service"]
+    assert "the local service on m.db" in service["text"]
+
+
+def test_looking_leaves_nothing_behind(findings, run):
+    run("chat", "--user", "ada", "--local", "m.db", stdin="Hello!")
+    Path("m.db-lock").unlink()
+    before = {one.name: one.read_bytes() for one in Path().iterdir()}
+    assert findings("--local", "m.db")[:2] == (0, {})
+    assert {one.name: one.read_bytes() for one in Path().iterdir()} == before
+
+
+def test_a_database_that_another_process_serves_is_found(findings):
+    code = "import sys; from recallrai_integrations.local import LocalRecallrAI\n"
+    code += "with LocalRecallrAI('m.db'): print('on', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as process:
+        process.stdout.readline()
+        code, bad, _ = findings("--local", "m.db")
+        process.communicate("")
+    assert code == 1
+    assert "in use by the local service of another process" in bad["service"]["text"]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +110,7 @@ def test_refused_credentials_are_found(findings, hosted, monkeypatch):
     monkeypatch.setenv("RECALLRAI_API_KEY", "rai_of_another_project")
     code, bad, _ = findings()
     assert (code, set(bad)) == (1, {"credentials"})
+    assert hosted.project_id in bad["credentials"]["remedy"]
     assert "rai_of_another_project" not in json.dumps(bad)
 
 
@@ -158,6 +187,7 @@ def test_what_waits_in_an_outbox_is_found(findings, hosted):
     code, bad, _ = findings("--outbox", "outbox.db")
     assert (code, set(bad)) == (0, {"outbox"})
     assert "1 entries" in bad["outbox"]["text"]
+    assert f"{hosted.base_url} {hosted.project_id}" in bad["outbox"]["text"]
     assert bad["outbox"]["remedy"].endswith("outbox flush outbox.db")
     with connect(delivery=DeliveryOptions(outbox="outbox.db")) as connection:
         connection.flush()
