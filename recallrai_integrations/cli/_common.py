@@ -18,6 +18,7 @@ from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.core import TyperGroup
 from typing_extensions import override
 
@@ -53,6 +54,7 @@ __all__ = [
     "out",
     "place",
     "problem",
+    "progress_bars",
     "require_user",
     "status_line",
     "thread_given",
@@ -239,6 +241,18 @@ def problem(text: str) -> None:
 def note(text: str) -> None:
     """A remark on stderr, so that it does not get into a pipe."""
     typer.echo(one_line(text), err=True)
+
+
+def progress_bars(what: str) -> Progress:
+    """Bars on stderr, on terminals only."""
+    return Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=status_line,
+        disable=not status_line.is_terminal,
+    )
 
 
 def json_out(value: Any) -> None:

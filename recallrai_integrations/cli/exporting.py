@@ -12,7 +12,16 @@ from typing import Annotated, Any, Final, TextIO
 
 import typer
 
-from ._common import LocalOption, UserOption, WrongUseError, connected, json_line, note, require_user
+from ._common import (
+    LocalOption,
+    UserOption,
+    WrongUseError,
+    connected,
+    json_line,
+    note,
+    progress_bars,
+    require_user,
+)
 
 __all__ = ["export_command"]
 
@@ -40,7 +49,8 @@ def export_command(
             for line in lines:
                 json_line(line)
         else:
-            count = _write(output, lines)
+            with progress_bars("Exporting lines") as bars:
+                count = _write(output, bars.track(lines))
             note(f"{count} lines in {output}.")
 
 

@@ -21,6 +21,7 @@ from ._common import (
     out,
     problem,
     require_user,
+    status_line,
     thread_given,
 )
 
@@ -60,7 +61,8 @@ def forget_command(
         if not yes:
             _confirm(what)
         try:
-            forgotten = connection.forget(user, thread_id=thread, session_id=session, memory_id=memory)
+            with status_line.status("Deleting …"):
+                forgotten = connection.forget(user, thread_id=thread, session_id=session, memory_id=memory)
         except (NotFoundError, RequestRejectedError):
             raise WrongUseError(f"There is no {what}: nothing was deleted.") from None
         except KeyboardInterrupt:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from recallrai_integrations import (
     Connection,
@@ -33,7 +32,7 @@ from ._common import (
     json_out,
     out,
     problem,
-    status_line,
+    progress_bars,
 )
 from .reading import UnreadableError, read_transcripts
 
@@ -153,11 +152,11 @@ def _store(
     process: bool,
 ) -> list[str]:
     session_ids: list[str] = []
-    with _progress("Importing messages") as progress:
-        bar = progress.add_task("", total=sum(len(transcript.messages) for _, transcript in found))
+    with progress_bars("Importing messages") as bars:
+        bar = bars.add_task("", total=sum(len(transcript.messages) for _, transcript in found))
         for path, transcript in found:
             flow = import_transcript(
-                user_id, transcript, process=process, on_stored=lambda: progress.advance(bar)
+                user_id, transcript, process=process, on_stored=lambda: bars.advance(bar)
             )
             try:
                 imported = connection.run(flow, insist=True)
@@ -170,7 +169,7 @@ def _store(
                     "same command goes on from there.",
                     status=error.status,
                 ) from error
-            progress.advance(bar, imported.already)
+            bars.advance(bar, imported.already)
             outcome.messages += imported.stored
             outcome.imported += bool(imported.stored)
             outcome.already_there += not imported.stored
@@ -181,17 +180,17 @@ def _store(
 def _wait(connection: Connection, user_id: str, session_ids: Sequence[str], outcome: _Outcome) -> None:
     """Waits until nothing of the user is being processed, and notes the sessions that failed."""
     patience, pause = time.monotonic() + _PATIENCE_SECONDS, _FIRST_POLL
-    with _progress("Making memories") as progress:
-        bar = progress.add_task("", total=len(session_ids))
+    with progress_bars("Making memories") as bars:
+        bar = bars.add_task("", total=len(session_ids))
         while running := _ids(connection, user_id, "processing") & set(session_ids):
             if time.monotonic() > patience:
                 outcome.not_processed += sorted(running)
                 problem(f"{len(running)} conversations are still being processed after half an hour.")
                 return
-            progress.update(bar, completed=len(session_ids) - len(running))
+            bars.update(bar, completed=len(session_ids) - len(running))
             time.sleep(pause)
             pause = min(2 * pause, _LAST_POLL)
-        progress.update(bar, completed=len(session_ids))
+        bars.update(bar, completed=len(session_ids))
     failed = _ids(connection, user_id, "failed", "insufficient_balance") & set(session_ids)
     outcome.not_processed += sorted(failed)
     if failed:
@@ -209,17 +208,6 @@ def _ids(connection: Connection, user_id: str, *statuses: str) -> set[str]:
         ids.update(session.session_id for session in page.items)
         if not page.has_more or not page.items:
             return ids
-
-
-def _progress(what: str) -> Progress:
-    return Progress(
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=status_line,
-        disable=not status_line.is_terminal,
-    )
 
 
 def _tell(outcome: _Outcome, *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from recallrai_integrations import Connection, RequestRejectedError
+from recallrai_integrations import Connection, Event, RequestRejectedError
 from recallrai_integrations.outbox import export, status
 
 from ._common import (
@@ -24,6 +24,7 @@ from ._common import (
     json_out,
     out,
     problem,
+    progress_bars,
 )
 
 __all__ = ["outbox_app"]
@@ -61,7 +62,14 @@ def flush_command(file: _FileArgument, local: LocalOption = None) -> None:
     Exit code 1 when something still waits in the file, also for another project or service: after 0 nobody
     needs the file.
     """
-    with connected(local, on_error="degrade", outbox=_there(file)) as connection:
+    bars = progress_bars("Delivering")
+    bar = bars.add_task("", total=sum(one.waiting for one in status(_there(file))))
+
+    def stored(event: Event) -> None:
+        if event.kind in {"stored", "processed"}:
+            bars.advance(bar)
+
+    with bars, connected(local, on_error="degrade", outbox=file, on_event=stored) as connection:
         rejected = 0
         while (left := _flush(connection)) is None:
             rejected += 1

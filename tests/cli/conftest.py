@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,35 @@ def spawn() -> Run:
             check=False,
         )
         return Ended(result.returncode, result.stdout, result.stderr)
+
+    return run_it
+
+
+@pytest.fixture
+def on_a_terminal() -> Run:
+    """Runs a command whose standard input and error are a terminal; skips where there is none."""
+    if sys.platform == "win32":
+        pytest.skip("Windows has no pseudo terminals")
+
+    def run_it(*args: Any) -> Ended:
+        ours, theirs = os.openpty()
+        command = [sys.executable, "-m", "recallrai_integrations.cli", *map(str, args)]
+        with subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            text=True,
+            env={**os.environ, "TERM": "xterm"},
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            with suppress(OSError):  # Linux says so when the other side is closed
+                while piece := os.read(ours, 4096):
+                    shown += piece
+            out, _ = process.communicate(timeout=60)
+        os.close(ours)
+        return Ended(process.returncode, out, shown.decode())
 
     return run_it
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from recallrai import RecallrAI
 
-from recallrai_integrations import connect
+from recallrai_integrations import DeliveryOptions, connect
 from recallrai_integrations.local import LocalRecallrAI
 
 NO_ID = "00000000-0000-4000-8000-000000000000"
@@ -181,6 +181,27 @@ def test_forgetting_asks_first_and_never_takes_silence_for_a_yes(run):
     run("forget", "--user", "ada").failed(2, "--yes")
     run("forget", "--user", "ada", stdin="y\n").failed(2, "--yes")
     assert run("memories", "list", "--user", "ada").code == 0
+
+
+LONG_WORK = {
+    "export": ("Exporting", ("export", "--user", "ada", "-o", "ada.jsonl")),
+    "forget": ("Deleting", ("forget", "--user", "ada", "--yes")),
+    "outbox flush": ("Delivering", ("outbox", "flush", "outbox.db")),
+}
+
+
+@pytest.mark.usefixtures("connection")
+@pytest.mark.parametrize(("shown", "command"), LONG_WORK.values(), ids=LONG_WORK)
+def test_how_far_long_work_is_shows_on_a_terminal_and_nowhere_else(on_a_terminal, spawn, shown, command):
+    with connect(delivery=DeliveryOptions(outbox="outbox.db")):
+        pass
+    ended = on_a_terminal(*command)
+    assert ended.code == 0, ended
+    assert shown in ended.err
+    assert shown not in ended.out
+    with connect() as again:
+        _tell(again, "My parrot is called Kiwi.")
+    assert shown not in str(spawn(*command))
 
 
 BAD = {
