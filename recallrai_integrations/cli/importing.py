@@ -70,9 +70,10 @@ def import_command(
 ) -> None:
     """Import conversations of one user from JSON files; what has been imported already is skipped.
 
-    Reads RecallrAI's form (timestamp_utc and messages), OpenAI message lists, LangChain's messages_to_dict,
-    LlamaIndex chat stores, JSON lines, and what export writes. A conversation with a time is stored under it.
-    After an interruption, run it again: it goes on where it stopped.
+    Reads RecallrAI's form (timestamp_utc and messages), OpenAI's message lists and items of its Responses,
+    LangChain's messages_to_dict, LlamaIndex's chat stores and memory buffers, JSON lines, and what export
+    writes. A conversation with a time is stored under it. After an interruption, run it again: it goes on where
+    it stopped.
     """
     outcome = _Outcome(user)
     found = list(_read_all(list(_files(paths)), outcome))

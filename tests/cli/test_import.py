@@ -61,6 +61,34 @@ FORMS = {
         {"role": "user", "content": "  "},
         OPENAI[1],
     ],
+    "items of OpenAI's Responses": [
+        {
+            "type": "message",
+            "role": "user",
+            "content": [
+                {"type": "input_text", "text": "My parrot is"},
+                {"type": "input_text", "text": "called Kiwi."},
+            ],
+        },
+        {
+            "type": "reasoning",
+            "id": "rs_1",
+            "summary": [],
+            "content": [{"type": "reasoning_text", "text": "hm"}],
+        },
+        {"type": "function_call", "call_id": "c", "name": "look_up", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c", "output": "a parrot"},
+        {"type": "web_search_call", "id": "ws_1", "status": "completed"},
+        {"type": "mcp_list_tools", "id": "m_1", "server_label": "s", "tools": []},
+        {"type": "item_reference", "id": "msg_0"},
+        {
+            "type": "message",
+            "id": "msg_1",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": SAID[1][1], "annotations": []}],
+        },
+    ],
     "LangChain's messages_to_dict": messages_to_dict(
         [
             SystemMessage("You are kind."),
@@ -102,6 +130,46 @@ def test_reads_llama_index_chat_stores_with_each_key_as_a_thread(run):
         (key, [("user", f"My parrot is {name}."), ("assistant", "Noted."), ("user", "[image]")])
         for key, name in (("t-1", "Kiwi"), ("t-2", "Mango"))
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "metadata"), [("chat_history", {}), ("t-1", {"thread_id": "t-1"})], ids=["no key", "a key"]
+)
+def test_reads_a_llama_index_memory_buffer_whose_key_is_a_thread_when_it_is_the_applications(
+    run, key, metadata
+):
+    messages = [ChatMessage(role=role, content=text).model_dump(mode="json") for role, text in SAID]
+    # what ChatMemoryBuffer.to_string writes; see above
+    buffer = {
+        "chat_store": {"store": {key: messages}, "class_name": "SimpleChatStore"},
+        "chat_store_key": key,
+        "token_limit": 3000,
+        "class_name": "ChatMemoryBuffer",
+    }
+    _write("buffer.json", buffer)
+    assert run("import", "buffer.json", "--user", "ada").code == 0
+    [(_, found, said, _)] = _stored()
+    assert (said, {name: found[name] for name in found if name == "thread_id"}) == (SAID, metadata)
+
+
+def test_reads_a_llama_index_memory_buffer_of_an_old_release(run):
+    _write("buffer.json", {"token_limit": 3000, "chat_history": OPENAI})
+    assert run("import", "buffer.json", "--user", "ada").code == 0
+    assert [said for _, _, said, _ in _stored()] == [SAID]
+
+
+def test_a_refusal_is_what_the_assistant_said(run):
+    refusal = {"type": "refusal", "refusal": "I will not."}
+    _write("talk.json", [OPENAI[0], {"type": "message", "role": "assistant", "content": [refusal]}])
+    assert run("import", "talk.json", "--user", "ada").code == 0
+    assert _stored()[0][2] == [SAID[0], ("assistant", "I will not.")]
+
+
+def test_reads_items_of_openais_responses_as_json_lines(run):
+    _write("items.jsonl", "\n".join(map(json.dumps, FORMS["items of OpenAI's Responses"])))
+    assert run("import", "items.jsonl", "--user", "ada").code == 0
+    [(_, _, said, _)] = _stored()
+    assert [(role, text.replace("\n", " ")) for role, text in said] == SAID
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".json"])
@@ -200,6 +268,11 @@ BROKEN = {
     "a time that is none": ('{"messages": [],\n"timestamp_utc": "yesterday"}', "line 2", "yesterday"),
     "metadata that is none": ('{"messages": [],\n"metadata": []}', "line 2", "metadata"),
     "a chat store that is broken": ('{"store": {"a": [],\n"b": [{"role": "alien"}]}}', "line 2", "alien"),
+    "a memory buffer that is broken": (
+        '{"chat_store": {"store": {"a": [],\n"b": [{"role": "alien"}]}}}',
+        "line 2",
+        "alien",
+    ),
     "nested too deeply": ("[" * 100_000, "line 1", ""),
     "lists nested too deeply": ("[" * 800 + "]" * 800, "line 1", ""),
     "a number too long to be read": (f'{{"messages": [],\n"n": {"9" * 6_000}}}', "line 2", "more digits"),

@@ -1,4 +1,4 @@
-"""One message in the forms of OpenAI, LangChain and LlamaIndex, as ours.
+"""One message in the forms of OpenAI (chat completions and Responses), LangChain and LlamaIndex, as ours.
 
 Kept is what adapters keep as well: the words of the user, and those of the assistant that were meant for
 the user. System and tool messages, calls of tools and empty messages are left out.
@@ -6,6 +6,7 @@ the user. System and tool messages, calls of tools and empty messages are left o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -28,9 +29,24 @@ _ROLES: Final[dict[str, Role]] = {
 _LEFT_OUT: Final = frozenset(
     {"system", "developer", "tool", "function", "SystemMessageChunk", "ToolMessageChunk", "remove"}
 )
+_ITEMS_BESIDE_MESSAGES: Final = re.compile(
+    r"reasoning|compaction(_trigger)?|item_reference|configuration_update|additional_tools|program|"
+    r"mcp_\w+|\w+_(call|output)"
+)
+"""What OpenAI's Responses have in a list with the messages, by type: they have no role."""
 _TEXT_PARTS: Final = frozenset({"text", "input_text", "output_text", "text-plain"})
 _MEDIA: Final = frozenset(
-    {"image", "image_url", "input_image", "audio", "input_audio", "video", "document", "file"}
+    {
+        "image",
+        "image_url",
+        "input_image",
+        "audio",
+        "input_audio",
+        "video",
+        "document",
+        "file",
+        "input_file",
+    }
 )
 _TOOL_CALLS: Final = ("tool_calls", "function_call")
 
@@ -39,7 +55,9 @@ def looks_like_message(item: object) -> bool:
     """Whether a value has the outline of a message, so that a list of such is a conversation."""
     if not is_object(item):
         return False
-    return "role" in item or ("type" in item and not {"data", "kwargs", "content"}.isdisjoint(item))
+    if "role" in item or _is_beside_messages(item):
+        return True
+    return "type" in item and not {"data", "kwargs", "content"}.isdisjoint(item)
 
 
 def as_message(item: object, place: Place) -> Message | None:
@@ -50,6 +68,8 @@ def as_message(item: object, place: Place) -> Message | None:
     """
     if not is_object(item):
         raise UnreadableError(f"a message must be an object, not {_kind(item)}", place)
+    if _is_beside_messages(item):
+        return None
     role, fields = _outline(item)
     if role in _LEFT_OUT:
         return None
@@ -62,6 +82,10 @@ def as_message(item: object, place: Place) -> Message | None:
     return (
         Message(_ROLES[role], text, identity if isinstance(identity, str) else None) if text.strip() else None
     )
+
+
+def _is_beside_messages(item: Mapping[str, Any]) -> bool:
+    return "role" not in item and _ITEMS_BESIDE_MESSAGES.fullmatch(str(item.get("type"))) is not None
 
 
 def _outline(item: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -105,9 +129,10 @@ def _text(fields: Mapping[str, Any], place: Place) -> str:
 def _part_text(part: object) -> str:
     if isinstance(part, str):
         return part
-    if not is_object(part) or _part_type(part) not in _TEXT_PARTS:
+    if not is_object(part):
         return ""
-    text = part.get("text")
+    kind = _part_type(part)
+    text = part.get("text") if kind in _TEXT_PARTS else part.get("refusal") if kind == "refusal" else None
     return text if isinstance(text, str) else ""
 
 

@@ -1,8 +1,9 @@
 """A file of conversations as transcripts, whatever form it has.
 
 - `{"timestamp_utc": …, "messages": […]}`: the vendor's import format; also without the time, and in lists
-- a list of messages: OpenAI's, or LangChain's `messages_to_dict`
-- a LlamaIndex `SimpleChatStore`: one conversation for each key, which becomes the thread id
+- a list of messages: OpenAI's, items of its Responses, or LangChain's `messages_to_dict`
+- a LlamaIndex `SimpleChatStore`, or a `ChatMemoryBuffer` with one: one conversation for each key, which
+  becomes the thread id unless it is LlamaIndex's own
 - JSON lines: one conversation, or one message, in each line; `recallrai-integrations export` writes these
 """
 
@@ -28,6 +29,9 @@ __all__ = ["read_transcripts"]
 
 _TIMES: Final = ("timestamp_utc", "created_at")
 _LINE_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
+_NO_KEYS: Final = frozenset(
+    {"", "chat_history"}
+)  # the second is LlamaIndex's when the application gives none
 _OTHER_EXPORT_LINES: Final = frozenset({"user", "memory"})
 _FORMS: Final = (
     'not a conversation; expected {"messages": […]}, a list of messages, a LlamaIndex chat store, '
@@ -138,26 +142,34 @@ def _is_other_line_of_export(document: object) -> TypeGuard[Mapping[str, Any]]:
 
 def _from_document(document: object, place: Place) -> Iterator[Transcript]:
     if is_object(document):
-        if is_object(document.get("store")):
-            for key, messages in document["store"].items():
-                yield _conversation(messages, (*place, "store", key), {plan.THREAD_KEY: key} if key else {})
-            return
-        if "messages" in document:
-            metadata = _metadata(document, place)
-            started_at = _started_at(document, place)
-            conversation = _conversation(document["messages"], (*place, "messages"), metadata, started_at)
-            if document.get("type") == "session" and isinstance(document.get("session_id"), str):
-                conversation = replace(conversation, session_id=document["session_id"])
-            yield conversation
-            return
-    elif is_list(document):
-        if any(looks_like_message(item) for item in document):
-            yield _conversation(document, place, {})
-            return
+        yield from _from_object(document, place)
+    elif not is_list(document):
+        raise UnreadableError(_FORMS, place)
+    elif any(looks_like_message(item) for item in document):
+        yield _conversation(document, place, {})
+    else:
         for index, item in enumerate(document):
             yield from _from_document(item, (*place, index))
-        return
-    raise UnreadableError(_FORMS, place)
+
+
+def _from_object(document: Mapping[str, Any], place: Place) -> Iterator[Transcript]:
+    if is_object(document.get("chat_store")):  # LlamaIndex's ChatMemoryBuffer
+        document, place = document["chat_store"], (*place, "chat_store")
+    if is_object(document.get("store")):
+        for key, messages in document["store"].items():
+            metadata = {} if key in _NO_KEYS else {plan.THREAD_KEY: key}
+            yield _conversation(messages, (*place, "store", key), metadata)
+    elif "chat_history" in document:  # a ChatMemoryBuffer of old releases
+        yield _conversation(document["chat_history"], (*place, "chat_history"), {})
+    elif "messages" in document:
+        metadata = _metadata(document, place)
+        started_at = _started_at(document, place)
+        conversation = _conversation(document["messages"], (*place, "messages"), metadata, started_at)
+        if document.get("type") == "session" and isinstance(document.get("session_id"), str):
+            conversation = replace(conversation, session_id=document["session_id"])
+        yield conversation
+    else:
+        raise UnreadableError(_FORMS, place)
 
 
 def _conversation(
