@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from enum import IntEnum
 from io import TextIOWrapper
 from pathlib import Path
@@ -256,13 +257,13 @@ def progress_bars(what: str) -> Progress:
 
 
 def json_out(value: Any) -> None:
-    """A value as JSON on stdout; times become ISO 8601."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    """A value as JSON on stdout; times become ISO 8601 with zone."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=datetime.isoformat))
 
 
 def json_line(value: Any) -> None:
-    """A value as one line of JSON on stdout."""
-    typer.echo(json.dumps(value, ensure_ascii=False, default=str))
+    """A value as one line of JSON on stdout; times as in `json_out`."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=datetime.isoformat))
 
 
 def credentials() -> Credentials:

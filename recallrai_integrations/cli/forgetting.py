@@ -78,4 +78,4 @@ def forget_command(
 def _confirm(what: str) -> None:
     if not sys.stdin.isatty():
         raise WrongUseError(f"To delete {what} without being asked, pass --yes.")
-    typer.confirm(f"Delete {what}? This cannot be undone", abort=True)
+    typer.confirm(f"Delete {what}? This cannot be undone", abort=True, err=True)

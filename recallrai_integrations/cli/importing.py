@@ -72,8 +72,8 @@ def import_command(
 
     Reads RecallrAI's form (timestamp_utc and messages), OpenAI's message lists and items of its Responses,
     LangChain's messages_to_dict, LlamaIndex's chat stores and memory buffers, JSON lines, and what export
-    writes. A conversation with a time is stored under it. After an interruption, run it again: it goes on where
-    it stopped.
+    writes. A conversation with a time is stored under it. After an interruption, run it again: it goes on
+    where it stopped.
     """
     outcome = _Outcome(user)
     found = list(_read_all(list(_files(paths)), outcome))

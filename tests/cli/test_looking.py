@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import threading
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,39 @@ def test_memories_are_listed_with_what_is_needed_to_show_one(run, connection):
     assert (
         json.loads(run("memories", "show", red["memory_id"], "--user", "ada", "--json").out)["version"] == 2
     )
+
+
+def _times(value):
+    """Whatever looks like a time, however deep."""
+    if isinstance(value, str):
+        return [value] if re.match(r"\d{4}-\d\d-\d\d", value) else []
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [time for one in inside for time in _times(one)]
+
+
+def test_times_in_json_are_iso_8601_with_zone(run, asking):
+    _tell(asking, "My favourite colour is blue", "My favourite colour is red")
+    with LocalRecallrAI() as broken:
+        broken.faults.add(status=503)
+        delivery = DeliveryOptions(outbox="outbox.db", retries=0)
+        with connect(base_url=broken.base_url, delivery=delivery) as connection:
+            connection.conversation("ada", "t").record(("user", "Hello!"))
+    [memory] = asking.user("ada").memories()
+    for command, least in (
+        (("memories", "list", "--user", "ada", "--json"), 3),
+        (("memories", "show", memory.memory_id, "--user", "ada", "--json"), 3),
+        (("conflicts", "list", "--user", "ada", "--json"), 1),
+        (("outbox", "status", "outbox.db", "--json"), 1),
+        (("outbox", "export", "outbox.db"), 1),
+        (("export", "--user", "ada"), 8),
+    ):
+        ended = run(*command)
+        lines = [ended.out] if "--json" in command else ended.out.splitlines()
+        times = [time for line in lines for time in _times(json.loads(line))]
+        assert len(times) >= least, ended
+        for time in times:
+            assert "T" in time
+            assert datetime.fromisoformat(time).tzinfo is not None
 
 
 def test_memories_are_narrowed(run, connection):

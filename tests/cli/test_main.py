@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from recallrai_integrations import __version__
 from recallrai_integrations.cli import _common
+from recallrai_integrations.cli.app import app
 
 COMMANDS = (
     "demo",
@@ -45,6 +47,19 @@ def test_every_command_has_help(run, command):
     ended = run(command, "--help")
     assert ended.code == 0
     assert len(ended.out.split()) > 20
+
+
+def test_the_documentation_names_the_commands_that_take_json(run):
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "command_line.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([^`]+)`", page.split("For scripts: ")[1].split(" take `--json`")[0]))
+    groups = {group.name: group.typer_instance for group in app.registered_groups}
+    commands = {name: (name,) for name in COMMANDS if name not in groups} | {
+        f"{name} {one.name}": (name, one.name)
+        for name, inside in groups.items()
+        for one in inside.registered_commands
+    }
+    taking = {name for name, args in commands.items() if "--json" in run(*args, "--help").out}
+    assert taking == {name for name in commands if name in named or name.partition(" ")[0] in named}
 
 
 def test_the_version_is_told(run):
