@@ -234,10 +234,10 @@ def chat_command(
             chat.said += conversation.history(limit=_HISTORY)
         try:
             complete = _converse(chat)
+            complete &= chat.end()
         except KeyboardInterrupt:
             chat.stop()
             raise typer.Exit(ExitCode.STOPPED) from None
-        complete &= chat.end()
     if not complete or outage.seen:
         raise typer.Exit(ExitCode.NOT_COMPLETE)
 

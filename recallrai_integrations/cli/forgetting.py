@@ -78,4 +78,6 @@ def forget_command(
 def _confirm(what: str) -> None:
     if not sys.stdin.isatty():
         raise WrongUseError(f"To delete {what} without being asked, pass --yes.")
-    typer.confirm(f"Delete {what}? This cannot be undone", abort=True, err=True)
+    if not typer.confirm(f"Delete {what}? This cannot be undone", err=True):
+        problem("Nothing was deleted.")
+        raise typer.Exit(ExitCode.STOPPED)

@@ -37,7 +37,7 @@ IMPORT_MARK: Final = "import"
 
 _AUTO_PROCESS_SECONDS = 600
 _PAUSES = (0.2, 1.0, 3.0)
-_LONGEST_PAUSE = 60.0
+_LONGEST_PAUSE = 30.0  # an import can be repeated: whoever waits for it is not kept for longer
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,8 +93,9 @@ def on_a_terminal() -> Run:
     if sys.platform == "win32":
         pytest.skip("Windows has no pseudo terminals")
 
-    def run_it(*args: Any) -> Ended:
+    def run_it(*args: Any, typed: bytes = b"") -> Ended:
         ours, theirs = os.openpty()
+        os.write(ours, typed)
         command = [sys.executable, "-m", "recallrai_integrations.cli", *map(str, args)]
         with subprocess.Popen(
             command,

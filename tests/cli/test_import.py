@@ -414,6 +414,11 @@ def _outage_after_three_messages(server):
     server.faults.add(status=503, path="*/add-message")
 
 
+def test_a_service_that_asks_for_an_hour_is_not_waited_for(run, hosted, long_talk):
+    hosted.faults.add(status=429, retry_after=3600, path="*/add-message")
+    run("import", long_talk, "--user", "ada").failed(1, "the same command goes on")
+
+
 @pytest.mark.usefixtures("no_pauses")
 def test_after_an_outage_the_import_goes_on_where_it_stopped(run, hosted, look, long_talk):
     _outage_after_three_messages(hosted)

@@ -218,6 +218,19 @@ def test_forgetting_asks_first_and_never_takes_silence_for_a_yes(run):
     assert run("memories", "list", "--user", "ada").code == 0
 
 
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="Windows has no pseudo terminals")
+@pytest.mark.usefixtures("connection")
+@pytest.mark.parametrize(
+    ("answer", "code", "told"), [(b"n\n", 130, "Nothing was deleted"), (b"y\n", 0, "gone")]
+)
+def test_forgetting_asks_on_a_terminal_and_does_what_it_is_told(on_a_terminal, run, answer, code, told):
+    ended = on_a_terminal("forget", "--user", "ada", typed=answer)
+    assert ended.code == code, ended
+    assert told in ended.err + ended.out
+    assert "cannot be undone" in ended.err
+    assert run("memories", "list", "--user", "ada").code == (0 if code else 2)
+
+
 LONG_WORK = {
     "export": ("Exporting", ("export", "--user", "ada", "-o", "ada.jsonl")),
     "forget": ("Deleting", ("forget", "--user", "ada", "--yes")),

@@ -157,8 +157,8 @@ def _from_object(document: Mapping[str, Any], place: Place) -> Iterator[Transcri
         document, place = document["chat_store"], (*place, "chat_store")
     if is_object(document.get("store")):
         for key, messages in document["store"].items():
-            metadata = {} if key in _NO_KEYS else {plan.THREAD_KEY: key}
-            yield _conversation(messages, (*place, "store", key), metadata)
+            thread = {} if key in _NO_KEYS else {plan.THREAD_KEY: key}
+            yield _conversation(messages, (*place, "store", key), thread)
     elif "chat_history" in document:  # a ChatMemoryBuffer of old releases
         yield _conversation(document["chat_history"], (*place, "chat_history"), {})
     elif "messages" in document:
