@@ -68,7 +68,7 @@ DEFAULT_DATABASE = "recallrai.db"
 CREDENTIALS = ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL")
 
 TIMEOUT = 15.0
-"""Seconds for each phase of a request: somebody sits and waits. Only an agentic recall takes longer."""
+"""Seconds for each phase of a request: somebody sits and waits."""
 
 _untold = logging.NullHandler()  # what happens is told by the command, in words that fit one
 

@@ -13,7 +13,7 @@ import pytest
 from langchain_core.language_models import GenericFakeChatModel
 
 from recallrai_integrations import connect
-from recallrai_integrations.cli import _common
+from recallrai_integrations.cli import chat
 from recallrai_integrations.cli.models import ModelError
 from recallrai_integrations.ops import ListSessions, ReadMessages
 
@@ -140,7 +140,7 @@ OUTAGES = {"refuses": {"status": 503}, "does not answer": {"hang": True}, "break
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES)
 @pytest.mark.parametrize("thread", [(), ("--thread", "t")], ids=["alone", "in a thread"])
 def test_a_service_that_is_down_is_told_once_and_the_chat_goes_on(run, hosted, monkeypatch, thread, outage):
-    monkeypatch.setattr(_common, "TIMEOUT", 0.3)
+    monkeypatch.setitem(chat._SECONDS, "balanced", 0.3)
     hosted.faults.add(**outage)
     ended = run("chat", "--user", "ada", *thread, stdin="I live in Lisbon.\nHello!\n")
     assert ended.code == 1
