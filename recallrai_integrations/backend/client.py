@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, TypeVar, cast
+from contextlib import suppress
+from typing import Any, Final, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import httpx
@@ -123,13 +124,20 @@ class Backend:
             raise translate(error) from error
 
     def close(self) -> None:
-        """Closes the sync client, if it is ours, now or after the last request that is under way."""
+        """Closes the sync client, if it is ours, now or after the last request that is under way.
+
+        A loop closes its async client itself, at its next turn.
+        """
         self._in_use.close()
+        for loop, lifetime in list(self._lifetimes.items()):
+            with suppress(RuntimeError):  # a loop that was closed has closed its client
+                loop.call_soon_threadsafe(_end, loop, lifetime)
+        self._lifetimes.clear()
 
     async def aclose(self) -> None:
         """Closes the sync client and the async one of the running loop."""
-        self.close()
         lifetime = self._lifetimes.pop(asyncio.get_running_loop(), None)
+        self.close()
         if lifetime is not None:
             await lifetime.aclose()
 
@@ -214,6 +222,15 @@ async def _lifetime(
     finally:
         loops.pop(loop, None)
         await client.close()
+
+
+def _end(loop: asyncio.AbstractEventLoop, lifetime: AsyncGenerator[None, None]) -> None:
+    ending = loop.create_task(lifetime.aclose())
+    _ending.add(ending)  # a loop holds its tasks weakly
+    ending.add_done_callback(_ending.discard)
+
+
+_ending: Final[set[asyncio.Task[None]]] = set()
 
 
 def _past_proxies(client: httpx.Client) -> dict[str, Any]:

@@ -151,6 +151,15 @@ def test_a_service_that_is_down_is_told_once_and_the_chat_goes_on(run, hosted, m
     assert lost.startswith("Error: 4 messages could not be stored and are lost")
 
 
+def test_an_outage_is_told_in_words_for_a_command_line_alone(spawn, hosted):
+    hosted.faults.add(status=503)
+    ended = spawn("chat", "--user", "ada", stdin="Hello!\n")
+    assert ended.code == 1
+    told, lost = ended.err.splitlines()
+    assert told.startswith("The service is not available")
+    assert lost.startswith("Error: 2 messages could not be stored")
+
+
 class _Talker:
     """A model that does something before each of its answers."""
 

@@ -159,7 +159,6 @@ def test_one_connection_serves_threads_and_several_event_loops(connection: Conne
     assert [asyncio.run(turn(n)) for n in range(3)] == [2, 2, 2]
 
 
-@pytest.mark.filterwarnings("error")
 def test_an_event_loop_that_ends_takes_its_client_along(tmp_path: Path) -> None:
     program = """
 import asyncio
@@ -281,6 +280,21 @@ def broken_outbox(make_connection: Callable[..., Connection], tmp_path: Path) ->
     for file in tmp_path.iterdir():
         file.write_bytes(b"no database" * 1000)
     return connection
+
+
+async def test_a_sync_close_closes_the_client_of_the_loop_too(
+    make_connection: Callable[..., Connection],
+) -> None:
+    connection = make_connection()
+    await connection.conversation("ada", "t1").arecord(("user", "hi"))
+    backend: Any = vars(connection)["_backend"]
+    (sdk,) = backend._loops.values()
+    client = sdk.http._client
+    connection.close()
+    turns = 0
+    while not client.is_closed and (turns := turns + 1) < 1000:  # noqa: ASYNC110 - of the loop, not time
+        await asyncio.sleep(0)
+    assert client.is_closed
 
 
 async def test_with_a_broken_outbox_file_a_connection_still_closes(

@@ -323,6 +323,7 @@ async def test_a_thread_opened_twice_is_merged_once_although_answers_are_lost(
 ) -> None:
     older = make_connection().conversation("ada", "t1")
     connection = make_connection(deliver={"retries": 0, "outbox": tmp_path / "o.db", "breaker_threshold": 99})
+    connection._courier.close()  # a process that is no more has no workers either
     younger = connection.conversation("ada", "t1")
     server.faults.add(status=503, method="GET", path="*/sessions")
     await call(younger.record, [("user", "ok"), ("user", "ok"), ("user", "ok")])

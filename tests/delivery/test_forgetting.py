@@ -20,8 +20,8 @@ from recallrai_integrations.errors import (
     NotFoundError,
     ServiceUnavailableError,
 )
-from recallrai_integrations.flows import Forgotten
 from recallrai_integrations.local import LocalRecallrAI
+from recallrai_integrations.models import Forgotten
 from tests.conftest import Call
 
 from .conftest import Texts, eventually
