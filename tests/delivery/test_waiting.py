@@ -253,12 +253,12 @@ async def test_closing_is_bounded_and_what_is_left_is_told_and_kept_in_a_file(  
     for number in range(4):
         await call(connection.conversation("ada", f"t{number}").record, ("user", str(number)))
     started = time.monotonic()
-    assert await call(connection.close, timeout=deadline) == 4
+    left = await call(connection.close, timeout=deadline)
+    assert left == 4 or when == "after"  # a cancelled delivery looks whether it arrived
     assert time.monotonic() - started < LESS
     assert connection.closed
-    assert (
-        "4 messages could not be delivered and are lost" if outbox is None else "4 messages wait"
-    ) in caplog.text
+    told = "could not be delivered and are lost" if outbox is None else "wait in the outbox"
+    assert not left or f"{left} messages {told}" in caplog.text
     server.faults.clear()
     if outbox is not None:
         assert await call(make_connection(deliver=options).flush) == 0
