@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -284,9 +285,14 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen(512)
     except OSError as error:
         listening.close()
+        foreign = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        remedy = (
+            "Choose an address of this machine, such as 127.0.0.1."
+            if foreign
+            else "Choose another port; port 0 takes a free one."
+        )
         raise LocalServiceError(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}."
-            " Choose another port; port 0 takes a free one."
+            f"Cannot listen on {host} port {port}: {error.strerror or error}. {remedy}"
         ) from error
     return listening
 

@@ -80,6 +80,7 @@ def test_faults_of_a_file_strike():
         (("--db", "no/where.db"), "where.db"),
         (("--min-auto-process-seconds", "0"), "--min-auto-process-seconds"),
         (("--model", "nobody:nothing"), "nobody"),
+        (("--host", "192.0.2.1"), "address of this machine"),  # belongs to nobody, as the RFCs say
     ],
 )
 def test_wrong_use_is_one_line(run, args, word):
