@@ -113,7 +113,8 @@ def _findings(local: str | None, outbox: Path | None) -> Iterator[Finding]:
         try:
             found = credentials()
         except RecallrAIIntegrationError as error:
-            yield Finding("credentials", "problem", str(error), "Or pass --local PATH.")
+            text, _, remedy = str(error).partition(", or pass ")  # said once, as the remedy
+            yield Finding("credentials", "problem", text, f"Or pass {remedy or '--local PATH.'}")
         else:
             project = f"project {found.project_id} at {found.base_url}"
             yield Finding("credentials", "fine", f"well-formed, for {project}")

@@ -103,6 +103,7 @@ def test_credentials_and_addresses_that_cannot_work_are_found(
     code, bad, _ = findings()
     assert code == 1
     assert word in bad[about]["text"]
+    assert (bad[about]["text"] + bad[about]["remedy"]).count("pass --local PATH") == (about == "credentials")
     assert "my secret" not in json.dumps(bad)
 
 
