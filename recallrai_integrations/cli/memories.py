@@ -42,7 +42,16 @@ def list_command(
     """List current memories, newest first."""
     with connected(local) as connection:
         require_user(connection, user)
-        found = connection.user(user).memories(categories=category or (), limit=limit)
+        try:
+            found = connection.user(user).memories(categories=category or (), limit=limit)
+        except RequestRejectedError as error:
+            if not category:
+                raise
+            # Each user has categories of their own: the service refuses any other.
+            raise WrongUseError(
+                f"--category {', '.join(category)}: {error} "
+                f"The categories are in memories list --json --user {user}."
+            ) from None
     if as_json:
         json_out([asdict(one) for one in found])
         return

@@ -110,5 +110,7 @@ def _flush(connection: Connection) -> int | None:
 
 def _there(file: Path) -> Path:
     if not file.is_file():
-        raise WrongUseError(f"There is no outbox file {file}.")
+        raise WrongUseError(
+            f"There is no outbox file {file}: pass the path that DeliveryOptions(outbox=…) was given."
+        )
     return file

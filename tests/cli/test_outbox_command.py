@@ -84,7 +84,7 @@ def test_flush_names_what_waits_for_others_and_leaves_it_to_them(run):
 @pytest.mark.parametrize("command", ["status", "flush", "export"])
 def test_bad_input_is_one_line_and_changes_nothing(run, hosted, command):
     Path("notes.txt").write_text("These are my notes, and no outbox. " * 100)
-    run("outbox", command, "nowhere.db").failed(2, "nowhere.db")
+    run("outbox", command, "nowhere.db").failed(2, "nowhere.db", "DeliveryOptions(outbox=…)")
     run("outbox", command, "notes.txt").failed(2, "notes.txt")
     run("outbox", command).failed(2, "FILE")
     assert [one.name for one in Path().iterdir()] == ["notes.txt"]
