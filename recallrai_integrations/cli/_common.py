@@ -46,6 +46,7 @@ __all__ = [
     "UserOption",
     "WrongUseError",
     "connected",
+    "counted",
     "credentials",
     "exit_code_of",
     "json_line",
@@ -220,13 +221,25 @@ def _os_error(error: OSError) -> ExitCode:
 
 
 def _usage(error: Exception) -> str:
-    text = str(cast("Any", error).format_message())
+    # Recent releases of typer check values with pydantic, which puts this before what is wrong.
+    text = str(cast("Any", error).format_message()).replace(": Value error, ", ": ")
     return text if text.endswith((".", "?")) else f"{text}."
 
 
 def _command(error: Exception) -> str:
     context: Any = getattr(error, "ctx", None)
     return "recallrai-integrations" if context is None else str(context.command_path)
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A number with what it counts, such as "1 message" and "2 messages".
+
+    Args:
+        count: how many.
+        one: the words for one.
+        many: the words for any other number; None adds an s to the former.
+    """
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def one_line(text: str) -> str:

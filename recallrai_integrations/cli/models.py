@@ -65,7 +65,7 @@ def init_langchain_model(name: str) -> BaseChatModel:
     try:
         return init_chat_model(name)
     except Exception as error:
-        raise WrongUseError(f"The model {name!r} cannot be used: {_shortened(error)}") from error
+        raise WrongUseError(f"The model {name!r} cannot be used: {_reason(error)}") from error
 
 
 def init_llama_index_model(name: str) -> LLM:
@@ -115,6 +115,14 @@ class _LangChainModel:
                 yield chunk.text
         except Exception as error:
             raise ModelError(f"The model {self.name!r} failed: {_shortened(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    text = one_line(str(error))
+    if text.startswith("Unable to infer model provider"):
+        # LangChain speaks of an argument in Python, and lists all providers.
+        return "LangChain knows no such provider; write it as openai:gpt-5-mini."
+    return _shortened(error)
 
 
 def _shortened(error: Exception) -> str:

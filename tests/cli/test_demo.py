@@ -57,6 +57,12 @@ def test_an_outage_is_one_line(spawn, hosted):
     assert "Traceback" not in ended.err
 
 
+def test_the_help_says_where_the_memory_is(run):
+    shown = " ".join(run("demo", "--help").out.replace("│", " ").split())
+    assert "a temporary file" in shown
+    assert "recallrai.db" not in shown
+
+
 def test_with_a_database_of_ones_own_the_memory_stays_to_be_looked_at(spawn, run):
     ended = spawn("demo", "--local", "memory.db")
     assert ended.code == 0, ended
@@ -69,6 +75,7 @@ def test_with_a_database_of_ones_own_the_memory_stays_to_be_looked_at(spawn, run
     [
         (("--framework", "crewai"), "crewai"),
         (("--model", "nobody:nothing"), "nobody:nothing"),
+        (("--model", "nothing"), "write it as openai:gpt-5-mini"),
         (("--model", "nothing", "--framework", "llama-index"), "openai:gpt-5-mini"),
         (("--model", "nobody:nothing", "--framework", "llama-index"), "pip install llama-index-llms-nobody"),
         (("--local", "/"), "/"),

@@ -20,8 +20,8 @@ from recallrai_integrations import Connection, MissingDependencyError
 from recallrai_integrations.cli._common import (
     CREDENTIALS,
     ExitCode,
-    LocalOption,
     connected,
+    counted,
     note,
     out,
     problem,
@@ -47,7 +47,14 @@ def demo_command(
             "quoting what it was sent.",
         ),
     ] = None,
-    local: LocalOption = None,
+    local: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="The embedded service on this database file, in place of RECALLRAI_API_KEY, "
+            "RECALLRAI_PROJECT_ID and RECALLRAI_BASE_URL; without any of these, on a temporary file.",
+        ),
+    ] = None,
     day: Annotated[int, typer.Option(hidden=True, min=1, max=2)] = 1,
     user: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -153,7 +160,8 @@ def _turn(talk: Talk, line: Line) -> Exchange:
     out.print(Text(f"\nUser: {line.text}", style="bold"))
     exchange = talk.say(line.text)
     memories = recalled_memories(block_in(exchange.request))
-    out.print(panel(memories, title=f"recalled, as sent to the model: {len(memories)} memories"))
+    found = counted(len(memories), "memory", "memories")
+    out.print(panel(memories, title=f"recalled, as sent to the model: {found}"))
     out.print(Text(f"Agent: {exchange.answer}"))
     return exchange
 
