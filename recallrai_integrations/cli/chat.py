@@ -31,6 +31,7 @@ from ._common import (
     LocalOption,
     UserOption,
     connected,
+    counted,
     json_line,
     note,
     out,
@@ -93,7 +94,8 @@ class _Chat:
         prompt = recall.prompt(sent=self.said)
         memories = recalled_memories(prompt.memories)
         if not self.as_json and not recall.degraded:
-            title = f"recalled: {len(memories)} memories, {recall.strategy}, {recall.elapsed * 1000:.0f} ms"
+            found = counted(len(memories), "memory", "memories")
+            title = f"recalled: {found}, {recall.strategy}, {recall.elapsed * 1000:.0f} ms"
             out.print(panel(memories, title=title))
         self.answering = True
         answer = self._answer(prompt.text)

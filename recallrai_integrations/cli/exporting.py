@@ -17,6 +17,7 @@ from ._common import (
     UserOption,
     WrongUseError,
     connected,
+    counted,
     json_line,
     note,
     progress_bars,
@@ -51,7 +52,7 @@ def export_command(
         else:
             with progress_bars("Exporting lines") as bars:
                 count = _write(output, bars.track(lines))
-            note(f"{count} lines in {output}.")
+            note(f"{counted(count, 'line')} in {output}.")
 
 
 def _check_output(path: Path) -> None:

@@ -17,6 +17,7 @@ from ._common import (
     UserOption,
     WrongUseError,
     connected,
+    counted,
     json_out,
     out,
     problem,
@@ -71,7 +72,8 @@ def forget_command(
     if as_json:
         json_out(asdict(forgotten))
     else:
-        counts = f"{len(forgotten.sessions)} sessions, {len(forgotten.memories)} memories"
+        sessions = counted(len(forgotten.sessions), "session")
+        counts = f"{sessions}, {counted(len(forgotten.memories), 'memory', 'memories')}"
         out.print(f"Deleted {what}, and read back that it is gone: {counts}.", markup=False, soft_wrap=True)
 
 

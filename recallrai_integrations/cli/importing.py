@@ -29,6 +29,7 @@ from ._common import (
     UserOption,
     WrongUseError,
     connected,
+    counted,
     json_out,
     out,
     problem,
@@ -110,7 +111,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         elif path.exists():
             yield path
         else:
-            raise WrongUseError(f"There is no file or folder {path}.")
+            raise WrongUseError(f"There is no file or folder {path}: check the path.")
 
 
 def _is_hidden(path: Path) -> bool:
@@ -215,9 +216,10 @@ def _tell(outcome: _Outcome, *, as_json: bool) -> None:
     if as_json:
         json_out(vars(outcome))
         return
-    parts = [f"{outcome.imported} conversations imported ({outcome.messages} messages)"]
+    imported, messages = counted(outcome.imported, "conversation"), counted(outcome.messages, "message")
+    parts = [f"{imported} imported ({messages})"]
     if outcome.already_there:
-        parts.append(f"{outcome.already_there} were there already")
+        parts.append(counted(outcome.already_there, "was there already", "were there already"))
     if outcome.unreadable:
-        parts.append(f"{len(outcome.unreadable)} files could not be read")
+        parts.append(f"{counted(len(outcome.unreadable), 'file')} could not be read")
     out.print(", ".join(parts) + ".", markup=False, soft_wrap=True)

@@ -102,6 +102,18 @@ def test_memories_are_narrowed(run, connection):
     assert "Kiwi" in listed.out
 
 
+def test_what_is_counted_once_is_in_the_singular(run):
+    Path("one.json").write_text('{"messages": [{"role": "user", "content": "I like tea."}]}')
+    Path("torn.json").write_text("{")
+    command = ("import", "one.json", "torn.json", "--user", "eve")
+    assert run(*command).out == "1 conversation imported (1 message), 1 file could not be read.\n"
+    assert run(*command).out == (
+        "0 conversations imported (0 messages), 1 was there already, 1 file could not be read.\n"
+    )
+    assert "recalled: 1 memory, balanced" in run("chat", "--user", "eve", stdin="What do I like?\n").out
+    assert "gone: 2 sessions, 1 memory." in run("forget", "--user", "eve", "--yes").out
+
+
 def test_a_user_without_memories_has_none(run, connection):
     connection.conversation("bob").record(("user", "Hello!"))
     assert run("memories", "list", "--user", "bob").out == "No memories.\n"
@@ -281,10 +293,11 @@ def test_bad_input_is_one_line_and_leaves_nothing_half_written(run, hosted, monk
     ("command", "word"),
     [
         (("memories", "list", "--category", "no_such_thing"), "no_such_thing"),
+        (("memories", "list", "--category", "no_such_thing"), "memories list --json"),
         (("memories", "list", "--limit", "0"), "--limit"),
         (("memories", "show", NO_ID), "memories list"),
         (("memories", "show", "x"), "memories list"),
-        (("conflicts", "list", "--status", "lost"), "lost"),
+        (("conflicts", "list", "--status", "lost"), "'--status': 'lost' is not one of"),
         (("conflicts", "answer", NO_ID), "conflicts list"),
         (("conflicts", "answer", "../x"), "conflicts list"),
         (("export", "-o", "no/where.jsonl"), "where.jsonl"),
