@@ -115,6 +115,8 @@ class Transcript:
         told: what the service was told, by anybody, as far as it is known.
         turn: the latest turn of the user.
         loaded: what the service holds of the thread is known.
+        borrowed: how many entries, at the start, are what this process knew of the thread in an outage; they
+            make room for what the service holds as soon as that can be read.
         aligned: what the service does not hold of the history was told to it.
         backlog: answers that the service could not be told yet.
         narration: also tell what an agent says while it calls tools.
@@ -128,6 +130,7 @@ class Transcript:
     ends_runs: bool
     loaded: bool
     aligned: bool = True
+    borrowed: int = 0
     entries: list[Entry] = field(default_factory=list[Entry])
     told: list[Message] = field(default_factory=list[Message])
     turn: Turn | None = None
@@ -151,6 +154,7 @@ class Transcript:
     def replace(self, messages: Sequence[ChatMessage]) -> None:
         """Takes a history in place of its own; the next operation tells the service what is new in it."""
         self.entries = classify([one.model_copy(deep=True) for one in messages], narration=self.narration)
+        self.borrowed = 0
         given, waiting = self._last_turn(), self.turn
         if waiting is not None and waiting.pending:
             if given is not None and not given.answered and waiting.is_about(given.question.content):
@@ -287,7 +291,7 @@ class Transcript:
     def restart(self) -> None:
         """An empty history, of which the service knows all."""
         self.entries, self.told, self.turn, self.backlog = [], [], None, []
-        self.loaded = self.aligned = True
+        self.loaded, self.aligned, self.borrowed = True, True, 0
 
     def to_dict(self) -> dict[str, Any]:
         """All but memories, as JSON values."""
@@ -299,6 +303,7 @@ class Transcript:
             "pending": dump_said([turn.question] if turn is not None and turn.pending else []),
             "loaded": self.loaded,
             "aligned": self.aligned,
+            "borrowed": self.borrowed,
         }
 
     def load_dict(self, data: Mapping[str, Any]) -> None:
@@ -308,13 +313,19 @@ class Transcript:
         pending = load_said(data["pending"])
         self.turn = Turn(pending[0], pending=True) if pending else self._last_turn()
         self.loaded, self.aligned = data["loaded"], data["aligned"]
+        self.borrowed = data.get("borrowed", 0)  # data of an earlier version has none
 
     def _load(self) -> Talk[None]:
         stored: list[Message] = yield Ask("history", (RESUMED_MESSAGES,))
-        if self.is_down():
-            return  # this is not all that the service holds; the next operation asks again
+        if self.is_down():  # this is not all that the service holds; the next operation asks again
+            if self.aligned and not self.entries:
+                self.entries = classify([as_chat_message(one) for one in stored])
+                self.borrowed = len(self.entries)
+                self._take_up(stored)
+            return
         self.loaded = True
         self.told = list(stored)
+        self.entries, self.borrowed = self.entries[self.borrowed :], 0
         given = self.redact([entry.said for entry in self.entries if entry.said is not None])
         ends_open = bool(stored) and stored[-1].role == "user"
         if not self.aligned:
@@ -325,10 +336,17 @@ class Transcript:
         since = len(given) if _texts(stored)[len(stored) - len(given) :] == _texts(given) else 0
         earlier = stored[: len(stored) - since]
         self.entries = [*classify([as_chat_message(one) for one in earlier]), *self.entries]
+        if not given:
+            self._take_up(stored)
         self.turn = self.turn or self._last_turn()
-        if self.turn is not None and not given:
+
+    def _take_up(self, stored: Sequence[Message]) -> None:
+        """Goes on with the latest turn of what is stored, where nothing was put here yet."""
+        if self.turn is None or not self.turn.pending:
+            self.turn = self._last_turn()
+        if self.turn is not None:
             # A question without an answer is a turn that failed, which its user may try once more.
-            self.turn.retried = ends_open
+            self.turn.retried = bool(stored) and stored[-1].role == "user"
 
     def _untold(self, given: Sequence[Message]) -> list[Message]:
         """What of these messages is new to the service, which holds them redacted."""

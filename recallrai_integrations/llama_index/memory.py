@@ -50,10 +50,11 @@ class RecallrAIMemory(BaseMemory):
     a conversation has ended, so call `finish()` or use it as a context manager; otherwise the service makes
     memories of it after `auto_process_after_seconds` of silence.
 
-    In an outage chat goes on without fresh memories (`on_error="degrade"`). With `on_error="raise"`, and for
-    refused credentials always, a call with the user's message raises and leaves the message to the caller;
-    putting an answer never raises, since that would destroy a stream: it is logged and told with the next
-    message.
+    In an outage chat goes on without fresh memories (`on_error="degrade"`), and the history of a memory made
+    meanwhile is what this process knows of the thread, until the service can be read. With
+    `on_error="raise"`, and for refused credentials always, a call with the user's message raises and leaves
+    the message to the caller; putting an answer never raises, since that would destroy a stream: it is logged
+    and told with the next message.
 
     Engines treat system messages differently: a `ReActAgent` without a `system_prompt` and every
     `CodeActAgent` drop them, so use `insert_method="user"` there. The model that answers in a

@@ -169,6 +169,29 @@ async def test_a_service_that_is_down_from_the_start_is_caught_up_with(
     assert [one.content for one in engine.chat_history] == [text for _, text in stored()]
 
 
+@pytest.mark.parametrize("kind", ["simple", "condense_plus"])
+async def test_a_memory_made_in_an_outage_begins_with_what_this_process_knows_of_the_thread(
+    kind: str, server: LocalRecallrAI, connection: Connection, chat: Chat, stored: Stored
+) -> None:
+    await chat(
+        make_engine("simple", ScriptedLLM(), RecallrAIMemory("ada", "thread-1", connection=connection)), "one"
+    )
+    server.faults.add(status=503, path="*/sessions*")
+    for text, earlier in (("two", ["one"]), ("three", ["one", "two"])):  # as a web server makes them
+        memory = RecallrAIMemory("ada", "thread-1", connection=connection)
+        llm = ScriptedLLM()
+        engine = make_engine(kind, llm, memory)
+        await chat(engine, text)
+        asked = [one.content for one in llm.requests[-1] if one.role == "user"]
+        assert asked == [*earlier, text]
+    server.faults.clear()
+    assert connection.flush() == 0
+    await chat(engine, "four")
+    said = [text for role, text in stored() if role == "user"]
+    assert said == ["one", "two", "three", "four"]
+    assert [(one.role.value, one.content) for one in engine.chat_history] == stored()
+
+
 async def test_a_stream_survives_a_service_that_refuses_its_answer(
     make_connection: Any, server: LocalRecallrAI, chat: Chat, caplog: pytest.LogCaptureFixture
 ) -> None:

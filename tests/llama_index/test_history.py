@@ -69,6 +69,43 @@ async def test_another_process_takes_the_thread_up(
     assert texts(stored()) == ["one", "1", "two"]
 
 
+@pytest.mark.parametrize("travels", [False, True], ids=["stays", "is carried over"])
+async def test_what_was_known_in_an_outage_makes_room_for_what_the_service_holds(
+    travels: bool, connection: Connection, make_connection: Any, server: LocalRecallrAI, call: Call
+) -> None:
+    memory = RecallrAIMemory("ada", "thread-1", connection=connection)
+    await call(memory.put_messages, said("one", "1"))
+    elsewhere = make_connection().conversation("ada", "thread-1")
+    elsewhere.record([("user", "two"), ("assistant", "2")])
+    server.faults.add(status=503)
+    again = RecallrAIMemory("ada", "thread-1", connection=connection)
+    assert await call(again.get_all) == said("one", "1")
+    await call(again.put_messages, said("three", "3"))
+    assert await call(again.get_all) == said("one", "1", "three", "3")
+    if travels:
+        again = RecallrAIMemory.from_dict(again.to_dict())
+    server.faults.clear()
+    assert connection.flush() == 0
+    assert await call(again.get_all) == said("one", "1", "two", "2", "three", "3")
+    assert [one.content for one in elsewhere.history()] == ["one", "1", "two", "2", "three", "3"]
+
+
+async def test_a_question_tried_again_in_an_outage_by_another_memory_is_stored_once(
+    memory: RecallrAIMemory, connection: Connection, server: LocalRecallrAI, call: Call, stored: Stored
+) -> None:
+    await call(memory.put_messages, said("one", "1"))
+    server.faults.add(status=503)
+    await call(memory.put, said("two")[0])  # and then the model fails
+    again = RecallrAIMemory("ada", "thread-1", connection=connection)
+    await call(again.put, said("two")[0])
+    assert await call(again.get_all) == said("one", "1", "two")
+    await call(again.put_messages, said("two", "2")[1:])
+    server.faults.clear()
+    assert connection.flush() == 0
+    assert texts(stored()) == ["one", "1", "two", "2"]
+    assert await call(again.get_all) == said("one", "1", "two", "2")
+
+
 async def test_a_memory_that_is_not_resumed_begins_empty(
     memory: RecallrAIMemory, connection: Connection, call: Call
 ) -> None:
