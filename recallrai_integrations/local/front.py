@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -69,6 +70,28 @@ class Connections:
 
     def __init__(self) -> None:
         self.transports: dict[tuple[str, int], _Closable] = {}
+        self._hanging: set[tuple[asyncio.AbstractEventLoop, _Closable]] = set()
+
+    async def never_answer(self, client: tuple[str, int], receive: Receive, *, drop: bool) -> None:
+        """Leaves a client waiting until it goes, or cuts it off."""
+        transport = self.transports.get(client)
+        if transport is None:  # it has left already
+            return
+        if drop:
+            transport.close()
+        waiting = (asyncio.get_running_loop(), transport)
+        self._hanging.add(waiting)
+        try:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            self._hanging.discard(waiting)
+
+    def let_go(self) -> None:
+        """Cuts those off that wait for ever, which nobody can finish; any thread."""
+        for loop, transport in list(self._hanging):
+            with suppress(RuntimeError):  # the loop has ended, and its connections with it
+                loop.call_soon_threadsafe(transport.close)
 
     def protocol(self) -> type[H11Protocol]:
         """The class that uvicorn makes for each connection."""
@@ -172,11 +195,8 @@ class Front:
             await asyncio.sleep(fault.delay)
         else:
             await _read(receive)
-        if fault.drop:
-            self._connections.transports[scope["client"]].close()
         if fault.drop or fault.hang:
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            await self._connections.never_answer(scope["client"], receive, drop=fault.drop)
         elif only_delayed:
             for message in held:
                 await send(message)

@@ -209,7 +209,7 @@ class _Server:
         except BaseException:
             listening.close()
             raise
-        connections = Connections()
+        self._connections = connections = Connections()
         self.front = Front(create_app(self.service), self.service, connections)
         config = uvicorn.Config(
             self.front,
@@ -261,6 +261,7 @@ class _Server:
                 return
             self._by_path.pop(self.path, None)
             self._uvicorn.should_exit = True
+            self._connections.let_go()
             self._thread.join()
             self.service.close()
 

@@ -448,6 +448,21 @@ def test_starting_and_stopping_leaves_no_thread_and_no_open_file(tmp_path):
     assert (threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))) == (threads, files)
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_client_that_is_left_hanging_does_not_hold_up_the_end(when, caplog):
+    server = LocalRecallrAI(faults=Faults(Fault(hang=True, path="/hang", when=when))).start()
+    with httpx.Client(trust_env=False, timeout=30) as client, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(client.get, server.base_url + "/hang")
+        while not server._running.front._connections._hanging:
+            time.sleep(0.01)
+        started = time.monotonic()
+        server.stop()
+        assert time.monotonic() - started < 2
+        with pytest.raises(httpx.RemoteProtocolError):
+            waiting.result()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 def test_log_lines_are_json_whatever_is_in_them():
     record = logging.makeLogRecord({"msg": 'a "b"\n', "levelname": "INFO", "thing": object(), "status": 200})
     line = json.loads(logs.JsonLines().format(record))
