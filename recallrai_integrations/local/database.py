@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import queue
 import sqlite3
 import threading
@@ -20,11 +19,11 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from recallrai_integrations.errors import LocalServiceError
 
-from . import schema
+from . import logs, schema
 
 T = TypeVar("T")
 
-logger = logging.getLogger("recallrai_integrations.local")
+logger = logs.events
 
 _READERS: Final = 8  # threads; a recall that asks a model keeps one of them waiting
 _LARGEST_GROUP: Final = 256

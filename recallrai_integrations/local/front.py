@@ -14,13 +14,14 @@ from starlette.exceptions import HTTPException
 from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from . import logs
 from .faults import Fault
 from .service import Service
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-logger = logging.getLogger("recallrai_integrations.local")
+logger = logs.events
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 _REMEMBERED: Final = 10_000  # requests

@@ -7,7 +7,6 @@ interrupted is taken up again at the next start, and nothing is processed twice:
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 import time
@@ -15,7 +14,7 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Final
 
-from . import memory, sessions, users
+from . import logs, memory, sessions, users
 from .database import Database
 from .faults import Outcome
 from .memory import Engine
@@ -23,7 +22,7 @@ from .memory.schema import moment as parsed
 from .problems import Refused
 from .sessions import Session
 
-logger = logging.getLogger("recallrai_integrations.local")
+logger = logs.events
 
 _PAUSE_AFTER_FAILED_WRITE: Final = 1.0  # seconds; the disk may be full
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
 
-logger = logging.getLogger(logs.LOGGER)
+logger = logs.events
 
 _START_SECONDS: Final = 30
 _KEEP_ALIVE_SECONDS: Final = 75  # longer than clients keep idle connections, so that they close first

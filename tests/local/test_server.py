@@ -463,6 +463,16 @@ def test_a_client_that_is_left_hanging_does_not_hold_up_the_end(when, caplog):
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+def test_a_guest_in_a_process_tells_its_log_what_happened(caplog):
+    caplog.set_level(logging.INFO, logs.LOGGER)
+    with LocalRecallrAI() as server, httpx.Client(base_url=server.base_url, trust_env=False) as client:
+        client.get("/no%0Awhere")
+    [record] = [one for one in caplog.records if one.name == logs.LOGGER]
+    assert record.getMessage().startswith("request: method GET, path '/no\\nwhere', status 404, seconds ")
+    line = json.loads(logs.JsonLines().format(record))
+    assert (line["event"], line["path"], line["status"]) == ("request", "/no\nwhere", 404)
+
+
 def test_log_lines_are_json_whatever_is_in_them():
     record = logging.makeLogRecord({"msg": 'a "b"\n', "levelname": "INFO", "thing": object(), "status": 200})
     line = json.loads(logs.JsonLines().format(record))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 
 from fastapi import FastAPI, Request
@@ -11,7 +10,7 @@ from fastapi_offline import FastAPIOffline
 
 from recallrai_integrations._version import __version__
 from recallrai_integrations.errors import LocalServiceError
-from recallrai_integrations.local import schema
+from recallrai_integrations.local import logs, schema
 from recallrai_integrations.local.memory import ConflictError, ModelError
 from recallrai_integrations.local.problems import Refused
 from recallrai_integrations.local.service import Service
@@ -19,7 +18,7 @@ from recallrai_integrations.local.service import Service
 from . import conflicts, context, inspect, memories, sessions, users
 from .common import Json
 
-logger = logging.getLogger("recallrai_integrations.local")
+logger = logs.events
 
 
 def create_app(service: Service) -> FastAPI:
