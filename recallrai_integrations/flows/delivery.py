@@ -234,12 +234,17 @@ def _patience(state: State) -> float:
 
 def claim(state: State, patience: float) -> Flow[bool]:
     """The claim, with the place as it was left last; False while another process goes on delivering."""
-    outbox, address = state.outbox, state.address
     ends = time.monotonic() + patience
-    while True:
-        place = yield from local(state, lambda: outbox.claim(address, state.place))
+
+    def take() -> bool:
+        """All in one step: a flow that is cancelled meanwhile gives back what it was given."""
+        place = state.outbox.claim(state.address, state.place)
         if place is not None:
             state.place, state.held_elsewhere = place, False
+        return place is not None
+
+    while True:
+        if (yield from local(state, take)):
             return True
         if time.monotonic() >= ends:
             return False

@@ -442,6 +442,37 @@ async def test_cancelled_at_any_moment_nothing_is_lost_or_doubled(
     assert sorted(whole) == sorted(one.content for one in said)
 
 
+async def test_cancelled_while_it_takes_its_turn_a_delivery_leaves_what_another_process_knew(
+    make_connection: Make,
+    server: LocalRecallrAI,
+    texts: Texts,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = {"outbox": tmp_path / "o.db", "retries": 0}
+    here, other = (make_connection(deliver=options).conversation("ada", "t1") for _ in range(2))
+    await here.arecord(("user", "zero"))
+    server.faults.add(**ADD, drop=True, when="after", times=1)
+    await other.arecord(("user", "one"))  # stored, and it alone knows that it may be
+    claimed = threading.Event()
+
+    def claim(outbox: FileOutbox, address: Address, place: Place) -> Place | None:
+        given = real_claim(outbox, address, place)
+        claimed.set()
+        time.sleep(0.2)
+        return given
+
+    real_claim = FileOutbox.claim
+    with monkeypatch.context() as patch:
+        patch.setattr(FileOutbox, "claim", claim)
+        task = asyncio.create_task(here.aflush())
+        await asyncio.to_thread(claimed.wait)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert await here.aflush() == 0
+    assert texts() == ["zero", "one"]
+
+
 # --- retries and the breaker
 
 
