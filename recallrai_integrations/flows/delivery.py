@@ -322,7 +322,7 @@ def flush_all(
     else:
         left = yield from Local(outbox.count, blocking=outbox.blocking)
         pending: list[Pending[None]] = []
-        while len(pending) < min(_FLUSHED_AT_ONCE, len(waiting)):
+        for _ in range(min(_FLUSHED_AT_ONCE, len(waiting))):  # each takes from `waiting` as it begins
             one = yield from Beside(_flush_some(waiting, state_at, errors))
             pending.append(one)
         while pending:
@@ -350,13 +350,14 @@ def _flush_some(
         except IndexError:  # taken by another one
             return
         try:
-            left = yield from flush(state_at(address))
+            failed = bool((yield from flush(state_at(address))))
         except RecallrAIIntegrationError as error:
             errors.append(error)
-            left = 1
+            # A message that was refused is out of the way, and says nothing of the next conversation.
+            failed = not isinstance(error, RequestRejectedError) or error.status == _PAYMENT_REQUIRED
             if isinstance(error, CredentialsError):
                 waiting.clear()
-        in_a_row = in_a_row + 1 if left else 0
+        in_a_row = in_a_row + 1 if failed else 0
         if in_a_row == _HOPELESS:
             waiting.clear()
 

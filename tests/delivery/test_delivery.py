@@ -402,6 +402,21 @@ async def test_one_refusal_keeps_flush_from_no_other_conversation(
     assert (texts("ada"), texts("bob"), texts("cleo")) == ([], ["from bob"], ["from cleo"])
 
 
+async def test_refusals_in_many_conversations_in_a_row_keep_flush_from_none_of_the_others(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    connection = make_connection(deliver={"retries": 0, "breaker_threshold": 100})
+    server.faults.add(status=503)
+    for number in range(30):
+        await call(connection.conversation("ada", f"t{number}").record, ("user", str(number)))
+    server.faults.clear()
+    server.faults.add(**ADD, status=422, times=29)
+    with pytest.raises(RequestRejectedError):
+        await call(connection.flush)
+    assert len(texts()) == 1
+    assert await call(connection.flush) == 0
+
+
 async def test_given_back_on_error_raise_a_message_repeated_with_its_id_is_stored_once(
     make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, outbox: Path | None
 ) -> None:

@@ -229,6 +229,20 @@ async def test_a_timeout_that_is_none_is_refused_and_nothing_is_closed(
     assert not connection.closed
 
 
+async def test_flush_delivers_a_conversation_beside_others_that_hang(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    connection = make_connection(timeout=HANGS, deliver={"retries": 0})
+    server.faults.add(status=503)
+    for number in range(4):
+        await call(connection.conversation("ada", f"t{number}").record, ("user", str(number)))
+    server.faults.clear()
+    server.faults.add(**ADD, hang=True, times=3)
+    assert await call(connection.flush, timeout=3) == 3
+    assert len(texts()) == 1
+    assert await call(connection.close, timeout=0) == 3
+
+
 @pytest.mark.parametrize(
     ("mode", "deadline", "when"),
     [("inline", None, "before"), ("background", 0, "before"), ("background", 0.5, "after")],
