@@ -59,7 +59,8 @@ def _what_is_known(state: State) -> Flow[list[Message]]:
     """
     is_cleared, waiting = _since_cleared((yield from what_waits(state)))
     left, seen = Counter(waiting), list[Message]()
-    for message in () if is_cleared else reversed(state.known):
+    known = () if is_cleared else tuple(state.known)  # a copy: other threads record meanwhile
+    for message in reversed(known):
         if left[message]:
             left[message] -= 1
         else:

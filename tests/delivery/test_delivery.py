@@ -10,9 +10,11 @@ import sys
 import textwrap
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timezone
 from email.utils import formatdate
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +188,25 @@ async def test_in_an_outage_history_tells_what_waits_in_a_shared_file_whoever_pu
     assert all(message.created_at is not None for message in known)
     assert await call(two.history) == known[1:]
     assert await call(one.history, limit=3) == known[-3:]
+
+
+async def test_in_an_outage_history_is_told_while_another_thread_records(
+    make_connection: Make, server: LocalRecallrAI, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conversation = make_connection(deliver={"retries": 0}).conversation("ada", "t1")
+
+    class Meanwhile(Counter[Message]):
+        def __missing__(self, key: Message) -> int:
+            recording = threading.Thread(target=conversation.record, args=[("user", "meanwhile")])
+            recording.start()
+            recording.join()
+            return 0
+
+    await call(conversation.record, [("user", "one"), ("assistant", "two")])
+    server.faults.add(status=503)
+    with monkeypatch.context() as patch:
+        patch.setattr(import_module("recallrai_integrations.flows.history"), "Counter", Meanwhile)
+        assert [message.content for message in await call(conversation.history)] == ["one", "two"]
 
 
 async def test_a_process_that_starts_again_knows_what_was_stored_also_when_it_only_recalls_first(
