@@ -22,6 +22,7 @@ __all__ = [
     "has_landed",
     "is_cleared",
     "oldest_open",
+    "own_marks",
     "page_offsets",
     "session_metadata",
     "should_process",
@@ -48,10 +49,15 @@ def session_metadata(
     return {**{key: value for key, value in metadata.items() if key != OWN_KEY}, **own}
 
 
+def own_marks(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """This package's own marks in the metadata of a session."""
+    marks = metadata.get(OWN_KEY)
+    return {**marks} if isinstance(marks, Mapping) else {}  # pyright: ignore[reportUnknownVariableType] - anybody's JSON
+
+
 def is_cleared(session: SessionInfo) -> bool:
     """Whether a chat history was cleared after this session, so that it is no part of the thread any more."""
-    marks = session.metadata.get(OWN_KEY)
-    return isinstance(marks, dict) and bool(marks.get("cleared"))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType] - metadata is anybody's JSON
+    return bool(own_marks(session.metadata).get("cleared"))
 
 
 def oldest_open(sessions: Iterable[SessionInfo]) -> SessionInfo | None:

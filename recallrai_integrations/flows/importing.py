@@ -152,9 +152,9 @@ def _open(user_id: str, transcript: Transcript, part: int, *, user_exists: bool)
     if not user_exists:
         profile = transcript.profile
         yield from CreateUser(user_id, profile.metadata, profile.merge_conflict_enabled)
-    marks: dict[str, Any] = transcript.metadata.get(plan.OWN_KEY) or {}
     mark = {"sha256": transcript.fingerprint, "part": part}
-    metadata = {**transcript.metadata, plan.OWN_KEY: {**marks, IMPORT_MARK: mark}}
+    marks = {**plan.own_marks(transcript.metadata), IMPORT_MARK: mark}
+    metadata = {**transcript.metadata, plan.OWN_KEY: marks}
     started = None if transcript.started_at is None else transcript.started_at.astimezone(timezone.utc)
     return (yield from CreateSession(user_id, metadata, _AUTO_PROCESS_SECONDS, created_at=started))
 

@@ -206,7 +206,7 @@ def update(state: State, metadata: dict[str, Any]) -> Flow[None]:
     if session is None:
         session_id, marks = (yield from Exclusive(state.lock, open_session(state))), None
     else:
-        session_id, marks = session.session_id, session.metadata.get(plan.OWN_KEY)
+        session_id, marks = session.session_id, plan.own_marks(session.metadata)
     merged = plan.session_metadata(metadata, state.address.thread_id, marks=marks)
     yield from UpdateSession(state.user_id, session_id, merged)
     state.address = replace(state.address, metadata=metadata)
@@ -217,7 +217,8 @@ def mark_cleared(state: State) -> Flow[None]:
     state.opened.clear()
     for session in (yield from thread_sessions(state)):
         if not plan.is_cleared(session):
-            marked = {**session.metadata, plan.OWN_KEY: {"cleared": True}}
+            marks = {**plan.own_marks(session.metadata), "cleared": True}
+            marked = {**session.metadata, plan.OWN_KEY: marks}
             with suppress(NotFoundError):  # deleted meanwhile
                 yield from UpdateSession(state.user_id, session.session_id, marked)
 

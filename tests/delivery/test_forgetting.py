@@ -341,6 +341,19 @@ async def test_what_was_set_for_a_user_comes_back_with_them_and_nothing_of_anoth
     assert (bob.metadata, bob.merge_conflict_enabled) == ({"plan": "free"}, None)
 
 
+async def test_a_history_that_was_imported_and_cleared_is_not_imported_again(
+    connection: Connection, texts: Texts, call: Call
+) -> None:
+    await call(connection.conversation("ada", "t1").record, ("user", "I play chess."))
+    lines = await exported(connection, "ada", call)
+    await call(connection.import_user, "bob", lines)
+    conversation = connection.conversation("bob", "t1")
+    await call(conversation.clear)
+    assert [one.already for one in await call(connection.import_user, "bob", lines)] == [1]
+    assert texts("bob") == ["I play chess."]
+    assert await call(conversation.history) == []
+
+
 async def test_an_import_that_is_told_to_wait_for_an_hour_ends_and_goes_on_later(
     connection: Connection, server: LocalRecallrAI, texts: Texts, call: Call
 ) -> None:
