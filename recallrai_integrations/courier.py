@@ -108,9 +108,11 @@ class Courier:
         except RecallrAIIntegrationError as error:
             logger.error("RecallrAI: %s", error)  # noqa: TRY400 - its text says all
             return
+        in_a_row = 0
         for address in addresses:
-            if self._ended.is_set() or not self._run(self._state_at(address), patience=0.0):
+            if self._ended.is_set() or in_a_row == flows.HOPELESS:
                 return
+            in_a_row = 0 if self._run(self._state_at(address), patience=0.0) else in_a_row + 1
 
     def _run(self, state: flows.State, *, patience: float | None = None) -> bool:
         """Delivers for one conversation; False when it did not get through."""

@@ -7,7 +7,7 @@ a truth behind.
 
 from recallrai_integrations.ops import Flow
 
-from .delivery import clear, deliver_alone, flush, flush_all, record
+from .delivery import HOPELESS, clear, deliver_alone, flush, flush_all, record
 from .ending import end_run, finish
 from .forgetting import forget_memory, forget_session, forget_thread, forget_user
 from .history import history
@@ -17,6 +17,7 @@ from .sessions import find_session, thread_sessions, update
 from .state import State, Workers
 
 __all__ = [
+    "HOPELESS",
     "Flow",
     "Profile",
     "Recalled",

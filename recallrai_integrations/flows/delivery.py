@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Final
 
 from recallrai_integrations.errors import (
     CredentialsError,
@@ -24,6 +25,7 @@ from .sessions import keep_place, look_up_place, mark_cleared, open_session, ses
 from .state import State, local, what_waits
 
 __all__ = [
+    "HOPELESS",
     "claim",
     "clear",
     "deliver",
@@ -41,7 +43,8 @@ _CLAIM_PATIENCE = 2.0
 _BACK_PRESSURE_POLL = 0.05
 _PAYMENT_REQUIRED = 402
 _FLUSHED_AT_ONCE = 8
-_HOPELESS = 3
+HOPELESS: Final = 3
+"""So many conversations in a row that do not get through are an outage; fewer have trouble of their own."""
 
 
 def record(state: State, messages: Sequence[Message]) -> Flow[None]:
@@ -358,7 +361,7 @@ def _flush_some(
             if isinstance(error, CredentialsError):
                 waiting.clear()
         in_a_row = in_a_row + 1 if failed else 0
-        if in_a_row == _HOPELESS:
+        if in_a_row == HOPELESS:
             waiting.clear()
 
 

@@ -247,6 +247,18 @@ async def test_after_an_outage_what_waits_goes_by_itself(
     eventually(lambda: texts() == ["hi"])
 
 
+async def test_one_conversation_that_never_gets_through_keeps_no_other_from_going_by_itself(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    connection = make_connection(deliver={"retries": 0, "breaker_reset": 0.2, "breaker_threshold": 100})
+    server.faults.add(status=503)
+    for user in ("ada", "bob"):
+        await call(connection.conversation(user, "t1").record, ("user", "hi"))
+    server.faults.clear()
+    server.faults.add(path="*/ada/*", status=500)
+    eventually(lambda: texts("bob") == ["hi"])
+
+
 @pytest.mark.parametrize("fault", [{}, {"method": "POST"}], ids=["all", "writes"])
 @pytest.mark.parametrize("thread", ["t1", None])
 async def test_a_history_cleared_in_an_outage_is_empty_at_once_and_stays_so(  # noqa: PLR0917 - fixtures
