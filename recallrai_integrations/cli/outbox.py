@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
@@ -100,10 +101,13 @@ def export_command(file: _FileArgument) -> None:
 
 
 def _flush(connection: Connection) -> int | None:
-    """How many still wait; None when one was refused for good, so that the rest is still to be delivered."""
+    """How many still wait; None when one was refused for good, and the others may have been delivered."""
     try:
         return connection.flush()
     except RequestRejectedError as error:
+        if error.status == HTTPStatus.PAYMENT_REQUIRED:  # the account's trouble: what waits goes on waiting
+            problem(f"{str(error).rstrip('.')}. What waits stays in the file.")
+            raise typer.Exit(ExitCode.NOT_COMPLETE) from None
         problem(f"A message was refused for good and set aside: {error}")
         return None
 
