@@ -152,6 +152,8 @@ class Outbox(ABC):
     def place(self, address: Address, place: Place) -> Place:
         """Where the conversation stands, for looking only: as it was left last, or as this process knows it.
 
+        While another process has the claim, the message that comes next is in doubt: it may be on its way.
+
         Args:
             address: the conversation.
             place: what this process last knew.

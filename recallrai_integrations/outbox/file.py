@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from os import PathLike, fspath
 from pathlib import Path
@@ -92,26 +93,20 @@ class FileOutbox(Outbox):
                 holder = Owner(row["owner"], row["machine"], row["boot"], row["pid"], row["started"])
                 if is_alive(holder, lease_until=row["lease_until"]):
                     return None
-            # A claim that nobody released, also one of ours when the disk was full, may have sent the head.
-            # After a loss of power that claim may not even be in the file.
-            taken_over = row["owner"] is not None or row["boot"] != self._owner.boot
+            left = self._found_place(db, row, place)
             me = self._owner
             db.execute(
                 "UPDATE conversations SET owner = ?, machine = ?, boot = ?, pid = ?, started = ?,"
                 " lease_until = ? WHERE pk = ?",
                 (me.token, me.machine, me.boot, me.pid, me.started, time.time() + LEASE_SECONDS, row["pk"]),
             )
-            left = place if row["place"] is None else place_from_json(row["place"])
-            if taken_over:
-                head = rows.head(db, row["pk"])
-                left.doubt = head if head is not None and head.message is not None else None
             return left
 
     @override
     def place(self, address: Address, place: Place) -> Place:
         with self._read() as db:
             row = rows.find(db, self._project, address)
-            return place if row is None or row["place"] is None else place_from_json(row["place"])
+            return place if row is None else self._found_place(db, row, replace(place))
 
     @override
     def keep(self, address: Address, place: Place) -> None:
@@ -280,6 +275,16 @@ class FileOutbox(Outbox):
                 with suppress(sqlite3.Error):
                     db.execute("ROLLBACK")
                 raise
+
+    def _found_place(self, db: sqlite3.Connection, row: Any, place: Place) -> Place:
+        """Where a conversation stands; what its delivery may be sending, or may have sent, is in doubt."""
+        left = place if row["place"] is None else place_from_json(row["place"])
+        # A claim that nobody released, also one of ours when the disk was full, may have sent the head.
+        # After a loss of power that claim may not even be in the file.
+        if row["owner"] is not None or row["boot"] != self._owner.boot:
+            head = rows.head(db, row["pk"])
+            left.doubt = head if head is not None and head.message is not None else None
+        return left
 
     def _mine(self, db: sqlite3.Connection, address: Address) -> Any:
         """The conversation's row while its claim is ours, else None."""

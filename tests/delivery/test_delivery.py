@@ -35,6 +35,10 @@ from tests.conftest import Call
 
 from .conftest import Texts, eventually, forget_what_is_known
 
+delivery, history = (
+    import_module(f"recallrai_integrations.flows.{name}") for name in ("delivery", "history")
+)
+
 Make = Callable[..., Connection]
 ADD = {"method": "POST", "path": "*/add-message"}
 LOST_ANSWERS: list[dict[str, Any]] = [
@@ -190,6 +194,32 @@ async def test_in_an_outage_history_tells_what_waits_in_a_shared_file_whoever_pu
     assert await call(one.history, limit=3) == known[-3:]
 
 
+async def test_a_message_that_another_process_is_sending_is_told_once(  # noqa: PLR0917 - fixtures
+    make_connection: Make,
+    server: LocalRecallrAI,
+    texts: Texts,
+    call: Call,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delivery, "_CLAIM_PATIENCE", 0.0)
+    options = {"outbox": tmp_path / "o.db", "retries": 0}
+    sending, looking = (make_connection(deliver=options) for _ in range(2))
+    said = list[str]()
+    for text in ("first", "second"):  # the first one opens the session
+        said.append(text)
+        server.faults.add(**ADD, delay=3, when="after", times=1)
+        sender = threading.Thread(target=sending.conversation("ada", "t1").record, args=[("user", text)])
+        sender.start()
+        await asyncio.to_thread(eventually, lambda: texts() == said)
+        told = await call(looking.conversation("ada", "t1").history)
+        assert [one.content for one in told] == said
+        exported = [line for line in looking.export("ada") if line["type"] == "session"]
+        assert [one["content"] for line in exported for one in line["messages"]] == said
+        assert sender.is_alive(), "by then it had its answer"
+        sender.join()
+
+
 async def test_in_an_outage_history_is_told_while_another_thread_records(
     make_connection: Make, server: LocalRecallrAI, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,7 +235,7 @@ async def test_in_an_outage_history_is_told_while_another_thread_records(
     await call(conversation.record, [("user", "one"), ("assistant", "two")])
     server.faults.add(status=503)
     with monkeypatch.context() as patch:
-        patch.setattr(import_module("recallrai_integrations.flows.history"), "Counter", Meanwhile)
+        patch.setattr(history, "Counter", Meanwhile)
         assert [message.content for message in await call(conversation.history)] == ["one", "two"]
 
 
