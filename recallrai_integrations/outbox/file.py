@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from typing_extensions import override
 
@@ -51,8 +52,9 @@ class FileOutbox(Outbox):
         self._file = Path(fspath(path)).absolute()
         self._project = project
         self._limit = limit
-        self._reading, self._writing = threading.Lock(), threading.Lock()
+        self._reading, self._writing, self._opening = threading.Lock(), threading.Lock(), threading.Lock()
         self._closed = False
+        self._owner = new_owner()
         self._open()
         try:
             with self._write() as db:
@@ -63,9 +65,9 @@ class FileOutbox(Outbox):
                     (project, time.time() - _IDLE_SECONDS),
                 )
         except BaseException:
-            self._reader.close()
-            self._writer.close()
+            self._close_file()
             raise
+        _in_use.add(self)
 
     @override
     def put(
@@ -212,27 +214,43 @@ class FileOutbox(Outbox):
             db.execute("DELETE FROM rejected WHERE conversation = ?", (row["pk"],))
             db.execute("UPDATE conversations SET place = NULL, metadata = '{}' WHERE pk = ?", (row["pk"],))
         with self._writing, database.reported(self._file):
+            self._check()
             # The texts are gone from the log too.
             self._writer.execute(f"PRAGMA busy_timeout = {database.BUSY_SECONDS * 1000:.0f}")
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return dropped
 
+    def pause(self) -> None:
+        """Before a fork: closes the file, between two steps of whoever uses it.
+
+        SQLite in the child would take the parent's locks for its own, and hold none: what the child wrote
+        after the parent had closed the file would be lost.
+        """
+        self._writing.acquire()
+        self._reading.acquire()
+        with suppress(sqlite3.Error):
+            self._close_file()
+
+    def go_on(self) -> None:
+        """After a fork, in parent and child: the file is opened anew on use."""
+        self._reading.release()
+        self._writing.release()
+
     @override
     def go_on_in_a_fork(self) -> None:
-        self._reading, self._writing = threading.Lock(), threading.Lock()  # the file is opened anew on use
+        pass  # see `pause`
 
     @override
     def close(self) -> None:
         if self._closed:
             return
-        if self._owner.pid == os.getpid():
-            with suppress(OutboxError), self._write() as db:
-                # A delivery that is still on its way leaves its claim as a dead process would.
-                db.execute("UPDATE conversations SET lease_until = 0 WHERE owner = ?", (self._owner.token,))
-            with self._writing, self._reading:
-                self._reader.close()
-                self._writer.close()
-        self._closed = True
+        with suppress(OutboxError), self._write() as db:
+            # A delivery that is still on its way leaves its claim as a dead process would.
+            db.execute("UPDATE conversations SET lease_until = 0 WHERE owner = ?", (self._owner.token,))
+        with self._writing, self._reading:
+            self._close_file()
+            self._closed = True
+        _in_use.discard(self)
 
     @override
     def __repr__(self) -> str:
@@ -248,13 +266,21 @@ class FileOutbox(Outbox):
             self._writer.close()
             raise
         self._writer.row_factory = self._reader.row_factory = sqlite3.Row
-        self._owner = new_owner()
+        if self._owner.pid != os.getpid():  # forked
+            self._owner = new_owner()
+        self._is_open = True
+
+    def _close_file(self) -> None:
+        self._is_open = False
+        self._reader.close()
+        self._writer.close()
 
     def _check(self) -> None:
         if self._closed:
             raise OutboxError(f"The outbox {self._file} is closed.")
-        if self._owner.pid != os.getpid():
-            self._open()  # forked: a connection of SQLite must not be used by the child
+        with self._opening:
+            if not self._is_open:
+                self._open()
 
     @contextmanager
     def _read(self) -> Generator[sqlite3.Connection]:
@@ -290,3 +316,25 @@ class FileOutbox(Outbox):
         """The conversation's row while its claim is ours, else None."""
         row = rows.find(db, self._project, address)
         return row if row is not None and row["owner"] == self._owner.token else None
+
+
+_in_use: WeakSet[FileOutbox] = WeakSet()
+_paused: list[FileOutbox] = []
+_forking = threading.Lock()
+
+
+def _before_a_fork() -> None:
+    _forking.acquire()
+    for outbox in list(_in_use):
+        _paused.append(outbox)
+        outbox.pause()
+
+
+def _after_a_fork() -> None:
+    while _paused:
+        _paused.pop().go_on()
+    _forking.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_a_fork, after_in_parent=_after_a_fork, after_in_child=_after_a_fork)

@@ -351,6 +351,60 @@ def test_a_fork_uses_the_file_by_its_own_connection(file: Path) -> None:
     outbox.close()
 
 
+def test_what_a_fork_puts_after_its_parent_has_closed_the_file_is_kept(file: Path) -> None:
+    forked = in_another_process(
+        file,
+        """
+        outbox = make(Path(sys.argv[1]))
+        outbox.put(ADA, users("parent"))
+        closed, tell = os.pipe()
+        if (child := os.fork()) == 0:
+            outbox.put(ADA, users("child"))
+            os.read(closed, 1)
+            outbox.put(ADA, users("later"))
+            os._exit(0)
+        while outbox.count() == 1:
+            time.sleep(0.01)
+        outbox.close()
+        os.write(tell, b"!")
+        assert os.waitpid(child, 0)[1] == 0
+        """,
+    )
+    assert forked.returncode == 0, forked.stderr
+    outbox = make(file)
+    assert contents(outbox, ADA) == ["parent", "child", "later"]
+    outbox.close()
+
+
+def test_a_fork_in_the_middle_of_a_write_can_use_the_file(file: Path) -> None:
+    forked = in_another_process(
+        file,
+        """
+        from recallrai_integrations.outbox import database, rows
+
+        def slow(*arguments, **options):
+            writing.set()
+            time.sleep(0.5)
+            return insert(*arguments, **options)
+
+        database.BUSY_SECONDS = 2.0
+        outbox, writing = make(Path(sys.argv[1])), threading.Event()
+        insert, rows.insert = rows.insert, slow
+        writer = threading.Thread(target=outbox.put, args=(ADA, users("parent")))
+        writer.start()
+        writing.wait()
+        if (child := os.fork()) == 0:
+            outbox.put(ADA, users("child"))
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        writer.join()
+        assert contents(outbox, ADA) == ["parent", "child"]
+        outbox.close()
+        """,
+    )
+    assert forked.returncode == 0, forked.stderr
+
+
 def test_old_conversations_in_which_nothing_waits_are_forgotten_with_their_ids(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
