@@ -202,9 +202,13 @@ def list_thread(state: State, *, offset: int = 0) -> ListSessions:
 
 def update(state: State, metadata: dict[str, Any]) -> Flow[None]:
     """Replaces the metadata of the session and of those to come, our own keys kept; opens one if need be."""
+    yield from Exclusive(state.lock, _update(state, metadata))
+
+
+def _update(state: State, metadata: dict[str, Any]) -> Flow[None]:
     session = yield from find_session(state)
     if session is None:
-        session_id, marks = (yield from Exclusive(state.lock, open_session(state))), None
+        session_id, marks = (yield from open_session(state)), None
     else:
         session_id, marks = session.session_id, plan.own_marks(session.metadata)
     merged = plan.session_metadata(metadata, state.address.thread_id, marks=marks)

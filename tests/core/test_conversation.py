@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
@@ -276,6 +278,21 @@ async def test_metadata_that_were_replaced_are_those_of_the_next_session_too(
     await call(again.finish)
     await call(again.record, ("user", "three"))
     assert (await call(again.info)).metadata["topic"] == "music"
+
+
+async def test_a_history_cleared_while_metadata_are_replaced_stays_cleared(
+    connection: Connection, server: LocalRecallrAI, call: Call
+) -> None:
+    conversation = connection.conversation("ada", "thread-1")
+    await call(conversation.record, ("user", "one"))
+    server.faults.add(method="PUT", delay=1, when="before", times=1)
+    replacing = threading.Thread(target=conversation.update, args=[{"topic": "travel"}])
+    replacing.start()
+    await asyncio.sleep(0.3)
+    await call(conversation.clear)
+    await asyncio.to_thread(replacing.join)
+    assert await call(conversation.history) == []
+    assert (await call(conversation.info)).metadata["topic"] == "travel"
 
 
 @pytest.mark.parametrize("policy", [None, "every_run", "every_n_turns", "manual"])
