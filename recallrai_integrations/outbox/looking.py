@@ -36,7 +36,7 @@ class ConversationStatus:
         project: base URL and project id it is for.
         user_id: the application's id of the user.
         thread_id: the application's id of the thread, or None.
-        waiting: messages, and wishes to process, that wait.
+        waiting: messages, and wishes to process or to clear, that wait.
         oldest: when the oldest of them was recorded, timezone-aware; None when none waits.
         rejected: messages that the service refused for good.
 
