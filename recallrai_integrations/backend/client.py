@@ -61,7 +61,7 @@ class Backend:
         self._sync = Sdk(client or self._new_client(), User, Session, MergeConflict)
         watch(self._sync.http.client)
         self._in_use = _InUse(self._close_sync)
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Sdk] = WeakKeyDictionary()
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _AsyncClient] = WeakKeyDictionary()
         self._lifetimes: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncGenerator[None, None]] = (
             WeakKeyDictionary()
         )
@@ -92,11 +92,11 @@ class Backend:
         """The async twin of `send`."""
         answered.set(None)
         try:
-            sdk = await self._async_sdk()
-            if isinstance(op, ops.GetContext) and op.on_progress is not None:
-                events: list[Any] = [event async for event in astreamed(op, sdk)]
-                return cast("T", final(op, events))
-            return cast("T", read(op, await cast("Awaitable[Any]", send(op, sdk))))
+            async with await self._async_client() as sdk:
+                if isinstance(op, ops.GetContext) and op.on_progress is not None:
+                    events: list[Any] = [event async for event in astreamed(op, sdk)]
+                    return cast("T", final(op, events))
+                return cast("T", read(op, await cast("Awaitable[Any]", send(op, sdk))))
         except ProgressError as told:
             raise cast("Exception", told.__cause__) from None
         except _BUGS:
@@ -126,7 +126,7 @@ class Backend:
     def close(self) -> None:
         """Closes the sync client, if it is ours, now or after the last request that is under way.
 
-        A loop closes its async client itself, at its next turn.
+        A loop closes its async client itself, at its next turn or after the last request of that.
         """
         self._in_use.close()
         for loop, lifetime in list(self._lifetimes.items()):
@@ -135,7 +135,7 @@ class Backend:
         self._lifetimes.clear()
 
     async def aclose(self) -> None:
-        """Closes the sync client and the async one of the running loop."""
+        """Closes the sync client and the async one of the running loop; see `close`."""
         lifetime = self._lifetimes.pop(asyncio.get_running_loop(), None)
         self.close()
         if lifetime is not None:
@@ -145,13 +145,14 @@ class Backend:
         if self._owns_client:
             self._sync.http.client.close()
 
-    async def _async_sdk(self) -> Sdk:
+    async def _async_client(self) -> _AsyncClient:
         loop = asyncio.get_running_loop()
-        sdk = self._loops.get(loop)
-        if sdk is None:
+        client = self._loops.get(loop)
+        if client is None:
             given, self._given_async = self._given_async, None
-            client = given or self._new_async_client()
-            sdk = self._loops[loop] = Sdk(client, AsyncUser, AsyncSession, AsyncMergeConflict)
+            made = given or self._new_async_client()
+            sdk = Sdk(made, AsyncUser, AsyncSession, AsyncMergeConflict)
+            client = self._loops[loop] = _AsyncClient(sdk)
             await sdk.http._ensure_client()  # noqa: SLF001 - the SDK makes it on first use; the hook needs it
             watch(sdk.http._client)  # noqa: SLF001 - the SDK has no public hook
             if given is None:
@@ -159,7 +160,7 @@ class Backend:
                 # of this loop can be closed for callers who never say aclose().
                 lifetime = self._lifetimes[loop] = _lifetime(self._loops, loop, client)
                 await anext(lifetime)
-        return sdk
+        return client
 
     def _new_client(self) -> RecallrAI:
         client = RecallrAI(**self._arguments())
@@ -212,10 +213,33 @@ class _InUse:
             self._closing = True
 
 
+class _AsyncClient:
+    """The client of one event loop, with its requests under way counted; the twin of `_InUse`."""
+
+    def __init__(self, sdk: Sdk) -> None:
+        self._sdk = sdk
+        self._requests = 0
+        self._closing = False
+
+    async def __aenter__(self) -> Sdk:
+        self._requests += 1
+        return self._sdk
+
+    async def __aexit__(self, *_: object) -> None:
+        self._requests -= 1
+        if self._closing and not self._requests:
+            await self._sdk.client.close()
+
+    async def close(self) -> None:
+        """Closes, now or after the last request."""
+        async with self:
+            self._closing = True
+
+
 async def _lifetime(
-    loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Sdk],
+    loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _AsyncClient],
     loop: asyncio.AbstractEventLoop,
-    client: Any,
+    client: _AsyncClient,
 ) -> AsyncGenerator[None, None]:
     try:
         yield

@@ -288,8 +288,8 @@ async def test_a_sync_close_closes_the_client_of_the_loop_too(
     connection = make_connection()
     await connection.conversation("ada", "t1").arecord(("user", "hi"))
     backend: Any = vars(connection)["_backend"]
-    (sdk,) = backend._loops.values()
-    client = sdk.http._client
+    (ours,) = backend._loops.values()
+    client = ours._sdk.http._client
     connection.close()
     turns = 0
     while not client.is_closed and (turns := turns + 1) < 1000:  # noqa: ASYNC110 - of the loop, not time

@@ -279,6 +279,20 @@ async def test_closing_is_bounded_and_what_is_left_is_told_and_kept_in_a_file(  
         assert sorted(texts()) == ["0", "1", "2", "3"]
 
 
+async def test_a_task_in_a_request_has_its_answer_although_the_connection_is_closed(
+    make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
+) -> None:
+    connection = make_connection()
+    conversation = connection.conversation("ada", "t1")
+    await conversation.arecord(("user", "one"))
+    server.faults.add(**ADD, delay=1)
+    recording = asyncio.create_task(conversation.arecord(("user", "two")))
+    await asyncio.sleep(0.3)
+    assert await call(connection.close, timeout=0) == 1
+    await recording
+    assert texts() == ["one", "two"]
+
+
 async def test_closing_goes_on_as_long_as_messages_get_through(
     make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
