@@ -153,13 +153,13 @@ class Backend:
             made = given or self._new_async_client()
             sdk = Sdk(made, AsyncUser, AsyncSession, AsyncMergeConflict)
             client = self._loops[loop] = _AsyncClient(sdk)
-            await sdk.http._ensure_client()  # noqa: SLF001 - the SDK makes it on first use; the hook needs it
-            watch(sdk.http._client)  # noqa: SLF001 - the SDK has no public hook
             if given is None:
                 # A loop closes its async generators before it ends: that is the one moment at which a client
                 # of this loop can be closed for callers who never say aclose().
                 lifetime = self._lifetimes[loop] = _lifetime(self._loops, loop, client)
                 await anext(lifetime)
+            await sdk.http._ensure_client()  # noqa: SLF001 - the SDK makes it on first use; the hook needs it
+            watch(sdk.http._client)  # noqa: SLF001 - the SDK has no public hook
         return client
 
     def _new_client(self) -> RecallrAI:

@@ -839,11 +839,11 @@ async def test_the_deadline_covers_the_question_that_cannot_be_stored(
 ) -> None:
     connection = make_connection(deliver={"recall_deadline": 0.4, "mode": "background"})
     conversation = connection.conversation("ada", "t1")
-    server.faults.add(**ADD, delay=1.0, times=1)
+    server.faults.add(**ADD, delay=4.0, times=1)
     await call(conversation.record, ("user", "What is my dog called?"))
     started = time.monotonic()
     assert (await call(conversation.recall)).degraded
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 3.5
     await call(connection.flush)
     assert texts() == ["What is my dog called?"]
 

@@ -165,7 +165,7 @@ async def test_a_sync_call_that_an_async_one_of_its_loop_would_keep_waiting_for_
     if used == "close":
         assert connection.close() == 2
         assert "Await the async method" in caplog.text
-        await asyncio.wait(tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
         return
     with pytest.raises(ConfigurationError, match="Await the async method"):
         calls[used]()
