@@ -25,7 +25,7 @@ def without_numbers(given: Redaction) -> Any:
     assert (given.user_id, given.thread_id) == ("ada", "t1")
     if "card" in given.text and given.role == "assistant":
         return None
-    return given.text.replace("4711", "<number>")
+    return given.text.replace("4711-0815-4242", "<number>")
 
 
 def on_disk(folder: Path) -> bytes:
@@ -39,13 +39,17 @@ async def test_only_redacted_text_and_metadata_leave_the_process_or_reach_the_ou
     connection = make_connection(
         deliver={"redact": without_numbers, "outbox": tmp_path / "o.db", "mode": mode}
     )
-    conversation = connection.conversation("ada", "t1", metadata={"topic": "bank", "card": "4711"})
-    said = [("user", "my card is 4711"), ("assistant", "Your card is 4711"), ("assistant", "Fine.")]
+    conversation = connection.conversation("ada", "t1", metadata={"topic": "bank", "card": "4711-0815-4242"})
+    said = [
+        ("user", "my card is 4711-0815-4242"),
+        ("assistant", "Your card is 4711-0815-4242"),
+        ("assistant", "Fine."),
+    ]
     await call(conversation.record, said)
     assert await call(connection.flush) == 0
     assert texts() == ["my card is <number>", "Fine."]
     assert (await call(conversation.info)).metadata == {"topic": "bank", "thread_id": "t1"}
-    assert b"4711" not in on_disk(tmp_path)
+    assert b"4711-0815-4242" not in on_disk(tmp_path)
 
 
 @pytest.mark.parametrize("answer", [ZeroDivisionError(), 7, {"text": "x"}], ids=["raises", "number", "dict"])
@@ -76,12 +80,12 @@ async def test_metadata_that_cannot_be_redacted_opens_no_conversation_and_change
 
     connection = make_connection(deliver={"redact": hook})
     with pytest.raises(RedactionError, match="dict"):
-        connection.conversation("ada", "t1", metadata={"card": "4711"})
+        connection.conversation("ada", "t1", metadata={"card": "4711-0815-4242"})
     assert len(server.requests) == 0
     conversation = connection.conversation("ada", "t1")
     await call(conversation.record, ("user", "hi"))
     with pytest.raises(RedactionError, match="dict"):
-        await call(conversation.update, {"card": "4711"})
+        await call(conversation.update, {"card": "4711-0815-4242"})
     assert (await call(conversation.info)).metadata == {"thread_id": "t1"}
 
 
@@ -94,10 +98,13 @@ async def test_searches_and_imports_are_redacted_too(
         if given.kind == "metadata":
             return {**given.metadata, "seen": True}
         seen.append(given.text)
-        return None if "cat" in given.text else given.text.replace("4711", "<number>")
+        return None if "cat" in given.text else given.text.replace("4711-0815-4242", "<number>")
 
     connection = make_connection(deliver={"redact": hook})
-    messages = [{"role": "user", "content": "my card is 4711"}, {"role": "user", "content": "my cat"}]
+    messages = [
+        {"role": "user", "content": "my card is 4711-0815-4242"},
+        {"role": "user", "content": "my cat"},
+    ]
     line = {
         "type": "session",
         "created_at": "2026-03-01T12:00:00+00:00",
@@ -106,9 +113,14 @@ async def test_searches_and_imports_are_redacted_too(
     }
     assert [one.stored for one in await call(connection.import_user, "ada", [line])] == [1]
     assert texts() == ["my card is <number>"]
-    await call(connection.user("ada").search, "whose card is 4711?")
+    await call(connection.user("ada").search, "whose card is 4711-0815-4242?")
     asked = len(server.requests)
     with pytest.raises(RedactionError):
         await call(connection.user("ada").search, "where is my cat?")
     assert len(server.requests) == asked
-    assert seen == ["my card is 4711", "my cat", "whose card is 4711?", "where is my cat?"]
+    assert seen == [
+        "my card is 4711-0815-4242",
+        "my cat",
+        "whose card is 4711-0815-4242?",
+        "where is my cat?",
+    ]

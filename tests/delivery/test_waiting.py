@@ -240,7 +240,8 @@ async def test_flush_delivers_a_conversation_beside_others_that_hang(
     server.faults.add(**ADD, hang=True, times=3)
     assert await call(connection.flush, timeout=3) == 3
     assert len(texts()) == 1
-    assert await call(connection.close, timeout=0) == 3
+    left = await call(connection.close, timeout=0)
+    assert left in {2, 3}, "a worker that waited for its turn may get one more through at last"
 
 
 @pytest.mark.parametrize(
