@@ -245,11 +245,12 @@ class FileOutbox(Outbox):
         if self._closed:
             return
         with suppress(OutboxError), self._write() as db:
-            # A delivery that is still on its way leaves its claim as a dead process would.
+            # A delivery still on its way leaves its claim as a dead process would, and takes no other.
+            self._closed = True
             db.execute("UPDATE conversations SET lease_until = 0 WHERE owner = ?", (self._owner.token,))
         with self._writing, self._reading:
-            self._close_file()
             self._closed = True
+            self._close_file()
         _in_use.discard(self)
 
     @override

@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -163,6 +164,25 @@ def test_a_file_keeps_texts_times_ids_and_places_for_the_next_process(file: Path
     assert waiting.message == Message("assistant", "grüß dich \x00 😀", id="m1", created_at=NOON)
     assert second.put(ADA, [waiting.message]) == []
     second.close()
+
+
+def test_closing_leaves_no_claim_behind_whatever_is_claimed_at_the_same_moment(tmp_path: Path) -> None:
+    for number in range(10):
+        outbox = make(tmp_path / f"{number}.db")
+        outbox.put(ADA, users("a"))
+
+        def claim_until_closed(outbox: FileOutbox = outbox) -> None:
+            with suppress(OutboxError):
+                while True:
+                    outbox.claim(ADA, Place())
+
+        worker = threading.Thread(target=claim_until_closed)
+        worker.start()
+        outbox.close()
+        worker.join()
+        following = make(tmp_path / f"{number}.db")
+        assert following.claim(ADA, Place()) is not None
+        following.close()
 
 
 def test_projects_in_one_file_never_mix(file: Path) -> None:
