@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 TURNS = 20
 APP_PROMPT = "You are the assistant of a small travel agency. Answer in a friendly way, and keep it short."
@@ -134,7 +134,7 @@ _INSTRUCTION_TOPICS = (
 )
 INSTRUCTIONS_CHARACTERS = 11_700
 
-_BEGIN = datetime(2026, 3, 2, 19, 30)  # noqa: DTZ001 - printed without a zone, as the service does
+_BEGIN = datetime(2026, 3, 2, 19, 30, tzinfo=timezone.utc)
 _MEMORIES_PER_TURN = 14
 _SUMMARIES_PER_TURN = 3
 

@@ -48,7 +48,7 @@ class Server:
     """A server in a process of its own, ready when it has said where it listens."""
 
     def __init__(self, code: str, *arguments: str) -> None:
-        self._log = tempfile.NamedTemporaryFile("w+", suffix=".log")  # noqa: SIM115 - closed in close()
+        self._log = tempfile.NamedTemporaryFile("w+", suffix=".log")  # noqa: SIM115 - __exit__ closes it
         self._process = subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=self._log)
         while "listening" not in (said := Path(self._log.name).read_text()):
             if self._process.poll() is not None:

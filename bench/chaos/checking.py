@@ -32,7 +32,7 @@ def stored(port: int) -> dict[tuple[str, str], Said]:
             messages = session.get_messages(limit=500).messages
             key = (user.user_id, str(session.metadata.get("thread_id")))
             found[key] += [(one.role.value, one.content) for one in messages]
-    sdk._http.client.close()  # noqa: SLF001 - the SDK has no close
+    sdk._http.client.close()  # noqa: SLF001 - its sync client has no public close
     return found
 
 

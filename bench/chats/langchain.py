@@ -41,7 +41,7 @@ class RecordingModel(BaseChatModel):
     def _llm_type(self) -> str:
         return "recorder"
 
-    def bind_tools(self, tools: Sequence[Any], **_: Any) -> RecordingModel:  # type: ignore[override]
+    def bind_tools(self, tools: Sequence[Any], **_: Any) -> RecordingModel:
         bound = RecordingModel(self._recorder)
         bound._calls_tool = bool(tools)
         return bound

@@ -30,9 +30,15 @@ from bench import dialogue
 from bench.chats.base import Chat, Recorder
 from bench.measuring import event_loop, on_loop
 
+_ONLY_CHATS = "The model of the benchmark only chats: what it completes would not be measured."
+
 
 class RecordingLLM(FunctionCallingLLM):
-    """Answers a question by calling the tool it has, if any, and a tool's result by the turn's answer."""
+    """Answers a question by calling the tool it has, if any, and a tool's result by the turn's answer.
+
+    It only chats. The base class wants four ways to complete a text as well; should an engine ask for one,
+    its request would be missing from what is measured, so the run ends.
+    """
 
     _recorder: Recorder = PrivateAttr()
 
@@ -86,18 +92,18 @@ class RecordingLLM(FunctionCallingLLM):
         ]
 
     def complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:
-        raise NotImplementedError
+        raise NotImplementedError(_ONLY_CHATS)
 
     async def acomplete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:
-        raise NotImplementedError
+        raise NotImplementedError(_ONLY_CHATS)
 
     def stream_complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponseGen:
-        raise NotImplementedError
+        raise NotImplementedError(_ONLY_CHATS)
 
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **_: Any
     ) -> CompletionResponseAsyncGen:
-        raise NotImplementedError
+        raise NotImplementedError(_ONLY_CHATS)
 
 
 def look_up(what: str) -> str:

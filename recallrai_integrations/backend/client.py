@@ -36,7 +36,11 @@ __all__ = ["Backend"]
 T = TypeVar("T")
 
 _BUGS = (NameError, ImportError, RecursionError, MemoryError)
-"""Errors that no service and no answer can cause: they must not pass for an outage."""
+"""Errors that no service and no answer can cause: they must not pass for an outage.
+
+Nothing of a framework is among what is caught: only the SDK runs inside, and what `on_progress` raises, such
+as an interrupt of LangGraph, comes out as it was. Cancellation is no `Exception`.
+"""
 
 
 class Backend:
@@ -83,7 +87,7 @@ class Backend:
             raise cast("Exception", told.__cause__) from None
         except _BUGS:
             raise
-        except Exception as error:  # the SDK leaks many types; all are translated, none is dropped
+        except Exception as error:  # the SDK leaks many types, also for bad answers; none is dropped
             if (fine := harmless(op, error)) is not None:
                 return cast("T", fine)
             raise translate(error, op) from error

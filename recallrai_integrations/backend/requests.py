@@ -181,7 +181,7 @@ def _tell(op: ops.GetContext, status: str | None) -> None:
     if status and op.on_progress is not None:
         try:
             op.on_progress(status)
-        except Exception as error:
+        except Exception as error:  # whatever it is, `Backend.send` raises it again as it was
             raise ProgressError from error
 
 

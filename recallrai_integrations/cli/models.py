@@ -64,7 +64,7 @@ def init_langchain_model(name: str) -> BaseChatModel:
         raise MissingDependencyError.for_extra("langchain", "langchain") from error
     try:
         return init_chat_model(name)
-    except Exception as error:
+    except Exception as error:  # each provider's package has errors of its own for a bad name or key
         raise WrongUseError(f"The model {name!r} cannot be used: {_reason(error)}") from error
 
 
@@ -91,7 +91,7 @@ def init_llama_index_model(name: str) -> LLM:
         raise WrongUseError(f"llama_index.llms.{package} offers no model class; choose another provider.")
     try:
         return cast("LLM", cast("Callable[..., object]", found)(model=model))
-    except Exception as error:
+    except Exception as error:  # as in `init_langchain_model`
         raise WrongUseError(f"The model {name!r} cannot be used: {_shortened(error)}") from error
 
 
@@ -113,7 +113,7 @@ class _LangChainModel:
         try:
             for chunk in self.model.stream([("system", system), *request] if system else request):
                 yield chunk.text
-        except Exception as error:
+        except Exception as error:  # each provider's package has errors of its own; no graph runs in here
             raise ModelError(f"The model {self.name!r} failed: {_shortened(error)}") from error
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from recallrai_integrations import Connection, Event, Message, RecallOptions
+from recallrai_integrations import Connection, Conversation, Event, Message, RecallOptions
 from recallrai_integrations.errors import (
     CredentialsError,
     OutboxError,
@@ -813,13 +813,19 @@ async def remember(connection: Connection, call: Call) -> None:
     assert (await call(earlier.finish, wait=30)).status == "processed"
 
 
+async def asked(connection: Connection, call: Call) -> Conversation:
+    """A conversation that has asked for what is remembered."""
+    await remember(connection, call)
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "What is my dog called?"))
+    return conversation
+
+
 async def test_past_the_deadline_a_turn_goes_on_and_the_late_answer_serves_the_next(
     make_connection: Make, server: LocalRecallrAI, call: Call
 ) -> None:
     connection = make_connection(deliver={"recall_deadline": 0.5, "on_deadline": "stale"})
-    await remember(connection, call)
-    conversation = connection.conversation("ada", "t1")
-    await call(conversation.record, ("user", "What is my dog called?"))
+    conversation = await asked(connection, call)
     server.faults.add(**SLOW, delay=3)
     started = time.monotonic()
     first = await call(conversation.recall)
@@ -852,9 +858,7 @@ async def test_past_half_the_deadline_the_quick_strategy_is_asked_too(
     make_connection: Make, server: LocalRecallrAI, call: Call
 ) -> None:
     connection = make_connection(deliver={"recall_deadline": 2.0, "on_deadline": "fallback"})
-    await remember(connection, call)
-    conversation = connection.conversation("ada", "t1")
-    await call(conversation.record, ("user", "What is my dog called?"))
+    conversation = await asked(connection, call)
     server.faults.add(**SLOW, delay=5.0, nth=1)
     recall = await call(conversation.recall)
     assert (recall.degraded, recall.strategy) == (False, "low_latency")
@@ -866,9 +870,7 @@ async def test_what_the_quick_strategy_brought_counts_although_the_first_one_fai
 ) -> None:
     options = {"recall_deadline": 3.0, "on_deadline": "fallback", "retries": 0}
     connection = make_connection(deliver=options)
-    await remember(connection, call)
-    conversation = connection.conversation("ada", "t1")
-    await call(conversation.record, ("user", "What is my dog called?"))
+    conversation = await asked(connection, call)
     server.faults.add(**SLOW, delay=2.5, status=503, nth=1)
     recall = await call(conversation.recall)
     assert (recall.degraded, recall.strategy) == (False, "low_latency")
@@ -880,9 +882,7 @@ async def test_what_the_first_strategy_brought_counts_although_the_quick_one_fai
 ) -> None:
     options = {"recall_deadline": 4.0, "on_deadline": "fallback", "retries": 0}
     connection = make_connection(deliver=options)
-    await remember(connection, call)
-    conversation = connection.conversation("ada", "t1")
-    await call(conversation.record, ("user", "What is my dog called?"))
+    conversation = await asked(connection, call)
     server.faults.add(**SLOW, delay=2.5, nth=1)
     server.faults.add(**SLOW, status=503, nth=2)
     recall = await call(conversation.recall)
@@ -907,9 +907,7 @@ async def test_a_late_answer_of_an_earlier_turn_replaces_no_newer_one(
     make_connection: Make, server: LocalRecallrAI, call: Call
 ) -> None:
     connection = make_connection(deliver={"recall_deadline": 1.0, "on_deadline": "stale"})
-    await remember(connection, call)
-    conversation = connection.conversation("ada", "t1")
-    await call(conversation.record, ("user", "What is my dog called?"))
+    conversation = await asked(connection, call)
     older = {"is_final": True, "context": "Older.", "metadata": {"recall_strategy_used": "balanced"}}
     server.faults.add(**SLOW, delay=2.5, status=200, body=older, nth=1)
     started = time.monotonic()
