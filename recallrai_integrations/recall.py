@@ -53,8 +53,8 @@ class Recall:
     instructions: str = field(default="", repr=False)
     options: ContextOptions = field(default_factory=ContextOptions, repr=False)
     stored_as: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    _prompts: dict[tuple[Message, ...], Prompt] = field(
-        default_factory=dict[tuple[Message, ...], Prompt], init=False, repr=False, compare=False
+    _latest: list[tuple[Sequence[Message], Prompt]] = field(
+        default_factory=list["tuple[Sequence[Message], Prompt]"], init=False, repr=False, compare=False
     )
 
     @property
@@ -73,18 +73,18 @@ class Recall:
         Args:
             sent: conversation messages in the same request; the context does not repeat them.
         """
-        key = tuple(map(self._stored, sent)) if self.stored_as else tuple(sent)
-        prompt = self._prompts.get(key)
-        if prompt is None:
-            prompt = render(
-                self.context,
-                strategy=self.strategy,
-                instructions=self.instructions,
-                options=self.options,
-                sent=key,
-            )
-            self._prompts.clear()  # a tool loop asks for the same one again and again
-            self._prompts[key] = prompt
+        said = list(map(self._stored, sent)) if self.stored_as else list(sent)
+        for same, prompt in self._latest:  # a tool loop asks for the same one again and again
+            if same == said:
+                return prompt
+        prompt = render(
+            self.context,
+            strategy=self.strategy,
+            instructions=self.instructions,
+            options=self.options,
+            sent=said,
+        )
+        self._latest[:] = [(said, prompt)]
         return prompt
 
     def _stored(self, message: Message) -> Message:

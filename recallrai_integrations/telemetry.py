@@ -108,11 +108,9 @@ class Telemetry:
         if self._trace is None:
             yield Operation(None, with_texts=False)
             return
-        operation = _OPERATIONS[name]
-        attributes = {**self._attributes, "gen_ai.operation.name": operation}
-        thread = {} if thread_id is None else {"gen_ai.conversation.id": thread_id}
+        attributes = {**self._attributes, "gen_ai.operation.name": _OPERATIONS[name]}
         started = time.perf_counter()
-        with self._span(operation, {**attributes, **thread}) as span:
+        with self._span(attributes, thread_id) as span:
             recording = span is not None and span.is_recording()
             try:
                 yield Operation(span, with_texts=recording and _texts_are_wanted())
@@ -125,14 +123,15 @@ class Telemetry:
             finally:
                 self._durations.record(time.perf_counter() - started, attributes)
 
-    def _span(self, name: str, attributes: dict[str, Any]) -> AbstractContextManager[Any]:
+    def _span(self, attributes: dict[str, Any], thread_id: str | None) -> AbstractContextManager[Any]:
         """A span; None while the application has set up no tracing, since spans of nobody cost time too."""
         if isinstance(self._trace.get_tracer_provider(), self._trace.ProxyTracerProvider):
             return nullcontext()
+        thread = {} if thread_id is None else {"gen_ai.conversation.id": thread_id}
         span: AbstractContextManager[Any] = self._tracer.start_as_current_span(
-            name,
+            attributes["gen_ai.operation.name"],
             kind=self._trace.SpanKind.CLIENT,
-            attributes=attributes,
+            attributes={**attributes, **thread},
             record_exception=False,  # an error's text may quote what was sent
             set_status_on_exception=False,
         )

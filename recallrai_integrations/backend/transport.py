@@ -25,7 +25,8 @@ answered: ContextVar[Answered | None] = ContextVar("recallrai_answered", default
 
 
 def _note(response: httpx.Response) -> None:
-    answered.set(Answered(response.status_code, _seconds(response.headers.get("Retry-After", ""))))
+    asked = response.headers.get("Retry-After", "") if not response.is_success else ""
+    answered.set(Answered(response.status_code, _seconds(asked) if asked else None))
 
 
 def _seconds(asked: str) -> float | None:

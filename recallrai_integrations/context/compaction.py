@@ -36,7 +36,7 @@ def compact(sections: Sequence[Section]) -> list[Section]:
 
 
 def _compact_group(group: Group) -> Group:
-    return Group(group.heading, tuple(map(_compact, group.entries)))
+    return Group.of(group.heading, [_compact(entry) for entry in group.entries])
 
 
 def _compact(entry: Entry) -> Entry:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from recallrai_integrations.messages import Message
 
@@ -14,6 +14,9 @@ from .fence import plain
 from .structure import SPEAKER, Entry, Group, Kind, Section
 
 __all__ = ["without_sent"]
+
+_STAMP: Final = len(" (at 2026/11/29 07:30 PM): ")
+"""What `SPEAKER` matches, behind the role."""
 
 _Said: TypeAlias = tuple[str, str]
 """Role and text with its white space evened out: the service may have put a message on one line."""
@@ -25,15 +28,10 @@ def without_sent(sections: Sequence[Section], sent: Sequence[Message]) -> list[S
     One sent message accounts for one line at most, so that a repeated "ok" that is not sent stays. Other
     ongoing conversations stay whole, whatever they say.
     """
-    places: dict[_Said, list[int]] = defaultdict(list)
-    for place, message in enumerate(sent):
-        places[_said(message.role, message.content)].append(place)
-    users = [place for place, message in enumerate(sent) if message.role == "user"]
-    last_question = users[-1] if users else len(sent)
     kept: list[Section] = []
     for section in sections:
-        if section.kind is Kind.ONGOING and places:
-            groups = _without_current(section.groups, places, last_question)
+        if section.kind is Kind.ONGOING and sent:
+            groups = _without_current(section.groups, sent)
             if groups:
                 kept.append(replace(section, groups=groups))
         else:
@@ -41,10 +39,16 @@ def without_sent(sections: Sequence[Section], sent: Sequence[Message]) -> list[S
     return kept
 
 
-def _without_current(
-    groups: tuple[Group, ...], places: dict[_Said, list[int]], last_question: int
-) -> tuple[Group, ...]:
+def _without_current(groups: tuple[Group, ...], sent: Sequence[Message]) -> tuple[Group, ...]:
     """The current conversation is the one that ends with what is sent and shares most with it."""
+    repeated = _repeated(groups, sent)
+    if repeated is not None:
+        return groups[:repeated] + groups[repeated + 1 :]
+    places: dict[_Said, list[int]] = defaultdict(list)
+    for place, message in enumerate(sent):
+        places[_said(message.role, message.content)].append(place)
+    users = [place for place, message in enumerate(sent) if message.role == "user"]
+    last_question = users[-1] if users else len(sent)
     matches = [_matches(group.entries, places) for group in groups]
     found = [
         n
@@ -56,9 +60,37 @@ def _without_current(
     if not found:
         return groups
     current = max(found, key=lambda n: len(matches[n]))  # the latest of equals: the service lists it first
-    rest = tuple(entry for entry in groups[current].entries if entry not in matches[current])
-    changed = [*groups[:current], replace(groups[current], entries=rest), *groups[current + 1 :]]
-    return tuple(group for group in changed if group.entries)
+    rest = [entry for entry in groups[current].entries if entry not in matches[current]]
+    kept = (Group.of(groups[current].heading, rest),) if rest else ()
+    return groups[:current] + kept + groups[current + 1 :]
+
+
+def _repeated(groups: Sequence[Group], sent: Sequence[Message]) -> int | None:
+    """Which conversation says nothing but what is sent; None when it takes a closer look to find the current.
+
+    Nearly always the current one says just that, and the others are too short to share as much.
+    """
+    shared = [_shared_when_whole(group.text, sent) for group in groups]
+    most = max(shared)
+    found = shared.index(most)
+    others = (group.text for n, group in enumerate(groups) if n != found)
+    return found if most > 1 and all(text.count("\n") + 1 < most for text in others) else None
+
+
+def _shared_when_whole(conversation: str, sent: Sequence[Message]) -> int:
+    """How many messages of a conversation are sent, to the letter; 0 unless all of them are."""
+    count, end = 0, len(conversation.rstrip())
+    for message in reversed(sent):
+        text = message.content.strip()
+        begin = end - len(text)
+        start = begin - len(message.role) - _STAMP
+        if start < 0 or not conversation.startswith(text, begin, end):
+            continue
+        speaker = SPEAKER.fullmatch(conversation, start, begin)
+        if speaker and speaker[1].lower() == message.role and conversation[start - 1 : start] in ("", "\n"):
+            count += 1
+            end = len(conversation[:start].rstrip())
+    return 0 if end else count
 
 
 def _matches(entries: Sequence[Entry], places: dict[_Said, list[int]]) -> dict[Entry, int]:

@@ -57,7 +57,9 @@ _CONTROLS: Final = {n: " " for n in chain(range(0x20), range(0x7F, 0xA0)) if chr
 
 def plain(text: str) -> str:
     """Text with LF line ends, and with spaces in place of control characters."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.translate(_CONTROLS)
 
 
 def fence(text: str, notice: str = "") -> str:

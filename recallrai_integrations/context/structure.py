@@ -1,13 +1,13 @@
 """The structure of a context text: sections under known headings, and entries in them.
 
 Entries are slices of the text that tile their section: printing an untouched parse gives the text back,
-apart from sections that say that they hold nothing.
+apart from sections that say that they hold nothing. A text is cut no finer than somebody asks for.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
@@ -46,12 +46,34 @@ class Entry:
     space: str = ""
 
 
-@dataclass(frozen=True, slots=True)
 class Group:
-    """Entries that share a heading: the messages of one conversation. Elsewhere `heading` is ""."""
+    """Entries that share a heading: the messages of one conversation. Elsewhere `heading` is "".
 
-    heading: str
-    entries: tuple[Entry, ...]
+    Args:
+        heading: the line above the entries.
+        text: the entries, one behind the other.
+        starts: the beginnings of lines at which entries begin.
+    """
+
+    def __init__(self, heading: str, text: str, starts: re.Pattern[str]) -> None:
+        self.heading = heading
+        self.text = text
+        self._starts = starts
+        self._entries: tuple[Entry, ...] | None = None
+
+    @classmethod
+    def of(cls, heading: str, entries: Sequence[Entry]) -> Group:
+        """A group of entries that are known already."""
+        group = cls(heading, "".join([e.text + e.history + e.space for e in entries]), _NOTHING)
+        group._entries = tuple(entries)
+        return group
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The same ones each time: entries are told apart by identity."""
+        if self._entries is None:
+            self._entries = tuple(map(Entry, _pieces(self.text, self._starts)))
+        return self._entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +115,15 @@ _PLACEHOLDERS: Final = {
         for why in ("requested", "found")
     ),
 }
+_NOTHING: Final = re.compile(r"(?!)")
 # Beginnings of lines, for `_starts`.
 _MEMORY: Final = re.compile(r"\n\d+(?:\.\d+)*\. ")
+_USUAL_MEMORY: Final = re.compile(
+    r"(?P<line>\d+(?:\.\d+)*\. .*\n)"
+    r"(?P<history>(?:<version_history>\n(?:<version_(\d+)>\n(?:[^<\n].*\n)*</version_\3>\n)+</version_history>\n)?)"
+    r"(?P<space>\n*)"
+)
+"""A memory on one line, with its history if any."""
 _SUMMARY: Final = re.compile(r"\n## Summary \d+ \(Created at: ")
 _CONVERSATION: Final = re.compile(r"\n## Ongoing Conversation \d+ \(Started: .*\)$", re.MULTILINE)
 _SUBHEADING: Final = re.compile(r"\n## ")
@@ -144,6 +173,9 @@ def show(
     for section in sections:
         body: list[str] = []
         for group in section.groups:
+            if not without and not bare:
+                body += [group.heading, group.text]
+                continue
             kept = [entry for entry in group.entries if entry not in without]
             if kept:
                 body.append(group.heading)
@@ -204,13 +236,11 @@ def _section(kind: Kind, heading: str, body: str) -> Section:
         return Section(kind, heading, ())
     if kind is Kind.ONGOING:
         groups = tuple(_conversation(piece) for piece in _pieces(body, _CONVERSATION))
-        return Section(kind, heading, tuple(group for group in groups if group.entries))
+        return Section(kind, heading, tuple(group for group in groups if group.text.strip()))
     if kind is Kind.MEMORIES:
-        entries = _memories(body)
-    else:
-        starts = {Kind.RECENT_MESSAGES: _SPOKEN, Kind.CONFLICTS: _SUBHEADING}.get(kind, _SUMMARY)
-        entries = tuple(Entry(piece) for piece in _pieces(body, starts))
-    return Section(kind, heading, (Group("", entries),))
+        return Section(kind, heading, (Group.of("", _memories(body)),))
+    starts = {Kind.RECENT_MESSAGES: _SPOKEN, Kind.CONFLICTS: _SUBHEADING}.get(kind, _SUMMARY)
+    return Section(kind, heading, (Group("", body, starts),))
 
 
 def _free(text: str) -> Section:
@@ -222,17 +252,29 @@ def _free(text: str) -> Section:
         for paragraph in paragraphs
         for piece in (_ITEM.split(paragraph) if len(paragraph) > _LONG_PARAGRAPH else [paragraph])
     ]
-    return Section(Kind.FREE, "", (Group("", tuple(map(Entry, pieces))),))
+    return Section(Kind.FREE, "", (Group.of("", tuple(map(Entry, pieces))),))
 
 
 def _conversation(piece: str) -> Group:
     first, _, rest = piece.partition("\n")
     if not _CONVERSATION.match("\n" + first):
         first, rest = "", piece
-    return Group(first and first + "\n", tuple(Entry(message) for message in _pieces(rest, _SPOKEN)))
+    return Group(first and first + "\n", rest, _SPOKEN)
 
 
 def _memories(body: str) -> tuple[Entry, ...]:
+    entries: list[Entry] = []
+    place = 0
+    while place < len(body):
+        usual = _USUAL_MEMORY.match(body, place)
+        if usual is None:
+            return _unusual_memories(body)
+        entries.append(Entry(*usual.group("line", "history", "space")))
+        place = usual.end()
+    return tuple(entries)
+
+
+def _unusual_memories(body: str) -> tuple[Entry, ...]:
     histories = list(_histories(body))
     inside = iter(histories)
     span = next(inside, None)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, cast, get_args
 
 from langchain.agents.middleware import AgentState
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 
 from recallrai_integrations.adapter import TurnCache
@@ -16,7 +18,7 @@ from recallrai_integrations.errors import InvalidInputError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.recall import Recall
 
-from ._binding import Binding
+from ._binding import Binding, Identity
 from ._messages import from_langchain, is_user, last_user, turn_questions
 from ._turns import Ledger, Storing, Turn, answer_of, is_inside_tool, is_nested, is_resuming
 
@@ -33,7 +35,8 @@ class Step:
     """What a hook has to do.
 
     Args:
-        ledger: whose turn it is.
+        ledger: whose conversation it is.
+        turn: which turn of it, for `Planner.keep`.
         messages: to be stored.
         in_doubt: they may have been stored by a step that was cut off.
         question: the user's text as it is stored.
@@ -42,6 +45,7 @@ class Step:
     """
 
     ledger: Ledger
+    turn: Hashable
     messages: list[Message]
     in_doubt: bool
     question: str | None = None
@@ -83,7 +87,7 @@ class Planner:
         self._warned_of_order = False
 
     def question(self, state: AgentState[Any], context: Any, config: RunnableConfig) -> Step | None:
-        """Before a model call: what the user said that is new, and whether to recall."""
+        """Before a model call: what the user said that is new, and whether to recall; None: nothing to do."""
         mode = self._mode(config)
         if mode == "off":
             return None
@@ -92,23 +96,26 @@ class Planner:
         run = ""
         if identity.thread_id is None:
             run = before.run if before is not None and before.run else uuid.uuid4().hex
-        users = [one.id for one in state["messages"] if is_user(one) and one.id is not None]
-        ledger = Ledger(identity, run, frozenset(users[-_SEEN_KEPT:]))
-        key = _turn_key(ledger, state)
-        cached = self._turns.get(key) is not None
+        asked = last_user(state["messages"])
+        turn = _turn(identity, run, asked)
+        cached = self._turns.get(turn) is not None
+        if cached and before is not None and before.identity == identity and _was_seen(asked, before):
+            return None  # a further call of the model in a turn that is under way
+        users = (one.id for one in reversed(state["messages"]) if is_user(one) and one.id is not None)
+        ledger = Ledger(identity, run, frozenset(islice(users, _SEEN_KEPT)))
         new = turn_questions(state["messages"], before.seen if before is not None else frozenset())
         messages = [one for one in new if mode == "store" and self._may_store(one, ledger, state)]
-        asked = last_user(state["messages"])
-        recalls = asked is not None and from_langchain(asked) is not None and not cached
+        recalls = not cached and asked is not None and from_langchain(asked) is not None
         # Nothing to recall by: a question that was kept out, or a sub-agent's conversation of its own.
         if recalls and (
             (mode == "store" and new and (not messages or messages[-1] != new[-1]))
             or (mode == "recall_only" and identity.thread_id is None)
         ):
-            self._turns.put(key, Turn(None))
+            self._turns.put(turn, Turn(None))
             recalls = False
         return Step(
             ledger=ledger,
+            turn=turn,
             messages=messages,
             in_doubt=bool(messages) and not cached and is_resuming(config),
             question=messages[-1].content if messages else None,
@@ -120,26 +127,28 @@ class Planner:
         """After a run: what was answered; None when the turn has not come to the model."""
         before = Ledger.read(_values(state))
         asked = last_user(state["messages"])
-        if self._mode(config) != "store" or before is None or asked is None or asked.id not in before.seen:
+        if self._mode(config) != "store" or before is None or not _was_seen(asked, before):
             return None
         ledger = Ledger(self._binding.identity(config, context), before.run, before.seen)
-        key = _turn_key(ledger, state)
+        turn = _turn(ledger.identity, ledger.run, asked)
         answer = answer_of(_values(state), structured=self._structured, direct=self._direct)
         keep = answer is not None and self._may_store(answer, ledger, state)
         return Step(
             ledger=ledger,
+            turn=turn,
             messages=[answer] if answer is not None and keep else [],
-            in_doubt=keep and self._turns.get(key) is None and is_resuming(config),
+            in_doubt=keep and self._turns.get(turn) is None and is_resuming(config),
         )
 
-    def turn_of(self, state: AgentState[Any]) -> tuple[Ledger | None, Turn | None]:
-        """At a model call: whose turn it is, and what this process knows of it."""
+    def turn_of(self, state: AgentState[Any]) -> tuple[Ledger | None, Hashable, Turn | None]:
+        """At a model call: whose conversation it is, which turn, and what this process knows of that."""
         ledger = Ledger.read(_values(state))
         if ledger is None:
-            return None, None
-        turn = self._turns.get(_turn_key(ledger, state))
+            return None, None, None
+        asked = last_user(state["messages"])
+        key = _turn(ledger.identity, ledger.run, asked)
+        turn = self._turns.get(key)
         if turn is not None and turn.question is not None and not self._warned_of_order:
-            asked = last_user(state["messages"])
             now = from_langchain(asked) if asked is not None else None
             if now is not None and now.content != turn.question:
                 self._warned_of_order = True
@@ -147,15 +156,13 @@ class Planner:
                     "A middleware changed the user's message after it had been stored in RecallrAI. "
                     "List RecallrAIMiddleware last, behind PIIMiddleware and the like."
                 )
-        return ledger, turn
+        return ledger, key, turn
 
-    def keep(
-        self, ledger: Ledger, state: AgentState[Any], recall: Recall, question: str | None = None
-    ) -> Turn:
+    def keep(self, turn: Hashable, recall: Recall, question: str | None = None) -> Turn:
         """Keeps what was recalled for a turn."""
-        turn = Turn(recall, question)
-        self._turns.put(_turn_key(ledger, state), turn)
-        return turn
+        kept = Turn(recall, question)
+        self._turns.put(turn, kept)
+        return kept
 
     def _mode(self, config: RunnableConfig) -> Literal["store", "recall_only", "off"]:
         if not is_nested(config):
@@ -178,9 +185,13 @@ class Planner:
         )
 
 
-def _turn_key(ledger: Ledger, state: AgentState[Any]) -> tuple[Any, ...]:
-    asked = last_user(state["messages"])
-    return ledger.identity, ledger.run, None if asked is None else asked.id
+def _turn(identity: Identity, run: str, asked: BaseMessage | None) -> Hashable:
+    """A turn is known by its question."""
+    return identity, run, None if asked is None else asked.id
+
+
+def _was_seen(asked: BaseMessage | None, ledger: Ledger) -> bool:
+    return asked is not None and asked.id in ledger.seen
 
 
 def _values(state: AgentState[Any]) -> Mapping[str, Any]:

@@ -156,7 +156,7 @@ class RecallrAIMiddleware(AgentMiddleware):
             if step.recalls:
                 progress = Progress(runtime.stream_writer, config, wanted=self._progress)
                 recall = conversation.recall(**self._recalling(progress))
-                self._planner.keep(step.ledger, state, recall, step.question)
+                self._planner.keep(step.turn, recall, step.question)
                 progress.end(recall)
         return step.update
 
@@ -176,7 +176,7 @@ class RecallrAIMiddleware(AgentMiddleware):
             if step.recalls:
                 progress = Progress(runtime.stream_writer, config, wanted=self._progress)
                 recall = await conversation.arecall(**self._recalling(progress))
-                self._planner.keep(step.ledger, state, recall, step.question)
+                self._planner.keep(step.turn, recall, step.question)
                 progress.end(recall)
         return step.update
 
@@ -185,12 +185,12 @@ class RecallrAIMiddleware(AgentMiddleware):
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ModelCallResult[Any]:
         """Puts what was recalled into this request, and into nothing else."""
-        ledger, turn = self._planner.turn_of(request.state)
+        ledger, key, turn = self._planner.turn_of(request.state)
         if ledger is None:
             return handler(request)
         if turn is None:  # resumed in another process, or long ago
             recall = self._conversation(ledger).recall(**self._recalling())
-            turn = self._planner.keep(ledger, request.state, recall)
+            turn = self._planner.keep(key, recall)
         return handler(self._with_memories(request, turn))
 
     @override
@@ -200,13 +200,13 @@ class RecallrAIMiddleware(AgentMiddleware):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelCallResult[Any]:
         """The async twin of `wrap_model_call`."""
-        ledger, turn = self._planner.turn_of(request.state)
+        ledger, key, turn = self._planner.turn_of(request.state)
         if ledger is None:
             return await handler(request)
         if turn is None:
             conversation = await self._aconversation(ledger)
             recall = await conversation.arecall(**self._recalling())
-            turn = self._planner.keep(ledger, request.state, recall)
+            turn = self._planner.keep(key, recall)
         return await handler(self._with_memories(request, turn))
 
     @override
