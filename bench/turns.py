@@ -38,21 +38,19 @@ _BILLED_GOALS = dict(zip(LAYOUTS, (72, 62, 45, 36), strict=True))
 
 @dataclass(frozen=True)
 class Way:
-    """One of our ways: how to open it with us, and how without any memory of ours.
+    """One of our ways: how to open it with us, and how without us but with the same calls on the SDK.
 
     Args:
         name: in the table.
         ours: takes the service, the recorder, `context` and `delivery`.
-        alone: takes the recorder.
-        sdk: the SDK's calls in the same colour, around a chat.
+        calls: takes the service and the recorder.
         framework: extra share of the lower bound that the framework may cost.
         tool: calls a tool in each turn, so its prompts are not the README pattern's.
     """
 
     name: str
     ours: Callable[..., Any]
-    alone: Callable[..., Any]
-    sdk: Callable[..., Any] = plain.sdk_calls
+    calls: Callable[..., Any]
     framework: float = 0.0
     tool: bool = False
 
@@ -66,25 +64,31 @@ class Way:
 
 
 WAYS = (
-    Way("our core, no framework", core.chat, plain.nothing),
-    Way("LangChain agent", langchain.agent, langchain.agent_alone, framework=0.03),
+    Way("our core, no framework", core.chat, plain.sdk_calls),
+    Way("LangChain agent", langchain.agent, langchain.agent_calls, framework=0.03),
     Way(
         "LangChain agent, a tool call a turn",
         partial(langchain.agent, tool=True),
-        partial(langchain.agent_alone, tool=True),
+        partial(langchain.agent_calls, tool=True),
         framework=0.03,
         tool=True,
     ),
-    Way("LangChain chain", langchain.chain, langchain.chain_alone),
-    Way("LlamaIndex chat engine", llama_index.chat_engine, llama_index.chat_engine_alone),
+    Way("LangChain chain", langchain.chain, partial(plain.sdk_calls, around=langchain.chain_alone)),
     Way(
-        "LlamaIndex agent", llama_index.agent, llama_index.agent_alone, plain.async_sdk_calls, framework=0.03
+        "LlamaIndex chat engine",
+        llama_index.chat_engine,
+        partial(plain.sdk_calls, around=llama_index.chat_engine_alone),
+    ),
+    Way(
+        "LlamaIndex agent",
+        llama_index.agent,
+        partial(plain.async_sdk_calls, around=llama_index.agent_alone),
+        framework=0.03,
     ),
     Way(
         "LlamaIndex agent, a tool call a turn",
         partial(llama_index.agent, tool=True),
-        partial(llama_index.agent_alone, tool=True),
-        plain.async_sdk_calls,
+        partial(plain.async_sdk_calls, around=partial(llama_index.agent_alone, tool=True)),
         framework=0.03,
         tool=True,
     ),
@@ -123,8 +127,8 @@ def run(*, quick: bool) -> tuple[list[Table], list[str]]:
             bound = _lower_bound(slow, count)
             inline = _timed(slow, way.open(slow), count)
             background = _timed(slow, way.open(slow, delivery=BACKGROUND), count)
-            ours, alone = _processor([way.open(fast), partial(way.sdk, fast, around=way.alone)], count)
-            beyond = ours - alone
+            ours, calls = _processor([way.open(fast), partial(way.calls, fast)], count)
+            beyond = ours - calls
             rows.append(_row(way.name, inline, bound, beyond, background))
             figures += _turn_figures(way, inline, background, beyond, bound)
         readme, prompt_rows, billed, missing = _compare_prompts(fast, count)
@@ -145,8 +149,8 @@ def run(*, quick: bool) -> tuple[list[Table], list[str]]:
             ("", "requests", "before the model", "time", "time, background", "processor time"),
             rows,
             "Time: over the lower bound, with the published latencies. Processor time: beyond the framework "
-            "(for LangChain's agents with hooks that do nothing) and the same calls on the SDK, without "
-            "latency." + note,
+            "with the same calls on the SDK, without latency; LangChain's agents make them in their hooks, "
+            "the others around the framework." + note,
         ),
         Table(
             "What the model is sent in it",

@@ -200,6 +200,19 @@ class TestCurrentConversation:
         memories = rendered(Context(ongoing=[talk]).text, sent=self.SENT).memories
         assert without_space(talk) in without_space(memories)
 
+    def test_one_that_begins_alike_stays_also_when_the_current_one_was_put_on_one_line(self):
+        beginning = said(("user", "Hello"), ("assistant", "Hi!"))
+        current = said(("user", "Hello"), ("assistant", "Hi!"), ("user", "a list: - eggs"))
+        sent = [*self.SENT[:2], Message("user", "a list:\n- eggs")]
+        memories = rendered(Context(ongoing=[beginning, current]).text, sent=sent).memories
+        assert memories.count("): Hello") == 1
+        assert "eggs" not in memories
+
+    def test_what_a_sent_message_quotes_of_a_conversation_goes_with_it(self):
+        quoting = f"My notes:\n{said(('assistant', 'Buy eggs.')).strip()}"
+        context = Context(ongoing=[said(("user", "Hello"), ("user", quoting))]).text
+        assert rendered(context, sent=[Message("user", "Hello"), Message("user", quoting)]).memories == ""
+
     def test_a_conversation_that_only_ends_in_an_older_word_of_this_one_stays(self):
         context = Context(ongoing=[said(("user", "Weather?"), ("user", "ok"))]).text
         sent = [Message("user", "ok"), Message("assistant", "fine"), Message("user", "next")]

@@ -1,4 +1,4 @@
-"""Our LangChain middleware and chain, and the same two without it."""
+"""Our LangChain middleware and chain, and the same two without us."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import Runnable
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import PrivateAttr
+from recallrai.models import MessageRole
 
-from bench import dialogue
+from bench import dialogue, sdk
 from bench.chats.base import Chat, Recorder
 from bench.service import StandIn
 from recallrai_integrations import ContextOptions, DeliveryOptions, RecallOptions, connect
@@ -55,17 +56,30 @@ class RecordingModel(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=answer)])
 
 
-class IdleMiddleware(AgentMiddleware):
-    """The hooks that a memory needs, doing nothing: LangGraph makes a node of each, and that is its price."""
+class CallsMiddleware(AgentMiddleware):
+    """The least that any memory does in an agent's hooks: the calls, and the context behind the prompt.
 
-    def before_model(self, *_: Any) -> None:
-        return None
+    What our middleware is compared with: LangGraph makes a node of each hook, and a call costs more from
+    within one than it does by itself. Both are the framework's price.
+    """
 
-    def after_agent(self, *_: Any) -> None:
-        return None
+    def __init__(self, service: StandIn) -> None:
+        super().__init__()
+        self._session = sdk.client(service).create_user(uuid.uuid4().hex).create_session()
+        self._context = ""
+
+    def before_model(self, state: Any, *_: Any) -> None:
+        last = state["messages"][-1]
+        if isinstance(last, HumanMessage):
+            self._session.add_message(MessageRole.USER, last.text)
+            self._context = self._session.get_context(**sdk.CONTEXT).context or ""
+
+    def after_agent(self, state: Any, *_: Any) -> None:
+        self._session.add_message(MessageRole.ASSISTANT, state["messages"][-1].text)
 
     def wrap_model_call(self, request: Any, handler: Callable[[Any], Any]) -> Any:
-        return handler(request)
+        told = SystemMessage(f"{request.system_message.text}\n\n{self._context}")
+        return handler(request.override(system_message=told))
 
 
 @tool
@@ -90,9 +104,9 @@ def agent(
 
 
 @contextmanager
-def agent_alone(recorder: Recorder, *, tool: bool = False) -> Iterator[Chat]:
-    """The agent without memory beyond its checkpointer, with hooks that do nothing."""
-    yield Chat(_agent_turn(recorder, [IdleMiddleware()], tool=tool))
+def agent_calls(service: StandIn, recorder: Recorder, *, tool: bool = False) -> Iterator[Chat]:
+    """The agent with the SDK's calls in its hooks, and no more."""
+    yield Chat(_agent_turn(recorder, [CallsMiddleware(service)], tool=tool))
 
 
 @contextmanager

@@ -82,9 +82,10 @@ class Binding:
             InvalidInputError: an id that cannot be sent.
         """
         places = (context, configurable(config))
+        user, thread = self.user_id, self.thread_id
         return Identity(
-            user_id_text(_first(self.user_id, "user_id", places)),
-            thread_id_text(_first(self.thread_id, "thread_id", places)),
+            user_id_text(_first("user_id", places)) if user is None else user,
+            thread_id_text(_first("thread_id", places)) if thread is None else thread,
         )
 
     def conversation(self, identity: Identity) -> Conversation:
@@ -120,9 +121,7 @@ def runtime_context(config: RunnableConfig) -> Any:
     return None
 
 
-def _first(given: str | None, name: str, places: tuple[Any, ...]) -> Any:
-    if given is not None:
-        return given
+def _first(name: str, places: tuple[Any, ...]) -> Any:
     for place in places:
         value = (
             cast("Mapping[str, Any]", place).get(name)

@@ -68,7 +68,7 @@ def from_langchain(message: BaseMessage) -> Message | None:
     if role is None:
         return None
     text = text_of(message)
-    return Message(role, text, id=message.id or None) if text.strip() else None
+    return Message(role, text, id=message.id or None) if text and not text.isspace() else None
 
 
 def conversation_of(messages: Iterable[BaseMessage]) -> list[Message]:
@@ -135,10 +135,10 @@ def text_of(message: BaseMessage) -> str:
     """What a message says, as text that can be stored; "" when it says nothing."""
     content = cast("str | list[str | dict[str, Any]]", message.content)  # pyright: ignore[reportUnknownMemberType] - untyped dict blocks
     text = content if isinstance(content, str) else _joined(content, message)
-    if not text.strip():
+    if not text or text.isspace():
         text = _told_otherwise(message)
-    if not text.strip() and not isinstance(content, str) and _role(message) == "user":
-        text = "\n".join(_placeholders(content))
+        if not text.strip() and not isinstance(content, str) and _role(message) == "user":
+            text = "\n".join(_placeholders(content))
     return clean_text(text)
 
 

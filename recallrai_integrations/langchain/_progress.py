@@ -31,9 +31,10 @@ class Progress:
         self._write = write
         # A writer that closes over nothing has nowhere to write to: LangGraph's for runs without a stream.
         self.wanted = bool(getattr(write, "__closure__", None)) if wanted is None else wanted
-        # The writer looks up the run where it is called, and a recall may report from a thread of its own.
-        with set_config_context(config) as context:
-            self._context = context.copy()  # the original is undone at the end of the block
+        if self.wanted:
+            # The writer looks up the run where it is called; a recall may report from a thread of its own.
+            with set_config_context(config) as context:
+                self._context = context.copy()  # the original is undone at the end of the block
 
     @property
     def listener(self) -> Callable[[str], object] | None:
