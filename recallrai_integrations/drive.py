@@ -192,7 +192,9 @@ class Engine:
         await asyncio.sleep(op.seconds)
 
     def _wait_for(self, op: WaitFor[T], _: bool) -> T | None:
-        return op.future.result() if wait((op.future,), timeout=op.seconds).done else None
+        if not op.future.done():
+            wait((op.future,), timeout=op.seconds)
+        return op.future.result() if op.future.done() else None
 
     async def _await_for(self, op: WaitFor[T], _: bool) -> T | None:
         if not op.future.done():

@@ -74,7 +74,8 @@ def recall(
         return recalled
     text = instructions(recalled.answer.strategy)
     patience = _INSTRUCTIONS_GRACE if ends is None else max(0.0, ends - time.monotonic())
-    return replace(recalled, instructions=(yield from WaitFor(text, patience)) or "")
+    told = yield from WaitFor(text, patience)
+    return Recalled(recalled.answer, degraded=recalled.degraded, instructions=told or "")
 
 
 def _may_answer(options: RecallOptions, delivery: DeliveryOptions) -> set[str]:
