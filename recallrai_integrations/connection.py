@@ -22,7 +22,6 @@ from typing_extensions import Self, override
 from .conversation import Conversation
 from .credentials import Credentials
 from .errors import ConfigurationError, InvalidInputError, OutboxError, RecallrAIIntegrationError
-from .hooks import Event
 from .identity import thread_id_text, user_id_text
 from .messages import Message
 from .options import ContextOptions, DeliveryOptions, ProcessPolicy, RecallOptions, is_number
@@ -635,9 +634,7 @@ class Connection:
     def _tell_forgotten(self, forgotten: Forgotten, thread_id: str | None) -> None:
         detail = {"sessions": len(forgotten.sessions), "memories": len(forgotten.memories)}
         detail["waiting"] = forgotten.waiting
-        self._observer.tell(
-            Event(kind="forgotten", user_id=forgotten.user_id, thread_id=thread_id, detail=detail)
-        )
+        self._observer.tell("forgotten", detail, user_id=forgotten.user_id, thread_id=thread_id)
 
     def _new_state(self, address: Address) -> State:
         from .flows import State  # noqa: PLC0415

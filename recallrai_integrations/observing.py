@@ -47,7 +47,7 @@ class Observer:
             self._warned = False
             logger.info("RecallrAI is available again.")
             self._when_recovered()
-        self.tell(Event(kind=kind, detail=detail))
+        self.tell(kind, detail)
 
     def conversation(self, address: Address, kind: str, detail: dict[str, Any]) -> None:
         """Something that concerns one conversation."""
@@ -69,14 +69,16 @@ class Observer:
             )
         elif kind == "session_gone":
             logger.warning("A RecallrAI session was deleted on the server; going on in a new one.")
-        self.tell(Event(kind=kind, user_id=address.user_id, thread_id=address.thread_id, detail=detail))
+        self.tell(kind, detail, user_id=address.user_id, thread_id=address.thread_id)
 
-    def tell(self, event: Event) -> None:
+    def tell(
+        self, kind: str, detail: dict[str, Any], *, user_id: str | None = None, thread_id: str | None = None
+    ) -> None:
         """Counts an event and hands it to the hook, whose errors are logged and go no further."""
-        self._telemetry.count(event.kind)
+        self._telemetry.count(kind)
         if self._hook is None:
             return
         try:
-            self._hook(event)
+            self._hook(Event(kind=kind, user_id=user_id, thread_id=thread_id, detail=detail))
         except Exception:
             logger.exception("An on_event hook failed; it is not asked to handle its own error.")

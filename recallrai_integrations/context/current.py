@@ -78,18 +78,21 @@ def _repeated(groups: Sequence[Group], sent: Sequence[Message]) -> int | None:
 
 
 def _shared_when_whole(conversation: str, sent: Sequence[Message]) -> int:
-    """How many messages of a conversation are sent, to the letter; 0 unless all of them are."""
+    """How many messages of a conversation are sent, to the letter; 0 unless all are, the latest included."""
     count, end = 0, len(conversation.rstrip())
     for message in reversed(sent):
         text = message.content.strip()
         begin = end - len(text)
         start = begin - len(message.role) - _STAMP
-        if start < 0 or not conversation.startswith(text, begin, end):
-            continue
-        speaker = SPEAKER.fullmatch(conversation, start, begin)
-        if speaker and speaker[1].lower() == message.role and conversation[start - 1 : start] in ("", "\n"):
-            count += 1
-            end = len(conversation[:start].rstrip())
+        if start >= 0 and conversation.startswith(text, begin, end):
+            speaker = SPEAKER.fullmatch(conversation, start, begin)
+            begins_a_line = not start or conversation[start - 1] == "\n"
+            if speaker and begins_a_line and speaker[1].lower() == message.role:
+                count, end = count + 1, start
+                while end and conversation[end - 1].isspace():
+                    end -= 1
+        if not count:
+            break
     return 0 if end else count
 
 

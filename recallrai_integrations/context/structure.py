@@ -31,7 +31,7 @@ class Kind(Enum):
     """Text without a known structure, cut into paragraphs."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # dozens are made in a turn, and a frozen one takes twice as long
 class Entry:
     """The smallest piece that is kept or left out: a memory, a summary, a message, a paragraph.
 

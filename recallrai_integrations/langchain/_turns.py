@@ -161,8 +161,8 @@ def not_landed(messages: Sequence[Message], tail: Sequence[Message]) -> list[Mes
         tail: the latest messages of the conversation. What landed stands at its very end, with nothing of
             the other side behind it; the same words further up were said before.
     """
-    if not messages:
-        return []
+    if not messages or not tail:
+        return list(messages)
     last = list(takewhile(lambda one: one.role == messages[0].role, reversed(tail)))
     return plan.unsent(messages, last[::-1])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -52,8 +52,10 @@ class Waiting:
     clears: bool = False
 
     def __post_init__(self) -> None:
-        if self.message is not None and self.message.created_at is None:
-            object.__setattr__(self, "message", replace(self.message, created_at=self.recorded_at))
+        said = self.message
+        if said is not None and said.created_at is None:
+            stamped = Message(said.role, said.content, said.id, self.recorded_at)
+            object.__setattr__(self, "message", stamped)
 
 
 @dataclass(slots=True)
