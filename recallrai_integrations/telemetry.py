@@ -74,6 +74,9 @@ class Operation:
             self.note(context=context)
 
 
+_NOT_OBSERVED: Final = nullcontext(Operation(None, with_texts=False))
+
+
 class Telemetry:
     """Traces and measures the operations of one connection.
 
@@ -102,12 +105,12 @@ class Telemetry:
                 "recallrai.client.events", unit="{event}", description="What happened, by recallrai.event."
             )
 
-    @contextmanager
-    def operation(self, name: OperationName, thread_id: str | None) -> Generator[Operation]:
+    def operation(self, name: OperationName, thread_id: str | None) -> AbstractContextManager[Operation]:
         """A span around an operation; an error ends it with `error.type`."""
-        if self._trace is None:
-            yield Operation(None, with_texts=False)
-            return
+        return _NOT_OBSERVED if self._trace is None else self._observed(name, thread_id)
+
+    @contextmanager
+    def _observed(self, name: OperationName, thread_id: str | None) -> Generator[Operation]:
         attributes = {**self._attributes, "gen_ai.operation.name": _OPERATIONS[name]}
         started = time.perf_counter()
         with self._span(attributes, thread_id) as span:
