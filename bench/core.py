@@ -134,7 +134,7 @@ def _history(service: StandIn, rounds: int) -> list[Figure]:
     sdk.client(service).create_user(user_id)
     with connect(**service.credentials) as connection, event_loop() as loop:
         conversation = connection.conversation(user_id, STORED_SESSION)
-        raw = httpx.AsyncClient(base_url=service.base_url, headers=sdk.HEADERS, trust_env=False, timeout=60)
+        raw = httpx.AsyncClient(base_url=service.base_url, headers=sdk.HEADERS, timeout=60)
         path = f"/api/v1/users/{user_id}/sessions/{STORED_SESSION}/messages"
 
         async def page(offset: int) -> dict[str, Any]:

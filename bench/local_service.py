@@ -1,4 +1,4 @@
-"""Speed and size of the local service: `python -m bench.local_service`.
+"""Speed and size of the local service: `python -m bench --only local`.
 
 Ratios are taken in one run on one machine: each server runs in a process of its own and is asked by the same
 64 connections, which send prepared bytes so that the client is not what is measured.
@@ -16,11 +16,13 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 import httpx
-from typing_extensions import Self
 
 from recallrai_integrations.local import LocalRecallrAI
 
@@ -44,29 +46,35 @@ uvicorn.Server(config).run(sockets=[listening])
 SERVE = "import logging, sys; from recallrai_integrations.local import serve; serve(sys.argv[1], port=0)"
 
 
+@dataclass(frozen=True)
 class Server:
-    """A server in a process of its own, ready when it has said where it listens."""
+    """A server in a process of its own."""
 
-    def __init__(self, code: str, *arguments: str) -> None:
-        self._log = tempfile.NamedTemporaryFile("w+", suffix=".log")  # noqa: SIM115 - __exit__ closes it
-        self._process = subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=self._log)
-        while "listening" not in (said := Path(self._log.name).read_text()):
-            if self._process.poll() is not None:
-                raise RuntimeError(said)
-            time.sleep(0.002)
-        self.url = json.loads(next(line for line in said.splitlines() if "listening" in line))["url"]
+    url: str
+    pid: int
 
     def megabytes(self) -> float:
-        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        """The most memory that it has held so far."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait()
-        self._log.close()
+@contextmanager
+def serving(code: str, *arguments: str) -> Iterator[Server]:
+    """A server, ready when it has said where it listens."""
+    with (
+        tempfile.NamedTemporaryFile("w+", suffix=".log") as log,
+        subprocess.Popen([sys.executable, "-c", code, *arguments], stderr=log) as process,
+    ):
+        try:
+            while "listening" not in (said := Path(log.name).read_text()):
+                if process.poll() is not None:
+                    raise RuntimeError(said)
+                time.sleep(0.002)
+            url = json.loads(next(line for line in said.splitlines() if "listening" in line))["url"]
+            yield Server(url, process.pid)
+        finally:
+            process.terminate()
 
 
 def new_session(http: httpx.Client, user: str) -> str:
@@ -105,12 +113,12 @@ async def throughput(url: str, requests: list[bytes]) -> float:
 
 
 def add_message(folder: Path) -> list[tuple[str, str]]:
-    with Server(BARE) as bare:
+    with serving(BARE) as bare:
         nothing = asyncio.run(
             throughput(bare.url, [raw("/nothing", {"message": "m", "role": "user"})] * CONNECTIONS)
         )
-    with Server(SERVE, str(folder / "add.db")) as ours:
-        with httpx.Client(base_url=ours.url, headers=KEY, trust_env=False) as http:
+    with serving(SERVE, str(folder / "add.db")) as ours:
+        with httpx.Client(base_url=ours.url, headers=KEY) as http:
             sessions = [new_session(http, f"user-{n}") for n in range(CONNECTIONS)]
         body = {"message": "I moved to Lisbon last year and still miss the sea.", "role": "user"}
         adding = asyncio.run(throughput(ours.url, [raw(f"{s}/add-message", body) for s in sessions]))
@@ -127,8 +135,8 @@ def opening(folder: Path, messages: int = 1_000_000) -> list[tuple[str, str]]:
     """A database of a million messages, written by the service's own tables, opened by a fresh process."""
     path = folder / "large.db"
     with (
-        Server(SERVE, str(path)) as ours,
-        httpx.Client(base_url=ours.url, headers=KEY, trust_env=False) as http,
+        serving(SERVE, str(path)) as ours,
+        httpx.Client(base_url=ours.url, headers=KEY) as http,
     ):
         sessions = [new_session(http, f"user-{n}") for n in range(100)]
     db = sqlite3.connect(path)
@@ -147,8 +155,8 @@ def opening(folder: Path, messages: int = 1_000_000) -> list[tuple[str, str]]:
     started = time.perf_counter()
     with LocalRecallrAI(path):
         opened = time.perf_counter() - started
-    with Server(SERVE, str(path)) as ours:
-        with httpx.Client(base_url=ours.url, headers=KEY, trust_env=False, timeout=60) as http:
+    with serving(SERVE, str(path)) as ours:
+        with httpx.Client(base_url=ours.url, headers=KEY, timeout=60) as http:
             started = time.perf_counter()
             page = http.get(f"{sessions[0]}/messages", params={"limit": 500, "offset": 5000}).json()
             reading = time.perf_counter() - started
@@ -166,8 +174,8 @@ def opening(folder: Path, messages: int = 1_000_000) -> list[tuple[str, str]]:
 def recall(folder: Path, others: int = 0) -> float:
     """p95 in seconds of a context over HTTP, for a user with some sessions, beside other users."""
     with (
-        Server(SERVE, str(folder / f"recall-{others}.db")) as ours,
-        httpx.Client(base_url=ours.url, headers=KEY, trust_env=False, timeout=600) as http,
+        serving(SERVE, str(folder / f"recall-{others}.db")) as ours,
+        httpx.Client(base_url=ours.url, headers=KEY, timeout=600) as http,
     ):
         for number in range(others + 1):
             session = new_session(http, f"user-{number}")
@@ -198,8 +206,3 @@ def run() -> list[tuple[str, str]]:
             ("recall over HTTP, p95, one user", f"{alone * 1000:.1f} ms"),
             ("the same beside 50 other users", f"{crowded * 1000:.1f} ms"),
         ]
-
-
-if __name__ == "__main__":
-    for row, value in run():
-        print(f"{row:<75} {value}")

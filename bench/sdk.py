@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 from recallrai import AsyncRecallrAI, RecallrAI
 from recallrai.models import RecallStrategy
 
@@ -20,21 +19,10 @@ CONTEXT: dict[str, Any] = {
 
 
 def client(service: StandIn) -> RecallrAI:
-    """The official client, without the proxies that it would use even for this machine."""
-    made = RecallrAI(**service.credentials)
-    http = made._http  # noqa: SLF001 - the SDK has no setting for this
-    http.client = httpx.Client(headers=http.client.headers, limits=_LIMITS, timeout=60, trust_env=False)
-    return made
+    """The official client."""
+    return RecallrAI(**service.credentials, timeout=60)
 
 
 def async_client(service: StandIn) -> AsyncRecallrAI:
     """The async twin of `client`."""
-    made = AsyncRecallrAI(**service.credentials)
-    headers = client(service)._http.client.headers  # noqa: SLF001 - as above
-    made._http._client = httpx.AsyncClient(  # noqa: SLF001 - as above
-        headers=headers, limits=_LIMITS, timeout=60, trust_env=False
-    )
-    return made
-
-
-_LIMITS = httpx.Limits(max_connections=500, max_keepalive_connections=100)
+    return AsyncRecallrAI(**service.credentials, timeout=60)

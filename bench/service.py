@@ -77,7 +77,7 @@ class StandIn:
 
     def requests(self, since: float = 0.0) -> list[Request]:
         """The requests since a moment of `time.monotonic()`."""
-        answer = httpx.get(f"{self.base_url}/log", trust_env=False).json()
+        answer = httpx.get(f"{self.base_url}/log").json()
         return [Request(*entry) for entry in answer if entry[0] >= since]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter, defaultdict
 
-from recallrai import RecallrAI
+from recallrai import AsyncRecallrAI, AsyncSession
 
 from .script import said, thread_of, user_of
 
@@ -22,17 +23,21 @@ def expected(conversations: int, turns: int) -> dict[tuple[str, str], Said]:
 
 def stored(port: int) -> dict[tuple[str, str], Said]:
     """All messages by user and thread, in the order of sessions and messages."""
-    sdk = RecallrAI(api_key="rai_local", project_id="local", base_url=f"http://127.0.0.1:{port}", timeout=60)
+    return asyncio.run(_read_all(f"http://127.0.0.1:{port}"))
+
+
+async def _read_all(base_url: str) -> dict[tuple[str, str], Said]:
+    """With the async client: the sync one has nothing to be closed by."""
     found: dict[tuple[str, str], Said] = defaultdict(list)
-    for user in sdk.list_users(limit=100).users:
-        sessions = []
-        while (page := user.list_sessions(offset=len(sessions), limit=100)).sessions:
-            sessions += page.sessions
-        for session in sorted(sessions, key=lambda one: one.created_at):
-            messages = session.get_messages(limit=500).messages
-            key = (user.user_id, str(session.metadata.get("thread_id")))
-            found[key] += [(one.role.value, one.content) for one in messages]
-    sdk._http.client.close()  # noqa: SLF001 - its sync client has no public close
+    async with AsyncRecallrAI("rai_local", "local", base_url, timeout=60) as sdk:
+        for user in (await sdk.list_users(limit=100)).users:
+            sessions: list[AsyncSession] = []
+            while (page := await user.list_sessions(offset=len(sessions), limit=100)).sessions:
+                sessions += page.sessions
+            for session in sorted(sessions, key=lambda one: one.created_at):
+                messages = (await session.get_messages(limit=500)).messages
+                key = (user.user_id, str(session.metadata.get("thread_id")))
+                found[key] += [(one.role.value, one.content) for one in messages]
     return found
 
 

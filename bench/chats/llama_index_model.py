@@ -8,6 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from llama_index.core.agent.workflow import FunctionAgent
+from llama_index.core.base.llms.generic_utils import (
+    achat_to_completion_decorator,
+    astream_chat_to_completion_decorator,
+    chat_to_completion_decorator,
+    stream_chat_to_completion_decorator,
+)
 from llama_index.core.base.llms.types import (
     ChatMessage,
     ChatResponse,
@@ -30,14 +36,11 @@ from bench import dialogue
 from bench.chats.base import Chat, Recorder
 from bench.measuring import event_loop, on_loop
 
-_ONLY_CHATS = "The model of the benchmark only chats: what it completes would not be measured."
-
 
 class RecordingLLM(FunctionCallingLLM):
     """Answers a question by calling the tool it has, if any, and a tool's result by the turn's answer.
 
-    It only chats. The base class wants four ways to complete a text as well; should an engine ask for one,
-    its request would be missing from what is measured, so the run ends.
+    A text to complete is a question in a chat, so that it is measured like all others.
     """
 
     _recorder: Recorder = PrivateAttr()
@@ -91,19 +94,17 @@ class RecordingLLM(FunctionCallingLLM):
             for call in response.message.additional_kwargs.get("tool_calls", [])
         ]
 
-    def complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:
-        raise NotImplementedError(_ONLY_CHATS)
+    def complete(self, prompt: str, *_: Any, **kwargs: Any) -> CompletionResponse:
+        return chat_to_completion_decorator(self.chat)(prompt, **kwargs)
 
-    async def acomplete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:
-        raise NotImplementedError(_ONLY_CHATS)
+    async def acomplete(self, prompt: str, *_: Any, **kwargs: Any) -> CompletionResponse:
+        return await achat_to_completion_decorator(self.achat)(prompt, **kwargs)
 
-    def stream_complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponseGen:
-        raise NotImplementedError(_ONLY_CHATS)
+    def stream_complete(self, prompt: str, *_: Any, **kwargs: Any) -> CompletionResponseGen:
+        return stream_chat_to_completion_decorator(self.stream_chat)(prompt, **kwargs)
 
-    async def astream_complete(
-        self, prompt: str, formatted: bool = False, **_: Any
-    ) -> CompletionResponseAsyncGen:
-        raise NotImplementedError(_ONLY_CHATS)
+    async def astream_complete(self, prompt: str, *_: Any, **kwargs: Any) -> CompletionResponseAsyncGen:
+        return await astream_chat_to_completion_decorator(self.astream_chat)(prompt, **kwargs)
 
 
 def look_up(what: str) -> str:

@@ -47,7 +47,7 @@ def measure(base_url: str, turns: int, *, what: str) -> Record:
         what: "chat engine" or "agent", or the same without mem0: "chat engine alone", "agent alone".
     """
     with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "MEM0_TELEMETRY": "False", "MEM0_DIR": home, "NO_PROXY": "127.0.0.1"}
+        environment = {**os.environ, "MEM0_TELEMETRY": "False", "MEM0_DIR": home}
         command = [_python(), "-W", "ignore", "-m", _MODULE, base_url, str(turns), what]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     return Record(**json.loads(done.stdout.splitlines()[-1]))

@@ -19,7 +19,7 @@ from bench.service import StandIn
 def raw_http(service: StandIn, recorder: Recorder) -> Iterator[Chat]:
     """The lower bound: the question is added, the context recalled; the answer is added when nobody waits."""
     user = uuid.uuid4().hex
-    with httpx.Client(base_url=service.base_url, headers=sdk.HEADERS, trust_env=False, timeout=60) as http:
+    with httpx.Client(base_url=service.base_url, headers=sdk.HEADERS, timeout=60) as http:
         http.post("/api/v1/users", json={"custom_user_id": user})
         created = http.post(f"/api/v1/users/{user}/sessions", json={"metadata": {}})
         path = f"/api/v1/users/{user}/sessions/{created.json()['session']['session_id']}"
