@@ -90,9 +90,8 @@ def _write_whole(path: Path, lines: Iterable[dict[str, Any]]) -> int:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             count = _write_lines(file, lines)
         Path(unfinished).replace(path)
-    except BaseException:  # Ctrl-C too: no half file stays, and what was raised goes on
-        Path(unfinished).unlink(missing_ok=True)
-        raise
+    finally:
+        Path(unfinished).unlink(missing_ok=True)  # gone already, unless something came between
     return count
 
 

@@ -6,6 +6,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, cast
 
 from recallrai_integrations import Message, MissingDependencyError
@@ -62,10 +63,8 @@ def init_langchain_model(name: str) -> BaseChatModel:
         from langchain.chat_models import init_chat_model  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         raise MissingDependencyError.for_extra("langchain", "langchain") from error
-    try:
+    with _Failing(WrongUseError, f"The model {name!r} cannot be used"):
         return init_chat_model(name)
-    except Exception as error:  # each provider's package has errors of its own for a bad name or key
-        raise WrongUseError(f"The model {name!r} cannot be used: {_reason(error)}") from error
 
 
 def init_llama_index_model(name: str) -> LLM:
@@ -89,10 +88,8 @@ def init_llama_index_model(name: str) -> LLM:
     found = next((one for one in offered if isinstance(one, type) and issubclass(one, LLM)), None)
     if found is None:
         raise WrongUseError(f"llama_index.llms.{package} offers no model class; choose another provider.")
-    try:
+    with _Failing(WrongUseError, f"The model {name!r} cannot be used"):
         return cast("LLM", cast("Callable[..., object]", found)(model=model))
-    except Exception as error:  # as in `init_langchain_model`
-        raise WrongUseError(f"The model {name!r} cannot be used: {_shortened(error)}") from error
 
 
 @dataclass(frozen=True)
@@ -110,23 +107,38 @@ class _LangChainModel:
 
     def stream(self, system: str, messages: Sequence[Message]) -> Iterator[str]:
         request = [(one.role, one.content) for one in messages]
-        try:
+        with _Failing(ModelError, f"The model {self.name!r} failed"):
             for chunk in self.model.stream([("system", system), *request] if system else request):
                 yield chunk.text
-        except Exception as error:  # each provider's package has errors of its own; no graph runs in here
-            raise ModelError(f"The model {self.name!r} failed: {_shortened(error)}") from error
+
+
+class _Failing:
+    """A block in which only a provider's package runs, whose errors, of its own types, are told in one line.
+
+    Args:
+        kind: of the error that is raised in their place.
+        what: failed; the reason follows.
+    """
+
+    def __init__(self, kind: type[WrongUseError], what: str) -> None:
+        self._kind = kind
+        self._what = what
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception):
+            raise self._kind(f"{self._what}: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
-    text = one_line(str(error))
+    text = one_line(str(error)) or type(error).__name__
     if text.startswith("Unable to infer model provider"):
         # LangChain speaks of an argument in Python, and lists all providers.
         return "LangChain knows no such provider; write it as openai:gpt-5-mini."
-    return _shortened(error)
-
-
-def _shortened(error: Exception) -> str:
-    text = one_line(str(error)) or type(error).__name__
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " …"
 
 
