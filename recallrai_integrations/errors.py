@@ -20,7 +20,7 @@ RecallrAIIntegrationError
 ```
 
 Errors of the SDK and of httpx never leave this package: they are translated in one place
-(`backend.translate`) and kept as `__cause__`. No message of ours holds the API key.
+(`backend.errors`) and kept as `__cause__`. No message of ours holds the API key.
 """
 
 from __future__ import annotations

@@ -133,15 +133,15 @@ _READERS: dict[type[ServiceOp[Any]], Callable[[Any, Any], Any]] = {
 }
 
 
-def final(op: ops.GetContext, events: list[Any]) -> ContextAnswer:
+def final(op: ops.GetContext, event: Any | None) -> ContextAnswer:
     """The answer at the end of a stream.
 
     Raises:
         ServiceUnavailableError: the stream ended without one.
     """
-    if not events:
+    if event is None:
         # An API error in a stream, or a stream cut short, looks like an empty one (SDK).
         raise ServiceUnavailableError(
             "The stream of the recall ended without an answer.", status=status_seen(success=False)
         )
-    return _context(op, events[-1])
+    return _context(op, event)

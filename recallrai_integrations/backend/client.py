@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import aclosing, closing, suppress
 from typing import Any, Final, TypeVar, cast
 from weakref import WeakKeyDictionary
 
@@ -20,27 +20,22 @@ from recallrai import (
     Session,
     User,
 )
+from recallrai.exceptions import UserAlreadyExistsError
 
 from recallrai_integrations import ops
 from recallrai_integrations.credentials import Credentials
+from recallrai_integrations.models import ContextAnswer
 from recallrai_integrations.ops import ServiceOp
 
 from .answers import final, read
-from .errors import harmless, translate
-from .requests import ProgressError, astreamed, send, streamed
+from .errors import Translating
+from .requests import send, stream
 from .sdk import Sdk, http_of
 from .transport import answered, watch
 
 __all__ = ["Backend"]
 
 T = TypeVar("T")
-
-_BUGS = (NameError, ImportError, RecursionError, MemoryError)
-"""Errors that no service and no answer can cause: they must not pass for an outage.
-
-Nothing of a framework is among what is caught: only the SDK runs inside, and what `on_progress` raises, such
-as an interrupt of LangGraph, comes out as it was. Cancellation is no `Exception`.
-"""
 
 
 class Backend:
@@ -77,38 +72,58 @@ class Backend:
             CredentialsError, RequestRejectedError, NotFoundError, ServiceUnavailableError: see `errors`.
         """
         answered.set(None)
-        try:
+        with self._in_use:
             if isinstance(op, ops.GetContext) and op.on_progress is not None:
-                with self._in_use:
-                    return cast("T", final(op, list(streamed(op, self._sync))))
-            with self._in_use:
-                return cast("T", read(op, send(op, self._sync)))
-        except ProgressError as told:
-            raise cast("Exception", told.__cause__) from None
-        except _BUGS:
-            raise
-        except Exception as error:  # the SDK leaks many types, also for bad answers; none is dropped
-            if (fine := harmless(op, error)) is not None:
-                return cast("T", fine)
-            raise translate(error, op) from error
+                return cast("T", self._streamed(op, op.on_progress))
+            answer: T | None = None
+            with Translating(op), suppress(UserAlreadyExistsError):  # `CreateUser` wants no more
+                answer = read(op, send(op, self._sync))
+            return cast("T", answer)
 
     async def asend(self, op: ServiceOp[T]) -> T:
         """The async twin of `send`."""
         answered.set(None)
-        try:
-            async with await self._async_client() as sdk:
-                if isinstance(op, ops.GetContext) and op.on_progress is not None:
-                    events: list[Any] = [event async for event in astreamed(op, sdk)]
-                    return cast("T", final(op, events))
-                return cast("T", read(op, await cast("Awaitable[Any]", send(op, sdk))))
-        except ProgressError as told:
-            raise cast("Exception", told.__cause__) from None
-        except _BUGS:
-            raise
-        except Exception as error:  # as in `send`
-            if (fine := harmless(op, error)) is not None:
-                return cast("T", fine)
-            raise translate(error, op) from error
+        with Translating(op):
+            client = await self._async_client()
+        async with client as sdk:
+            if isinstance(op, ops.GetContext) and op.on_progress is not None:
+                return cast("T", await self._astreamed(op, op.on_progress, sdk))
+            answer: T | None = None
+            with Translating(op), suppress(UserAlreadyExistsError):  # `CreateUser` wants no more
+                answer = read(op, await cast("Awaitable[Any]", send(op, sdk)))
+            return cast("T", answer)
+
+    def _streamed(self, op: ops.GetContext, tell: Callable[[str], object]) -> ContextAnswer:
+        """A recall whose status texts are told as they come; what `tell` raises is the caller's."""
+        last = None
+        with closing(stream(op, self._sync)) as events:
+            while True:
+                with Translating(op):
+                    event = next(events, None)
+                if event is None:
+                    break
+                if event.status_update_message:
+                    tell(event.status_update_message)
+                if event.is_final or event.error_message:
+                    last = event
+        with Translating(op):
+            return final(op, last)
+
+    async def _astreamed(self, op: ops.GetContext, tell: Callable[[str], object], sdk: Sdk) -> ContextAnswer:
+        """The async twin of `_streamed`."""
+        last = None
+        async with aclosing(stream(op, sdk)) as events:
+            while True:
+                with Translating(op):
+                    event = await anext(events, None)
+                if event is None:
+                    break
+                if event.status_update_message:
+                    tell(event.status_update_message)
+                if event.is_final or event.error_message:
+                    last = event
+        with Translating(op):
+            return final(op, last)
 
     def system_prompt(self, strategy: str) -> str:
         """The service's instructions for texts of this strategy; "" when it has none.
@@ -118,14 +133,9 @@ class Backend:
         Raises:
             ServiceError: see `send`.
         """
-        try:
-            with self._in_use:
-                answer = self._sync.http.get("/api/v1/system-prompt", params={"recall_strategy": strategy})
+        with self._in_use, Translating():
+            answer = self._sync.http.get("/api/v1/system-prompt", params={"recall_strategy": strategy})
             return answer.json().get("system_prompt") or ""
-        except _BUGS:
-            raise
-        except Exception as error:  # as in `send`
-            raise translate(error) from error
 
     def close(self) -> None:
         """Closes the sync client, if it is ours, now or after the last request that is under way.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from types import TracebackType
 from typing import Any, Final
 
 import httpx
-from recallrai.exceptions import AuthenticationError, RecallrAIError, UserAlreadyExistsError, ValidationError
+from recallrai.exceptions import AuthenticationError, RecallrAIError, ValidationError
 from recallrai.exceptions import ConnectionError as SdkConnectionError
 from recallrai.exceptions import TimeoutError as SdkTimeoutError
 
-from recallrai_integrations import ops
 from recallrai_integrations.errors import (
     CredentialsError,
     NotFoundError,
@@ -23,14 +23,35 @@ from recallrai_integrations.ops import ServiceOp
 
 from .transport import answered, status_seen
 
-__all__ = ["harmless", "translate"]
+__all__ = ["Translating"]
+
+_BUGS: Final = (NameError, ImportError, RecursionError, MemoryError)
+"""Errors that no service and no answer can cause: they must not pass for an outage."""
 
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
-def harmless(op: ServiceOp[Any], error: Exception) -> bool | None:
-    """Not None for an error that says that what was wanted is so already."""
-    return True if isinstance(op, ops.CreateUser) and isinstance(error, UserAlreadyExistsError) else None
+class Translating:
+    """A block that errors out of the SDK leave as ours; of a bad answer it raises whatever its code ran into.
+
+    Only the SDK runs inside, no framework and no hook of the application: no interrupt of a graph can be
+    taken for an outage. What is no `Exception`, such as a cancellation, goes on as it is.
+
+    Args:
+        op: what was asked for.
+    """
+
+    def __init__(self, op: ServiceOp[Any] | None = None) -> None:
+        self._op = op
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, _BUGS):
+            raise translate(error, self._op) from error
 
 
 def translate(error: Exception, op: ServiceOp[Any] | None = None) -> RecallrAIIntegrationError:

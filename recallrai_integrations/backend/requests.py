@@ -6,7 +6,6 @@ an awaitable from an async one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from functools import singledispatch
 from typing import Any
 
@@ -24,7 +23,7 @@ from recallrai_integrations.ops import ServiceOp
 
 from .sdk import Sdk
 
-__all__ = ["ProgressError", "astreamed", "send", "streamed"]
+__all__ = ["send", "stream"]
 
 
 @singledispatch
@@ -173,31 +172,6 @@ def _(op: ops.ResolveConflict, sdk: Sdk) -> Any:
     )
 
 
-class ProgressError(Exception):
-    """What an `on_progress` raised is its caller's, and no failure of the service; the cause is the error."""
-
-
-def _tell(op: ops.GetContext, status: str | None) -> None:
-    if status and op.on_progress is not None:
-        try:
-            op.on_progress(status)
-        except Exception as error:  # whatever it is, `Backend.send` raises it again as it was
-            raise ProgressError from error
-
-
-def streamed(op: ops.GetContext, sdk: Sdk) -> Iterator[Any]:
-    """A recall whose status texts go to `op.on_progress`; yields the final event."""
-    session = sdk.session(op.user_id, op.session_id)
-    for event in session.get_context_stream(**_context_arguments(op)):
-        _tell(op, event.status_update_message)
-        if event.is_final or event.error_message:
-            yield event
-
-
-async def astreamed(op: ops.GetContext, sdk: Sdk) -> AsyncIterator[Any]:
-    """The async twin of `streamed`."""
-    session = sdk.session(op.user_id, op.session_id)
-    async for event in session.get_context_stream(**_context_arguments(op)):
-        _tell(op, event.status_update_message)
-        if event.is_final or event.error_message:
-            yield event
+def stream(op: ops.GetContext, sdk: Sdk) -> Any:
+    """The events of a recall, as a generator of the SDK's colour; the last one is the answer."""
+    return sdk.session(op.user_id, op.session_id).get_context_stream(**_context_arguments(op))
