@@ -19,27 +19,27 @@ from weakref import WeakSet
 
 from typing_extensions import Self, override
 
+from ._engine.redaction import redacted_messages, redacted_metadata
+from ._flows.rules import THREAD_KEY
 from .conversation import Conversation
 from .credentials import Credentials
 from .errors import ConfigurationError, InvalidInputError, OutboxError, RecallrAIIntegrationError
 from .identity import thread_id_text, user_id_text
 from .messages import Message
 from .options import ContextOptions, DeliveryOptions, ProcessPolicy, RecallOptions, is_number
-from .plan import THREAD_KEY
-from .redaction import redacted_messages, redacted_metadata
 
 if TYPE_CHECKING:
     from recallrai import AsyncRecallrAI, RecallrAI
 
-    from .drive import Engine
-    from .flows import Flow, State
-    from .instructions import Instructions
+    from ._engine.driver import Engine
+    from ._engine.events import Observer
+    from ._engine.instructions import Instructions
+    from ._engine.states import ConversationStates
+    from ._engine.telemetry import Operation, OperationName
+    from ._flows import Flow, State
     from .local import LocalRecallrAI
     from .models import Forgotten, Imported
-    from .observing import Observer
-    from .outbox import Address
-    from .registry import Registry
-    from .telemetry import Operation, OperationName
+    from .outbox import ConversationKey
     from .user import UserMemory
 
 __all__ = ["Connection", "connect"]
@@ -166,13 +166,13 @@ def _close_at_exit() -> None:
         connection.close()
 
 
-def _go_on_in_a_fork() -> None:
+def _after_fork() -> None:
     for connection in list(_unclosed):
-        connection.go_on_in_a_fork()
+        connection.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_go_on_in_a_fork)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class Connection:
@@ -212,10 +212,10 @@ class Connection:
         delivery: DeliveryOptions,
     ) -> None:
         # The SDK, pydantic and httpx take a quarter of a second to import: not before they are needed.
-        from .observing import Observer  # noqa: PLC0415
+        from ._engine.events import Observer  # noqa: PLC0415
+        from ._engine.states import ConversationStates  # noqa: PLC0415
+        from ._engine.telemetry import Telemetry  # noqa: PLC0415
         from .outbox import open_outbox  # noqa: PLC0415
-        from .registry import Registry  # noqa: PLC0415
-        from .telemetry import Telemetry  # noqa: PLC0415
 
         self.recall_options = recall
         self.context_options = context
@@ -236,17 +236,17 @@ class Connection:
             when_degraded=self._when_degraded,
             when_recovered=self._when_recovered,
         )
-        self._conversations: Registry = Registry(self._new_state, self._outbox)
+        self._conversations: ConversationStates = ConversationStates(self._new_state, self._outbox)
         self._closed = False
         self._start(client, async_client)
         _unclosed.add(self)
 
     def _start(self, client: RecallrAI | None, async_client: AsyncRecallrAI | None) -> None:
         """What belongs to one process: sockets, threads and locks."""
-        from .backend import Backend  # noqa: PLC0415 - see __init__
-        from .courier import Courier  # noqa: PLC0415
-        from .drive import Engine  # noqa: PLC0415
-        from .instructions import Instructions  # noqa: PLC0415
+        from ._backend import Backend  # noqa: PLC0415 - see __init__
+        from ._engine.background import BackgroundDelivery  # noqa: PLC0415
+        from ._engine.driver import Engine  # noqa: PLC0415
+        from ._engine.instructions import Instructions  # noqa: PLC0415
 
         delivery = self.delivery_options
         self._backend = Backend(
@@ -254,7 +254,7 @@ class Connection:
         )
         self._engine: Engine = Engine(self._backend, delivery, self._observer.engine)
         self.instructions: Instructions = Instructions(self._backend.system_prompt)
-        self._courier = Courier(
+        self._background = BackgroundDelivery(
             self._engine, self._outbox, self._conversations.at, retry_after=delivery.breaker_reset
         )
 
@@ -290,7 +290,7 @@ class Connection:
             MissingIdentityError: no user id.
             InvalidInputError: an id that cannot be sent, or an option out of its range.
         """
-        from .outbox import Address  # noqa: PLC0415
+        from .outbox import ConversationKey  # noqa: PLC0415
 
         self._check_open()
         user, thread = user_id_text(user_id), thread_id_text(thread_id)
@@ -306,15 +306,14 @@ class Connection:
                 f"auto_process_after_seconds must be at least {floor} (service), "
                 f"not {auto_process_after_seconds!r}."
             )
-        key = uuid.uuid4().hex if thread is None else thread
-        address = Address(
-            key,
+        key = ConversationKey(
+            uuid.uuid4().hex if thread is None else thread,
             user,
             thread,
             self.redacted_metadata(user, thread, metadata or {}),
             auto_process_after_seconds,
         )
-        state = self._conversations.open(address, renewed=metadata is not None)
+        state = self._conversations.open(key, renewed=metadata is not None)
         return Conversation(self, state, process=process, every=process_every)
 
     def user(self, user_id: str) -> UserMemory:
@@ -477,7 +476,7 @@ class Connection:
         ends = _ends(timeout)
         if self._closed:
             return 0
-        self._courier.close()
+        self._background.close()
         try:
             self.run(self._flush_flow(timeout, patience=_CLOSE_PATIENCE), insist=True)
         except RecallrAIIntegrationError as error:
@@ -485,7 +484,7 @@ class Connection:
         self._end_of_use()
         self._engine.close(max(0.0, ends - time.monotonic()))
         left = self._left()
-        self.instructions.settle()
+        self.instructions.reconcile()
         self._backend.close()
         self._outbox.close()
         if self._server is not None:
@@ -499,7 +498,7 @@ class Connection:
         ends = _ends(timeout)
         if self._closed:
             return 0
-        self._courier.close()
+        self._background.close()
         try:
             await self.arun(self._flush_flow(timeout, patience=_CLOSE_PATIENCE), insist=True)
         except RecallrAIIntegrationError as error:
@@ -507,7 +506,7 @@ class Connection:
         self._end_of_use()
         await self._engine.aclose(max(0.0, ends - time.monotonic()))
         left = await asyncio.to_thread(self._left)
-        await asyncio.to_thread(self.instructions.settle)
+        await asyncio.to_thread(self.instructions.reconcile)
         await self._backend.aclose()
         self._outbox.close()
         if self._server is not None:
@@ -538,35 +537,39 @@ class Connection:
 
     def run(self, flow: Flow[T], *, insist: bool = False) -> T:
         """Runs a flow on this thread."""
-        from .drive import drive  # noqa: PLC0415
+        from ._engine.driver import drive  # noqa: PLC0415
 
         self._check_open()
-        self._courier.start()
+        self._background.start()
         return drive(flow, self._engine, insist=insist)
 
     async def arun(self, flow: Flow[T], *, insist: bool = False) -> T:
         """Runs a flow on the running event loop."""
-        from .drive import adrive  # noqa: PLC0415
+        from ._engine.driver import adrive  # noqa: PLC0415
 
         self._check_open()
-        self._courier.start()
+        self._background.start()
         return await adrive(flow, self._engine, insist=insist)
 
-    def go_on_in_a_fork(self) -> None:
+    def after_fork(self) -> None:
         """Makes it one of the child's own: on shared sockets an answer could reach the wrong process.
 
         What waits in memory and the embedded service stay with the parent.
         """
-        self._of_the_parent = (self._backend, self._engine, self._courier)  # kept, so that nothing is closed
+        self._of_the_parent = (
+            self._backend,
+            self._engine,
+            self._background,
+        )  # kept, so that nothing is closed
         self._server = None
-        self._outbox.go_on_in_a_fork()
+        self._outbox.after_fork()
         self._start(None, None)
-        self._conversations.go_on_in_a_fork(self._courier)
+        self._conversations.after_fork(self._background)
 
-    def redacted(self, address: Address, messages: Sequence[Message]) -> list[Message]:
+    def redacted(self, key: ConversationKey, messages: Sequence[Message]) -> list[Message]:
         """The messages as they may leave the process: what the `redact` hook makes of them."""
         hook = self.delivery_options.redact
-        return redacted_messages(hook, address.user_id, address.thread_id, messages)
+        return redacted_messages(hook, key.user_id, key.thread_id, messages)
 
     def redacted_metadata(
         self, user_id: str, thread_id: str | None, metadata: Mapping[str, Any]
@@ -579,12 +582,12 @@ class Connection:
         return self._telemetry.operation(name, thread_id)
 
     def _flush_flow(self, timeout: float | None, *, patience: float | None = None) -> Flow[None]:
-        from . import flows  # noqa: PLC0415
+        from . import _flows as flows  # noqa: PLC0415
 
         return flows.flush_all(self._outbox, self._conversations.at, timeout=timeout, patience=patience)
 
     def _export_parts(self, user_id: str) -> Iterator[Flow[list[dict[str, Any]]]]:
-        from .portability import Export  # noqa: PLC0415 - not needed to import the package
+        from ._flows.portability import Export  # noqa: PLC0415 - not needed to import the package
 
         user = user_id_text(user_id)
         states = partial(self._conversations.of_user, user)
@@ -593,8 +596,8 @@ class Connection:
     def _imports(
         self, user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool
     ) -> Iterator[Flow[Imported]]:
-        from .flows import import_transcript  # noqa: PLC0415
-        from .portability import transcripts  # noqa: PLC0415 - as in `_export_parts`
+        from ._flows import import_transcript  # noqa: PLC0415
+        from ._flows.portability import transcripts  # noqa: PLC0415 - as in `_export_parts`
 
         user = user_id_text(user_id)
         for one in transcripts(lines):
@@ -610,8 +613,8 @@ class Connection:
     def _forget_flow(
         self, user_id: str, thread_id: str | None, session_id: str | None, memory_id: str | None
     ) -> Flow[Forgotten]:
-        from . import flows  # noqa: PLC0415
-        from .outbox import Address  # noqa: PLC0415
+        from . import _flows as flows  # noqa: PLC0415
+        from .outbox import ConversationKey  # noqa: PLC0415
 
         user, thread = user_id_text(user_id), thread_id_text(thread_id)
         if sum(one is not None for one in (thread, session_id, memory_id)) > 1:
@@ -619,7 +622,7 @@ class Connection:
 
         def states() -> list[State]:
             if thread is not None:
-                return [self._conversations.at(Address(thread, user, thread))]
+                return [self._conversations.at(ConversationKey(thread, user, thread))]
             return self._conversations.of_user(user)
 
         blocking = self._outbox.blocking
@@ -636,15 +639,15 @@ class Connection:
         detail["waiting"] = forgotten.waiting
         self._observer.tell("forgotten", detail, user_id=forgotten.user_id, thread_id=thread_id)
 
-    def _new_state(self, address: Address) -> State:
-        from .flows import State  # noqa: PLC0415
+    def _new_state(self, key: ConversationKey) -> State:
+        from ._flows import State  # noqa: PLC0415
 
         return State(
-            address,
+            key,
             self._outbox,
             self.delivery_options,
             observe=self._observer.conversation,
-            workers=self._courier,
+            deliverer=self._background,
         )
 
     def _end_of_use(self) -> None:
@@ -668,11 +671,11 @@ class Connection:
         return left
 
     def _when_degraded(self) -> None:
-        self._courier.retry_later()
+        self._background.retry_later()
 
     def _when_recovered(self) -> None:
         if self._outbox.count():
-            self._courier.drain()
+            self._background.drain()
 
     def _check_open(self) -> None:
         if self._closed:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import Self, override
 
-from . import flows
+from . import _flows as flows
 from .errors import InvalidInputError, NotFoundError
 from .messages import Message, MessageInput, as_messages
 from .models import SessionInfo
@@ -17,8 +17,8 @@ from .options import ContextOptions, ProcessPolicy, RecallOptions, is_number
 from .recall import Recall
 
 if TYPE_CHECKING:
+    from ._engine.telemetry import Operation
     from .connection import Connection
-    from .telemetry import Operation
 
 __all__ = ["Conversation"]
 
@@ -58,12 +58,12 @@ class Conversation:
     @property
     def user_id(self) -> str:
         """The application's id of the user."""
-        return self._state.address.user_id
+        return self._state.key.user_id
 
     @property
     def thread_id(self) -> str | None:
         """The application's id of the thread; None for a conversation by itself."""
-        return self._state.address.thread_id
+        return self._state.key.thread_id
 
     @property
     def connection(self) -> Connection:
@@ -87,14 +87,14 @@ class Conversation:
         """
         storable = self._storable(messages)
         with self._connection.operation("record", self.thread_id) as operation:
-            operation.note_messages(storable)
+            operation.annotate_messages(storable)
             self._connection.run(flows.record(self._state, storable))
 
     async def arecord(self, messages: MessageInput | Iterable[MessageInput]) -> None:
         """The async twin of `record`."""
         storable = self._storable(messages)
         with self._connection.operation("record", self.thread_id) as operation:
-            operation.note_messages(storable)
+            operation.annotate_messages(storable)
             await self._connection.arun(flows.record(self._state, storable))
 
     def recall(
@@ -282,8 +282,8 @@ class Conversation:
             return given
         storable: list[Message] = []
         for message in given:
-            for kept in self._connection.redacted(self._state.address, [message]):
-                self._state.note_stored_as(message, kept)
+            for kept in self._connection.redacted(self._state.key, [message]):
+                self._state.keep_stored_as(message, kept)
                 storable.append(kept)
         return storable
 
@@ -321,10 +321,10 @@ class Conversation:
     ) -> Recall:
         answer, elapsed = recalled.answer, time.monotonic() - started
         if answer is not None:
-            operation.note(memories=len(answer.memory_ids), strategy=answer.strategy)
-            operation.note_context(answer.text)
-        operation.note(degraded=recalled.degraded)
-        self._state.note(
+            operation.annotate(memories=len(answer.memory_ids), strategy=answer.strategy)
+            operation.annotate_context(answer.text)
+        operation.annotate(degraded=recalled.degraded)
+        self._state.emit(
             "recalled",
             memories=0 if answer is None else len(answer.memory_ids),
             elapsed=round(elapsed, 4),

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from recallrai_integrations._flows import memories as flows
+
+from ._engine.redaction import redacted_messages
+from ._flows.ops import GetConflict, GetMemory, GetUser
 from .errors import InvalidInputError, RedactionError
-from .flows import memories as flows
 from .identity import user_id_text
 from .messages import Message
 from .models import Memory, MergeConflict, UserInfo
-from .ops import GetConflict, GetMemory, GetUser
 from .options import RecallOptions
-from .redaction import redacted_messages
 
 if TYPE_CHECKING:
     from .connection import Connection

@@ -18,9 +18,9 @@ from recallrai_integrations import (
     RequestRejectedError,
     ServiceUnavailableError,
 )
-from recallrai_integrations.flows import Transcript, import_transcript
+from recallrai_integrations._flows import Transcript, import_transcript
+from recallrai_integrations._flows.ops import ListSessions
 from recallrai_integrations.models import Page
-from recallrai_integrations.ops import ListSessions
 
 from ._common import (
     ExitCode,

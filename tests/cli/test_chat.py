@@ -13,9 +13,9 @@ import pytest
 from langchain_core.language_models import GenericFakeChatModel
 
 from recallrai_integrations import connect
+from recallrai_integrations._flows.ops import ListSessions, ReadMessages
 from recallrai_integrations.cli import chat
 from recallrai_integrations.cli.models import ModelError
-from recallrai_integrations.ops import ListSessions, ReadMessages
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 
 from recallrai_integrations import connect
-from recallrai_integrations.ops import ListSessions, Process, ReadMessages
+from recallrai_integrations._flows.ops import ListSessions, Process, ReadMessages
 
 SAID = [("user", "My parrot is called Kiwi."), ("assistant", "What a fine name for a parrot!")]
 OPENAI = [{"role": role, "content": text} for role, text in SAID]
@@ -397,7 +397,7 @@ def test_refused_credentials_are_told(run, hosted, monkeypatch):
 
 @pytest.fixture
 def no_pauses(monkeypatch):
-    monkeypatch.setattr("recallrai_integrations.flows.importing._PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("recallrai_integrations._flows.ingestion._PAUSES", (0.0, 0.0, 0.0))
 
 
 @pytest.mark.usefixtures("no_pauses")

@@ -16,8 +16,9 @@ import httpx
 import pytest
 from recallrai import AsyncRecallrAI, RecallrAI
 
-from recallrai_integrations import Connection, Conversation, Event, connect, resilience
+from recallrai_integrations import Connection, Conversation, Event, connect
 from recallrai_integrations import connection as connection_module
+from recallrai_integrations._engine import requests as resilience
 from recallrai_integrations.errors import ConfigurationError, InvalidInputError
 from recallrai_integrations.local import LocalRecallrAI
 from recallrai_integrations.local import server as local_server

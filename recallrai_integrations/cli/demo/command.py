@@ -17,6 +17,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from recallrai_integrations import Connection, MissingDependencyError
+from recallrai_integrations._flows.ops import DeleteUser
 from recallrai_integrations.cli._common import (
     CREDENTIALS,
     ExitCode,
@@ -28,7 +29,6 @@ from recallrai_integrations.cli._common import (
 )
 from recallrai_integrations.cli.recalled import panel
 from recallrai_integrations.context.reading import block_in, recalled_memories
-from recallrai_integrations.ops import DeleteUser
 
 from .story import DAY_ONE, DAY_TWO, THREADS, Exchange, Line, Talk
 
