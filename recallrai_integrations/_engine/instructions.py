@@ -43,7 +43,7 @@ class Instructions:
         ).start()
         return future
 
-    def reconcile(self) -> None:
+    def join(self) -> None:
         """Waits a moment for fetches under way: a client that is closed beneath one leaks its socket."""
         with self._lock:
             under_way = [future for future, _ in self._texts.values()]

@@ -9,7 +9,8 @@ from typing import Any
 
 from typing_extensions import override
 
-from recallrai_integrations.connection import Connection, connect
+from recallrai_integrations.connecting import connect
+from recallrai_integrations.connection import Connection
 
 __all__ = ["ConnectionSource"]
 

@@ -163,7 +163,7 @@ def _bare(text: str) -> Requirement:
 def _service(connection: Connection, project: str) -> Iterator[Finding]:
     started = time.monotonic()
     try:
-        connection.run(iter(GetUser(_NOBODY)), insist=True)
+        connection.runtime.run(iter(GetUser(_NOBODY)), insist=True)
     except NotFoundError as error:
         # The answer to a question about nobody names nobody; any other service says less.
         if _NOBODY not in str(error):

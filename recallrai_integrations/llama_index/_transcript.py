@@ -19,7 +19,6 @@ from recallrai_integrations._flows import rules
 from recallrai_integrations.conversation import Conversation
 from recallrai_integrations.errors import RecallrAIIntegrationError, RequestRejectedError
 from recallrai_integrations.messages import Message
-from recallrai_integrations.outbox import ConversationKey
 from recallrai_integrations.recall import Recall
 
 from ._messages import Entry, as_chat_message, classify
@@ -143,9 +142,10 @@ class Transcript:
     def bind(self, conversation: Conversation) -> None:
         """Takes from a conversation what is decided by its connection."""
         connection = conversation.connection
-        key = ConversationKey(conversation.user_id, conversation.user_id, conversation.thread_id)
         self.is_down = lambda: connection.is_down
-        self.redact = lambda messages: connection.redacted(key, messages)
+        self.redact = lambda messages: connection.runtime.redacted(
+            conversation.user_id, conversation.thread_id, messages
+        )
 
     def messages(self) -> list[ChatMessage]:
         """The history, as copies."""

@@ -127,7 +127,7 @@ async def test_while_another_process_holds_on_to_a_conversation_turns_are_degrad
     await remember(second, call)
     conversation = second.conversation("ada", "t1")
     await call(conversation.record, ("user", "What is my dog called?"))
-    holder, key = first._outbox, conversation._state.key
+    holder, key = first.runtime.outbox, conversation._state.key
     claimed = holder.claim(key, SessionCursor())
     assert claimed is not None
     started = time.monotonic()
@@ -148,13 +148,13 @@ async def test_no_second_session_is_opened_for_a_question_while_another_process_
 ) -> None:
     first, second = (make_connection(deliver={"outbox": tmp_path / "o.db"}) for _ in range(2))
     one, two = (connection.conversation("ada", "t1") for connection in (first, second))
-    first._outbox.put(one._state.key, [Message("user", "one")])
-    claimed = first._outbox.claim(one._state.key, SessionCursor())
+    first.runtime.outbox.put(one._state.key, [Message("user", "one")])
+    claimed = first.runtime.outbox.claim(one._state.key, SessionCursor())
     assert claimed is not None
     await call(two.record, ("user", "two"))
     assert (await call(two.recall)).degraded
     assert not [one for one in server.requests if one.path.endswith("/sessions")]
-    first._outbox.release(one._state.key, claimed)
+    first.runtime.outbox.release(one._state.key, claimed)
     await call(two.flush)
     assert texts() == ["one", "two"]
 
@@ -165,7 +165,7 @@ async def test_what_was_left_to_another_process_goes_by_itself_when_that_does_no
     options = {"outbox": tmp_path / "o.db", "breaker_reset": 0.2}
     first, second = (make_connection(deliver=options) for _ in range(2))
     conversation = second.conversation("ada", "t1")
-    holder, key = first._outbox, conversation._state.key
+    holder, key = first.runtime.outbox, conversation._state.key
     holder.put(key, [Message("user", "one")])
     claimed = holder.claim(key, SessionCursor())
     assert claimed is not None
@@ -386,7 +386,7 @@ async def test_a_thread_opened_twice_is_merged_once_although_answers_are_lost(
 ) -> None:
     older = make_connection().conversation("ada", "t1")
     connection = make_connection(deliver={"retries": 0, "outbox": tmp_path / "o.db", "breaker_threshold": 99})
-    connection._background.close()  # a process that is no more has no workers either
+    connection.runtime._background.close()  # a process that is no more has no workers either
     younger = connection.conversation("ada", "t1")
     server.faults.add(status=503, method="GET", path="*/sessions")
     await call(younger.record, [("user", "ok"), ("user", "ok"), ("user", "ok")])
@@ -745,11 +745,11 @@ async def test_a_key_refused_in_the_background_is_raised_at_the_next_message_and
     server.faults.add(status=401)
     for text in ("one", "two"):
         await call(conversation.record, ("user", text))
-        eventually(lambda: connection._background._refused)
-        connection._background._refused = None
+        eventually(lambda: connection.runtime._background._refused)
+        connection.runtime._background._refused = None
     assert caplog.text.count("refused the API key") == 1
     await call(conversation.record, ("user", "three"))
-    eventually(lambda: connection._background._refused)
+    eventually(lambda: connection.runtime._background._refused)
     with pytest.raises(CredentialsError, match="RECALLRAI_API_KEY"):
         await call(connection.conversation("ada", "t1").record, ("user", "four"))
     server.faults.clear()

@@ -187,5 +187,5 @@ def _talk(framework: _Framework, day: int) -> Callable[[Connection, str, str, st
 
 def _clean_up(user_id: str) -> None:
     with connected(None) as connection:
-        connection.run(iter(DeleteUser(user_id)))
+        connection.runtime.run(iter(DeleteUser(user_id)))
     note(f"The demo's user {user_id} has been deleted from the project again.")
