@@ -30,7 +30,7 @@ class ConnectionSource:
     Example:
         ```python
         from recallrai_integrations import connect
-        from . import ConnectionSource
+        from recallrai_integrations.adapter import ConnectionSource
 
         source = ConnectionSource()  # no I/O: fit for a constructor
         with connect(local=":memory:") as connection:

@@ -27,7 +27,7 @@ class TurnCache(Generic[T]):
     Example:
         ```python
         from recallrai_integrations import connect
-        from . import TurnCache
+        from recallrai_integrations.adapter import TurnCache
 
         recalls = TurnCache()
         with connect(local=":memory:") as connection:
