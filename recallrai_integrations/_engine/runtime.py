@@ -94,8 +94,9 @@ class Runtime:
         self._engine = Engine(self._backend, self.delivery, self._observer.engine)
         self.instructions = Instructions(self._backend.system_prompt)
         self._background = BackgroundDelivery(
-            self._engine, self.outbox, self.conversations.at, retry_after=self.delivery.breaker_reset
+            self._engine, self.outbox, self.conversations.at, longest_pause=self.delivery.breaker_reset
         )
+        self.late_recalls = flows.LateRecalls(self._engine.recall_breaker)
 
     @property
     def closed(self) -> bool:

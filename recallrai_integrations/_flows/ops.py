@@ -301,6 +301,11 @@ class Spawned(ABC, Generic[T]):
             ServiceError: what went wrong.
         """
 
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether it has ended, or never will."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spawn(Op[Spawned[T]]):
