@@ -51,7 +51,7 @@ class ConversationStates:
             self._latest.move_to_end(key)
             if len(self._latest) > _IN_MIND:
                 oldest, kept = self._latest.popitem(last=False)
-                if not self._outbox.blocking and self._outbox.waiting(oldest):
+                if not self._outbox.blocking and not self._outbox.is_empty(oldest):
                     self._latest[oldest] = kept
             return state
 

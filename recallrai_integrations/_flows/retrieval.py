@@ -7,17 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
-from recallrai_integrations.errors import NotFoundError, ServiceUnavailableError
+from recallrai_integrations.errors import NotFoundError, RequestRejectedError, ServiceUnavailableError
 from recallrai_integrations.models import ContextAnswer
 from recallrai_integrations.options import DeliveryOptions, RecallOptions
 from recallrai_integrations.outbox import ConversationKey
 
 from .delivery import deliver
 from .ops import Await, Flow, GetContext, Locked, Spawn, Spawned, WaitAny
-from .sessions import open_session
-from .state import State, what_waits
+from .sessions import find_session, open_session
+from .state import State, nothing_waits
 
 __all__ = ["LateRecalls", "Recalled", "recall"]
 
@@ -157,11 +158,19 @@ def _may_answer(options: RecallOptions, delivery: DeliveryOptions) -> set[str]:
 
 def _session_to_ask(state: State) -> Flow[tuple[str, bool]]:
     """Delivers the question, by which the service recalls; the session, and whether the question is in it."""
-    if state.failed_at is not None and time.monotonic() - state.failed_at < _JUST_FAILED:
-        waits = yield from what_waits(state)
-        if waits:
-            raise ServiceUnavailableError("The question could not be stored; see the warning before.")
-    stored = (yield from deliver(state)) is not None
+    just_failed = state.failed_at is not None and time.monotonic() - state.failed_at < _JUST_FAILED
+    if just_failed and not (yield from nothing_waits(state)):
+        raise ServiceUnavailableError("The question could not be stored; see the warning before.")
+    try:
+        stored = (yield from deliver(state)) is not None
+    except RequestRejectedError as error:
+        if error.status != HTTPStatus.PAYMENT_REQUIRED:
+            raise
+        # Reading costs no balance. Whoever recorded the question has been told of the refusal.
+        session = yield from find_session(state)
+        if session is None:
+            raise ServiceUnavailableError(str(error), status=error.status) from error
+        return session.session_id, False
     if not stored and state.cursor.session_id is None:
         raise ServiceUnavailableError("Another process is opening the session; there is none to ask yet.")
     return (yield from open_session(state)), stored

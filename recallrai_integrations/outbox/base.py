@@ -203,8 +203,16 @@ class Outbox(ABC):
         """The conversations for which something waits; of a user, all that are known."""
 
     @abstractmethod
-    def count(self) -> int:
-        """How many wait in all."""
+    def is_empty(self, key: ConversationKey) -> bool:
+        """Whether nothing waits for this conversation; costs the same however much waits."""
+
+    @abstractmethod
+    def last(self, key: ConversationKey) -> OutboxEntry | None:
+        """The newest entry of this conversation; costs the same however much waits."""
+
+    @abstractmethod
+    def count(self, key: ConversationKey | None = None) -> int:
+        """How many wait for a conversation, counted without reading them; None: in all, which is kept."""
 
     @abstractmethod
     def purge(self, key: ConversationKey) -> int:

@@ -188,11 +188,7 @@ class FileOutbox(Outbox):
     def keys(self, *, user_id: str | None = None) -> list[ConversationKey]:
         with self._read() as db:
             if user_id is None:
-                found = db.execute(
-                    "SELECT conversations.*, min(seq) AS oldest FROM conversations"
-                    " JOIN entries ON conversation = pk WHERE project = ? GROUP BY pk ORDER BY oldest",
-                    (self._project,),
-                )
+                found = rows.waiting_conversations(db, self._project)
             else:
                 found = db.execute(
                     "SELECT * FROM conversations WHERE project = ? AND user_id = ?", (self._project, user_id)
@@ -200,9 +196,24 @@ class FileOutbox(Outbox):
             return [rows.address_of(row) for row in found]
 
     @override
-    def count(self) -> int:
+    def is_empty(self, key: ConversationKey) -> bool:
         with self._read() as db:
-            return rows.count(db, self._project)
+            row = rows.find(db, self._project, key)
+            return row is None or not rows.has_entries(db, row["pk"])
+
+    @override
+    def last(self, key: ConversationKey) -> OutboxEntry | None:
+        with self._read() as db:
+            row = rows.find(db, self._project, key)
+            return None if row is None else rows.tail(db, row["pk"])
+
+    @override
+    def count(self, key: ConversationKey | None = None) -> int:
+        with self._read() as db:
+            if key is None:
+                return rows.count(db, self._project)
+            row = rows.find(db, self._project, key)
+            return 0 if row is None else rows.count_entries(db, row["pk"])
 
     @override
     def purge(self, key: ConversationKey) -> int:

@@ -19,7 +19,7 @@ from recallrai import AsyncRecallrAI, RecallrAI
 from recallrai_integrations import Connection, Conversation, Event, connect
 from recallrai_integrations._engine import requests as resilience
 from recallrai_integrations._engine import runtime
-from recallrai_integrations.errors import ConfigurationError, InvalidInputError
+from recallrai_integrations.errors import ConfigurationError, InvalidInputError, RequestRejectedError
 from recallrai_integrations.local import LocalRecallrAI
 from recallrai_integrations.local import server as local_server
 from tests.conftest import Call
@@ -339,3 +339,28 @@ def test_the_interpreter_exits_although_the_service_hangs(
     assert done.returncode == 0
     assert "1 messages could not be delivered" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["inline", "background"])
+@pytest.mark.parametrize("on_error", ["degrade", "raise"])
+async def test_while_the_account_has_no_balance_what_is_stored_can_be_read(  # noqa: PLR0917 - fixtures
+    make_connection: Make, server: LocalRecallrAI, call: Call, texts: Texts, mode: str, on_error: str
+) -> None:
+    connection = make_connection(deliver={"mode": mode, "on_error": on_error})
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "I moved to Lisbon."))
+    await call(conversation.flush)
+    server.faults.add(status=402, method="POST")
+    for known in (conversation, make_connection(deliver={"mode": mode}).conversation("ada", "t1")):
+        with suppress(RequestRejectedError):
+            await call(known.record, ("user", "Where do I live?"))
+        recall = await call(known.recall)
+        assert recall.degraded
+        assert "Lisbon" in recall.text
+        said = [one.content for one in await call(known.history)]
+        assert said == ["I moved to Lisbon.", "Where do I live?"]
+    exported = [line async for line in connection.aexport("ada")]
+    assert [line["type"] for line in exported] == ["user", "session", "session"]
+    server.faults.clear()
+    await call(connection.flush)
+    assert texts()[:2] == ["I moved to Lisbon.", "Where do I live?"]
