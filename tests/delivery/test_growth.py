@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from recallrai_integrations import Connection, DeliveryOptions, Message, ServiceUnavailableError
 from recallrai_integrations._engine import breaker
@@ -129,7 +130,12 @@ async def test_a_turn_costs_the_same_however_many_messages_wait(  # noqa: PLR091
 ) -> None:
     steps, read = Steps(monkeypatch), list[object]()
     waiting_of = rows.waiting_of
-    monkeypatch.setattr(rows, "waiting_of", lambda row: (read.append(row), waiting_of(row))[1])
+
+    def counted(row: Any) -> OutboxEntry:
+        read.append(row)
+        return waiting_of(row)
+
+    monkeypatch.setattr(rows, "waiting_of", counted)
     server.faults.add(status=503)
     deliver = {
         "mode": mode,
@@ -204,6 +210,7 @@ def test_a_file_of_a_release_that_kept_no_count_is_counted_when_it_is_opened(tmp
 
 def test_a_long_queue_in_memory_is_delivered_without_walking_through_it() -> None:
     class Queue(deque[OutboxEntry]):
+        @override
         def __iter__(self) -> Iterator[OutboxEntry]:
             raise AssertionError("walked through")
 
