@@ -93,6 +93,9 @@ class Connection:
         context: ContextOptions,
         delivery: DeliveryOptions,
     ) -> None:
+        self.recall_options = recall
+        self.context_options = context
+        self.delivery_options = delivery
         self._credentials = credentials
         self._server = server
         self._min_auto_process_seconds: float = _MIN_AUTO_PROCESS_SECONDS
@@ -111,21 +114,6 @@ class Connection:
             delivery=delivery,
         )
         _unclosed.add(self)
-
-    @property
-    def recall_options(self) -> RecallOptions:
-        """What is asked for when recalling, unless a call says otherwise."""
-        return self.runtime.recall
-
-    @property
-    def context_options(self) -> ContextOptions:
-        """How memories are put into prompts, unless a call says otherwise."""
-        return self.runtime.context
-
-    @property
-    def delivery_options(self) -> DeliveryOptions:
-        """How messages are delivered."""
-        return self.runtime.delivery
 
     @property
     def closed(self) -> bool:

@@ -1,7 +1,7 @@
 """What `mkdocs` puts into the site besides `docs/`: see `hooks` in `mkdocs.yml`.
 
-Nothing is written into `docs/`: screenshots, cookbooks with their outputs, the changelog and the commands' help
-are made by each build.
+Nothing is written into `docs/`: each build makes screenshots, cookbooks with their outputs, the changelog and
+the commands' help.
 """
 
 from __future__ import annotations
