@@ -22,7 +22,7 @@ from typing_extensions import Self, override
 from .conversation import Conversation
 from .credentials import Credentials
 from .errors import ConfigurationError, InvalidInputError, OutboxError, RecallrAIIntegrationError
-from .identity import thread_id_text, user_id_text
+from .identity import service_id_text, thread_id_text, user_id_text
 from .messages import Message
 from .options import ContextOptions, DeliveryOptions, ProcessPolicy, RecallOptions, is_number
 from .plan import THREAD_KEY
@@ -354,6 +354,7 @@ class Connection:
 
         Raises:
             NotFoundError: there was nothing to delete.
+            InvalidInputError: an id that cannot be one; nothing was sent or dropped.
             ForgetIncompleteError: something could still be read afterwards; it is named.
             ServiceUnavailableError: an outage, whatever `on_error` says; call again.
         """
@@ -624,8 +625,9 @@ class Connection:
 
         blocking = self._outbox.blocking
         if memory_id is not None:
-            return flows.forget_memory(user, memory_id)
+            return flows.forget_memory(user, service_id_text("memory id", memory_id))
         if session_id is not None:
+            session_id = service_id_text("session id", session_id)
             return flows.forget_session(user, session_id, states, blocking=blocking)
         if thread is not None:
             return flows.forget_thread(user, thread, states, blocking=blocking)

@@ -13,6 +13,7 @@ from .errors import InvalidInputError, NotFoundError, RequestRejectedError, Serv
 from .flows import Flow, Profile, State, Transcript, deliver_alone
 from .flows.reading import read_sessions
 from .flows.sending import unstored
+from .identity import service_id_text
 from .messages import Message, as_messages
 from .models import Memory, SessionInfo
 from .ops import Exclusive, GetUser, ListMemories, ListSessions, Local
@@ -150,7 +151,7 @@ def _read(number: int, line: Mapping[str, Any]) -> Transcript | Profile | None:
                 as_messages((one["role"], one["content"]) for one in line["messages"]),
                 datetime.fromisoformat(line["created_at"]),
                 dict(line["metadata"]),
-                line.get("session_id"),
+                None if (origin := line.get("session_id")) is None else service_id_text("session id", origin),
             )
         if kind not in {"session", "memory"}:
             raise InvalidInputError(f"its type {kind!r} is unknown")

@@ -77,7 +77,7 @@ def show_command(
         require_user(connection, user)
         try:
             memory = connection.user(user).memory(memory_id)
-        except (NotFoundError, RequestRejectedError):  # the service refuses an id that is no UUID
+        except NotFoundError:
             raise WrongUseError(
                 f"{user!r} has no memory {memory_id!r}: see memories list --user {user}."
             ) from None

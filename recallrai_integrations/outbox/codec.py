@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
+from recallrai_integrations.identity import service_id_text
 from recallrai_integrations.messages import Message
 
 from .base import Place, Waiting
@@ -49,7 +50,7 @@ def _place(place: Place) -> dict[str, Any]:
 
 def _read_place(data: dict[str, Any]) -> Place:
     return Place(
-        session_id=data["session_id"],
+        session_id=_read_session(data["session_id"]),
         stored=data["stored"],
         since=time_from_text(data["since"]),
         sent=Counter(data["sent"]),
@@ -58,6 +59,10 @@ def _read_place(data: dict[str, Any]) -> Place:
         target=None if data["target"] is None else _read_place(data["target"]),
         moved=data["moved"],
     )
+
+
+def _read_session(session_id: str | None) -> str | None:
+    return None if session_id is None else service_id_text("session id", session_id)
 
 
 def _waiting(waiting: Waiting) -> dict[str, Any]:
