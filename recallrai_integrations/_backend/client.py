@@ -70,6 +70,7 @@ class Backend:
 
         Raises:
             CredentialsError, RequestRejectedError, NotFoundError, ServiceUnavailableError: see `errors`.
+            InvalidInputError: the path would not be that of the op; nothing was sent.
         """
         answered.set(None)
         with self._in_use:

@@ -15,7 +15,7 @@ from typing import Final
 
 from recallrai_integrations.errors import OutboxError
 
-__all__ = ["BUSY_SECONDS", "begin", "check_pages", "connect", "look", "reported"]
+__all__ = ["BUSY_SECONDS", "begin", "check_pages", "connect", "corrupt", "look", "reported"]
 
 _APPLICATION_ID: Final = 0x52_41_49_4F  # "RAIO"
 _VERSION: Final = 1
@@ -225,7 +225,7 @@ def check_pages(db: sqlite3.Connection, file: Path) -> None:
     """
     problems = [row[0] for row in db.execute("PRAGMA quick_check(1)")]
     if problems != ["ok"]:
-        raise OutboxError(_corrupt(file))
+        raise OutboxError(corrupt(file))
 
 
 def _check_writable(db: sqlite3.Connection) -> None:
@@ -254,7 +254,7 @@ def reported(file: Path) -> Generator[None]:
 def _explained(file: Path, error: sqlite3.Error) -> str:
     said = str(error)
     if "not a database" in said or "malformed" in said or "encrypted" in said or "decode" in said:
-        return _corrupt(file)
+        return corrupt(file)
     if "readonly" in said:
         return f"The outbox {file} is read-only; make the file and its folder writable, or name another."
     if "full" in said or "disk I/O" in said:
@@ -268,7 +268,8 @@ def _explained(file: Path, error: sqlite3.Error) -> str:
     return f"The outbox {file} cannot be used: {said}."
 
 
-def _corrupt(file: Path) -> str:
+def corrupt(file: Path) -> str:
+    """What to say of a file that holds what this package does not write."""
     return (
         f"The outbox {file} is damaged or no SQLite file. It was left as it is: move it away to go on with a "
         f'new one, and get out what can be saved with: sqlite3 "{file}" .recover'
