@@ -12,6 +12,8 @@ from math import inf
 
 import httpx
 
+from .bounds import bound, measured
+
 __all__ = ["answered", "status_seen", "watch"]
 
 
@@ -27,6 +29,7 @@ answered: ContextVar[Answered | None] = ContextVar("recallrai_answered", default
 def _note(response: httpx.Response) -> None:
     asked = response.headers.get("Retry-After", "") if not response.is_success else ""
     answered.set(Answered(response.status_code, _seconds(asked) if asked else None))
+    measured(response)
 
 
 def _seconds(asked: str) -> float | None:
@@ -55,8 +58,9 @@ def status_seen(*, success: bool = True) -> int | None:
 
 
 def watch(client: httpx.Client | httpx.AsyncClient) -> None:
-    """Has a client note what it sees."""
+    """Has a client note what it sees, and keep to the bounds."""
     note = _anote if isinstance(client, httpx.AsyncClient) else _note
+    bound(client)
     hooks = client.event_hooks
     if note not in hooks["response"]:
         client.event_hooks = {**hooks, "response": [*hooks["response"], note]}
