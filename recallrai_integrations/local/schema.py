@@ -157,8 +157,8 @@ def reason(path: str, error: sqlite3.Error) -> str:
     text = str(error)
     if "unable to open" in text:
         return (
-            f"Cannot open the database {path}. Check that its folder exists and may be written to, and that the"
-            " file is yours: nobody else may read it."
+            f"Cannot open the database {path}. Check that its folder exists and may be written to, and that"
+            " the file is yours: nobody else may read it."
         )
     if "not a database" in text:
         return f"{path} is not a SQLite database. It was left as it is; choose another file."

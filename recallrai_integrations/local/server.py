@@ -23,7 +23,7 @@ from typing_extensions import Self, override
 from recallrai_integrations.errors import ConfigurationError, LocalServiceError
 
 from . import logs
-from .api import create_app
+from .api import create_app, get_ready
 from .faults import Faults, FileFaults
 from .front import Connections, Front, RequestRecord
 from .listening import Address, is_loopback, listen, reachable
@@ -32,6 +32,8 @@ from .schema import MEMORY
 from .service import PUBLIC_KEY, Service, Settings
 
 if TYPE_CHECKING:
+    import socket
+
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
 
@@ -239,10 +241,14 @@ class _Server:
         host, port = cast("tuple[str, int]", listening.getsockname()[:2])
         self.base_url = f"http://{reachable(host)}:{port}"
         self._thread = threading.Thread(
-            target=self._uvicorn.run, kwargs={"sockets": [listening]}, name="recallrai-serve", daemon=True
+            target=self._run, args=(listening,), name="recallrai-serve", daemon=True
         )
         self._thread.start()
         self._wait_until_started()
+
+    def _run(self, listening: socket.socket) -> None:
+        get_ready()
+        self._uvicorn.run(sockets=[listening])
 
     @classmethod
     def shared(
