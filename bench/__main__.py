@@ -1,4 +1,4 @@
-"""`python -m bench`: measures, prints, and with `--readme` puts the figures into the README."""
+"""`python -m bench`: measures, prints, and with `--write` puts the figures into docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from bench import core, local_service, turns
 from bench.report import Table, circumstances, rewrite
 
-README = Path(__file__).parent.parent / "README.md"
+PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 Measured = tuple[list[Table], list[str]]
 
@@ -40,7 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few turns and rounds: to see that it runs")
     parser.add_argument("--only", choices=PARTS, action="append", help="one part; may be repeated")
-    parser.add_argument("--readme", action="store_true", help="rewrite the tables in README.md")
+    parser.add_argument("--write", action="store_true", help="rewrite the tables in docs/benchmarks.md")
     options = parser.parse_args()
     os.environ.update(NO_PROXY="*", no_proxy="*")  # all that is asked is on this machine
     tables: list[Table] = []
@@ -57,8 +57,8 @@ def main() -> int:
     if lost:
         print(f"{len(lost)} things were missing in prompts; the figures mean nothing.", file=sys.stderr)
         return 1
-    if options.readme:
-        rewrite(README, "\n\n".join(["", *(table.markdown() for table in tables), circumstances(), ""]))
+    if options.write:
+        rewrite(PAGE, "\n\n".join(["", *(table.markdown() for table in tables), circumstances(), ""]))
     return 0
 
 

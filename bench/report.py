@@ -1,4 +1,4 @@
-"""Figures with their goals, and tables, as Markdown: the same in the terminal and in the README."""
+"""Figures with their goals, and tables, as Markdown: the same in the terminal and in docs/benchmarks.md."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ service in `recallrai_integrations.local`. Importing this package imports no fra
 """
 
 from ._version import __version__
-from .connection import Connection, connect
+from .connecting import connect
+from .connection import Connection
 from .conversation import Conversation
 from .errors import (
     ConfigurationError,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from typing_extensions import Self, override
 
-from . import flows
+from . import _flows as flows
 from .errors import InvalidInputError, NotFoundError
 from .messages import Message, MessageInput, as_messages
 from .models import SessionInfo
@@ -17,8 +17,9 @@ from .options import ContextOptions, ProcessPolicy, RecallOptions, is_number
 from .recall import Recall
 
 if TYPE_CHECKING:
+    from ._engine.runtime import Runtime
+    from ._engine.telemetry import Operation
     from .connection import Connection
-    from .telemetry import Operation
 
 __all__ = ["Conversation"]
 
@@ -48,8 +49,15 @@ class Conversation:
     """
 
     def __init__(
-        self, connection: Connection, state: flows.State, *, process: ProcessPolicy | None, every: int
+        self,
+        runtime: Runtime,
+        state: flows.State,
+        *,
+        connection: Connection,
+        process: ProcessPolicy | None,
+        every: int,
     ) -> None:
+        self._runtime = runtime
         self._connection = connection
         self._state = state
         self._process: ProcessPolicy | None = process
@@ -58,12 +66,12 @@ class Conversation:
     @property
     def user_id(self) -> str:
         """The application's id of the user."""
-        return self._state.address.user_id
+        return self._state.key.user_id
 
     @property
     def thread_id(self) -> str | None:
         """The application's id of the thread; None for a conversation by itself."""
-        return self._state.address.thread_id
+        return self._state.key.thread_id
 
     @property
     def connection(self) -> Connection:
@@ -86,16 +94,16 @@ class Conversation:
             RedactionError: your hook failed; nothing was sent.
         """
         storable = self._storable(messages)
-        with self._connection.operation("record", self.thread_id) as operation:
-            operation.note_messages(storable)
-            self._connection.run(flows.record(self._state, storable))
+        with self._runtime.operation("record", self.thread_id) as operation:
+            operation.annotate_messages(storable)
+            self._runtime.run(flows.record(self._state, storable))
 
     async def arecord(self, messages: MessageInput | Iterable[MessageInput]) -> None:
         """The async twin of `record`."""
         storable = self._storable(messages)
-        with self._connection.operation("record", self.thread_id) as operation:
-            operation.note_messages(storable)
-            await self._connection.arun(flows.record(self._state, storable))
+        with self._runtime.operation("record", self.thread_id) as operation:
+            operation.annotate_messages(storable)
+            await self._runtime.arun(flows.record(self._state, storable))
 
     def recall(
         self,
@@ -124,8 +132,8 @@ class Conversation:
         """
         options, context = self._options(options, context)
         started = time.monotonic()
-        with self._connection.operation("recall", self.thread_id) as operation:
-            recalled = self._connection.run(self._recall_flow(options, context, on_progress))
+        with self._runtime.operation("recall", self.thread_id) as operation:
+            recalled = self._runtime.run(self._recall_flow(options, context, on_progress))
             return self._recall(recalled, options, context, started, operation)
 
     async def arecall(
@@ -138,8 +146,8 @@ class Conversation:
         """The async twin of `recall`."""
         options, context = self._options(options, context)
         started = time.monotonic()
-        with self._connection.operation("recall", self.thread_id) as operation:
-            recalled = await self._connection.arun(self._recall_flow(options, context, on_progress))
+        with self._runtime.operation("recall", self.thread_id) as operation:
+            recalled = await self._runtime.arun(self._recall_flow(options, context, on_progress))
             return self._recall(recalled, options, context, started, operation)
 
     def history(self, limit: int | None = None) -> list[Message]:
@@ -156,11 +164,11 @@ class Conversation:
             InvalidInputError: a limit below 1.
             ServiceUnavailableError: an outage with `on_error="raise"`.
         """
-        return self._connection.run(flows.history(self._state, _checked(limit)))
+        return self._runtime.run(flows.history(self._state, _checked(limit)))
 
     async def ahistory(self, limit: int | None = None) -> list[Message]:
         """The async twin of `history`."""
-        return await self._connection.arun(flows.history(self._state, _checked(limit)))
+        return await self._runtime.arun(flows.history(self._state, _checked(limit)))
 
     def finish(self, wait: bool | float = False) -> SessionInfo | None:
         """Ends the conversation: what waits is delivered and the session is made into memories.
@@ -177,24 +185,24 @@ class Conversation:
         Raises:
             ServiceUnavailableError: an outage with `on_error="raise"`; otherwise the wish waits as well.
         """
-        with self._connection.operation("finish", self.thread_id):
-            return self._connection.run(flows.finish(self._state, wait=_seconds(wait)), insist=True)
+        with self._runtime.operation("finish", self.thread_id):
+            return self._runtime.run(flows.finish(self._state, wait=_seconds(wait)), insist=True)
 
     async def afinish(self, wait: bool | float = False) -> SessionInfo | None:
         """The async twin of `finish`."""
-        with self._connection.operation("finish", self.thread_id):
-            return await self._connection.arun(flows.finish(self._state, wait=_seconds(wait)), insist=True)
+        with self._runtime.operation("finish", self.thread_id):
+            return await self._runtime.arun(flows.finish(self._state, wait=_seconds(wait)), insist=True)
 
     def end_run(self) -> None:
         """Says that a run of a chain, engine or agent ended normally; adapters call it after the answer.
 
         The `process` policy decides whether the session is processed now.
         """
-        self._connection.run(flows.end_run(self._state, self._process, self._every))
+        self._runtime.run(flows.end_run(self._state, self._process, self._every))
 
     async def aend_run(self) -> None:
         """The async twin of `end_run`."""
-        await self._connection.arun(flows.end_run(self._state, self._process, self._every))
+        await self._runtime.arun(flows.end_run(self._state, self._process, self._every))
 
     def flush(self) -> int:
         """Delivers what is waiting for this conversation, even while the circuit breaker is open.
@@ -206,11 +214,11 @@ class Conversation:
             RequestRejectedError: the service refused a message for good.
             ServiceUnavailableError: an outage with `on_error="raise"`.
         """
-        return self._connection.run(flows.flush(self._state), insist=True)
+        return self._runtime.run(flows.flush(self._state), insist=True)
 
     async def aflush(self) -> int:
         """The async twin of `flush`."""
-        return await self._connection.arun(flows.flush(self._state), insist=True)
+        return await self._runtime.arun(flows.flush(self._state), insist=True)
 
     def info(self) -> SessionInfo:
         """The session of this conversation, read afresh: the open one, else the thread's latest.
@@ -218,11 +226,11 @@ class Conversation:
         Raises:
             NotFoundError: nothing has been recorded yet.
         """
-        return self._found(self._connection.run(flows.find_session(self._state)))
+        return self._found(self._runtime.run(flows.find_session(self._state)))
 
     async def ainfo(self) -> SessionInfo:
         """The async twin of `info`."""
-        return self._found(await self._connection.arun(flows.find_session(self._state)))
+        return self._found(await self._runtime.arun(flows.find_session(self._state)))
 
     def update(self, metadata: Mapping[str, Any]) -> None:
         """Replaces the metadata of the session, and of those that this conversation opens later.
@@ -233,11 +241,11 @@ class Conversation:
             RedactionError: your hook failed; nothing was sent.
             ServiceUnavailableError: an outage, whatever `on_error` says.
         """
-        self._connection.run(flows.update(self._state, self._metadata(metadata)))
+        self._runtime.run(flows.update(self._state, self._metadata(metadata)))
 
     async def aupdate(self, metadata: Mapping[str, Any]) -> None:
         """The async twin of `update`."""
-        await self._connection.arun(flows.update(self._state, self._metadata(metadata)))
+        await self._runtime.arun(flows.update(self._state, self._metadata(metadata)))
 
     def clear(self) -> None:
         """Ends the thread's history for every process: finishes and marks its sessions, deletes nothing.
@@ -248,11 +256,11 @@ class Conversation:
             RequestRejectedError: the service refused a message, or the marks, for good.
             ServiceUnavailableError: an outage with `on_error="raise"`; call again.
         """
-        self._connection.run(flows.clear(self._state))
+        self._runtime.run(flows.clear(self._state))
 
     async def aclear(self) -> None:
         """The async twin of `clear`."""
-        await self._connection.arun(flows.clear(self._state))
+        await self._runtime.arun(flows.clear(self._state))
 
     def __enter__(self) -> Self:
         return self
@@ -278,22 +286,22 @@ class Conversation:
 
     def _storable(self, messages: MessageInput | Iterable[MessageInput]) -> list[Message]:
         given = as_messages(messages)
-        if self._connection.delivery_options.redact is None:
+        if self._runtime.delivery.redact is None:
             return given
         storable: list[Message] = []
         for message in given:
-            for kept in self._connection.redacted(self._state.address, [message]):
-                self._state.note_stored_as(message, kept)
+            for kept in self._runtime.redacted(self.user_id, self.thread_id, [message]):
+                self._state.keep_stored_as(message, kept)
                 storable.append(kept)
         return storable
 
     def _metadata(self, metadata: Mapping[str, Any]) -> dict[str, Any]:
-        return self._connection.redacted_metadata(self.user_id, self.thread_id, metadata)
+        return self._runtime.redacted_metadata(self.user_id, self.thread_id, metadata)
 
     def _options(
         self, options: RecallOptions | None, context: ContextOptions | None
     ) -> tuple[RecallOptions, ContextOptions]:
-        return options or self._connection.recall_options, context or self._connection.context_options
+        return options or self._runtime.recall, context or self._runtime.context
 
     def _recall_flow(
         self,
@@ -307,7 +315,7 @@ class Conversation:
         return flows.recall(
             self._state,
             options,
-            instructions=self._connection.instructions.start if wanted else None,
+            instructions=self._runtime.instructions.start if wanted else None,
             on_progress=on_progress,
         )
 
@@ -321,10 +329,10 @@ class Conversation:
     ) -> Recall:
         answer, elapsed = recalled.answer, time.monotonic() - started
         if answer is not None:
-            operation.note(memories=len(answer.memory_ids), strategy=answer.strategy)
-            operation.note_context(answer.text)
-        operation.note(degraded=recalled.degraded)
-        self._state.note(
+            operation.annotate(memories=len(answer.memory_ids), strategy=answer.strategy)
+            operation.annotate_context(answer.text)
+        operation.annotate(degraded=recalled.degraded)
+        self._state.emit(
             "recalled",
             memories=0 if answer is None else len(answer.memory_ids),
             elapsed=round(elapsed, 4),

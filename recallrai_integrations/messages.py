@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Literal, TypeAlias, cast
 
 from .errors import InvalidInputError
 
-__all__ = ["Message", "MessageInput", "Role", "as_messages", "clean_text"]
+__all__ = ["Message", "MessageInput", "Role", "as_messages", "clean_text", "fingerprint"]
 
 Role: TypeAlias = Literal["user", "assistant"]
 
@@ -101,3 +102,8 @@ def _is_pair(item: object) -> bool:
 def clean_text(text: str) -> str:
     """Text as it can be sent: lone surrogates, which have no UTF-8 form, become `?`."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def fingerprint(message: Message) -> str:
+    """The same for the same role and text, and short, whatever the text."""
+    return hashlib.blake2b(f"{message.role} {message.content}".encode(), digest_size=8).hexdigest()

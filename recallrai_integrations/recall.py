@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from .context import Prompt, render
-from .messages import Message
+from .messages import Message, fingerprint
 from .options import ContextOptions
-from .plan import fingerprint
 
 __all__ = ["Recall"]
 

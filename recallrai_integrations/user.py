@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from recallrai_integrations._flows import memories as flows
+
+from ._flows.ops import GetConflict, GetMemory, GetUser
 from .errors import InvalidInputError, RedactionError
-from .flows import memories as flows
 from .identity import user_id_text
 from .messages import Message
 from .models import Memory, MergeConflict, UserInfo
-from .ops import GetConflict, GetMemory, GetUser
 from .options import RecallOptions
-from .redaction import redacted_messages
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from ._engine.runtime import Runtime
 
 __all__ = ["UserMemory"]
 
@@ -41,8 +41,8 @@ class UserMemory:
         ```
     """
 
-    def __init__(self, connection: Connection, user_id: str) -> None:
-        self._connection = connection
+    def __init__(self, runtime: Runtime, user_id: str) -> None:
+        self._runtime = runtime
         self.user_id = user_id_text(user_id)
 
     def search(self, query: str, *, k: int = 10, options: RecallOptions | None = None) -> list[Memory]:
@@ -61,11 +61,11 @@ class UserMemory:
             RedactionError: your hook failed, or left nothing of the query; nothing was sent.
             ServiceError: see `errors`.
         """
-        return self._connection.run(flows.search(*self._search_arguments(query, k, options)))
+        return self._runtime.run(flows.search(*self._search_arguments(query, k, options)))
 
     async def asearch(self, query: str, *, k: int = 10, options: RecallOptions | None = None) -> list[Memory]:
         """The async twin of `search`."""
-        return await self._connection.arun(flows.search(*self._search_arguments(query, k, options)))
+        return await self._runtime.arun(flows.search(*self._search_arguments(query, k, options)))
 
     def memories(
         self, *, categories: Sequence[str] = (), session_ids: Sequence[str] = (), limit: int | None = None
@@ -81,7 +81,7 @@ class UserMemory:
             RequestRejectedError: an unknown category.
             ServiceError: see `errors`.
         """
-        return self._connection.run(
+        return self._runtime.run(
             flows.all_memories(self.user_id, categories=categories, session_ids=session_ids, limit=limit)
         )
 
@@ -89,7 +89,7 @@ class UserMemory:
         self, *, categories: Sequence[str] = (), session_ids: Sequence[str] = (), limit: int | None = None
     ) -> list[Memory]:
         """The async twin of `memories`."""
-        return await self._connection.arun(
+        return await self._runtime.arun(
             flows.all_memories(self.user_id, categories=categories, session_ids=session_ids, limit=limit)
         )
 
@@ -99,11 +99,11 @@ class UserMemory:
         Raises:
             NotFoundError: there is none of that id.
         """
-        return self._connection.run(iter(GetMemory(self.user_id, memory_id)))
+        return self._runtime.run(iter(GetMemory(self.user_id, memory_id)))
 
     async def amemory(self, memory_id: str) -> Memory:
         """The async twin of `memory`."""
-        return await self._connection.arun(iter(GetMemory(self.user_id, memory_id)))
+        return await self._runtime.arun(iter(GetMemory(self.user_id, memory_id)))
 
     def forget_memory(self, memory_id: str, *, previous_versions: bool = True) -> None:
         """Deletes a memory, and reads back that it is gone.
@@ -116,23 +116,21 @@ class UserMemory:
             NotFoundError: there is none of that id.
             ForgetIncompleteError: the service still tells it.
         """
-        self._connection.run(
-            flows.forget_memory(self.user_id, memory_id, previous_versions=previous_versions)
-        )
+        self._runtime.run(flows.forget_memory(self.user_id, memory_id, previous_versions=previous_versions))
 
     async def aforget_memory(self, memory_id: str, *, previous_versions: bool = True) -> None:
         """The async twin of `forget_memory`."""
-        await self._connection.arun(
+        await self._runtime.arun(
             flows.forget_memory(self.user_id, memory_id, previous_versions=previous_versions)
         )
 
     def conflicts(self, status: str | None = "PENDING") -> list[MergeConflict]:
         """Merge conflicts, oldest first; by default those that wait for the user. None for all."""
-        return self._connection.run(flows.all_conflicts(self.user_id, status))
+        return self._runtime.run(flows.all_conflicts(self.user_id, status))
 
     async def aconflicts(self, status: str | None = "PENDING") -> list[MergeConflict]:
         """The async twin of `conflicts`."""
-        return await self._connection.arun(flows.all_conflicts(self.user_id, status))
+        return await self._runtime.arun(flows.all_conflicts(self.user_id, status))
 
     def conflict(self, conflict_id: str) -> MergeConflict:
         """One merge conflict.
@@ -140,11 +138,11 @@ class UserMemory:
         Raises:
             NotFoundError: there is none of that id.
         """
-        return self._connection.run(iter(GetConflict(self.user_id, conflict_id)))
+        return self._runtime.run(iter(GetConflict(self.user_id, conflict_id)))
 
     async def aconflict(self, conflict_id: str) -> MergeConflict:
         """The async twin of `conflict`."""
-        return await self._connection.arun(iter(GetConflict(self.user_id, conflict_id)))
+        return await self._runtime.arun(iter(GetConflict(self.user_id, conflict_id)))
 
     def resolve(self, conflict: MergeConflict, answers: Mapping[str, str]) -> bool:
         """Answers a merge conflict with the user's word.
@@ -156,11 +154,11 @@ class UserMemory:
         Returns:
             False when nothing was resolved: it has been resolved meanwhile, or an answer fits no option.
         """
-        return self._connection.run(flows.resolve(self.user_id, conflict, answers))
+        return self._runtime.run(flows.resolve(self.user_id, conflict, answers))
 
     async def aresolve(self, conflict: MergeConflict, answers: Mapping[str, str]) -> bool:
         """The async twin of `resolve`."""
-        return await self._connection.arun(flows.resolve(self.user_id, conflict, answers))
+        return await self._runtime.arun(flows.resolve(self.user_id, conflict, answers))
 
     def info(self) -> UserInfo:
         """The user as the service knows them.
@@ -168,11 +166,11 @@ class UserMemory:
         Raises:
             NotFoundError: the user does not exist; they are created with their first message.
         """
-        return self._connection.run(iter(GetUser(self.user_id)))
+        return self._runtime.run(iter(GetUser(self.user_id)))
 
     async def ainfo(self) -> UserInfo:
         """The async twin of `info`."""
-        return await self._connection.arun(iter(GetUser(self.user_id)))
+        return await self._runtime.arun(iter(GetUser(self.user_id)))
 
     @override
     def __repr__(self) -> str:
@@ -185,8 +183,7 @@ class UserMemory:
             raise InvalidInputError("A search needs a question; the query is empty.")
         if k < 1:
             raise InvalidInputError(f"k must be at least 1, not {k!r}.")
-        hook = self._connection.delivery_options.redact
-        asked = redacted_messages(hook, self.user_id, None, [Message("user", query)])
+        asked = self._runtime.redacted(self.user_id, None, [Message("user", query)])
         if not asked:
             raise RedactionError("The redact hook left nothing of the query; nothing was sent.")
-        return self.user_id, asked[0].content, k, options or self._connection.recall_options
+        return self.user_id, asked[0].content, k, options or self._runtime.recall

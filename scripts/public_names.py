@@ -40,10 +40,16 @@ ON_DEMAND = {f"{PACKAGE}.langchain": ("RecallrAIMemory",)}
 """Public names that `__all__` cannot hold, because they need one more extra."""
 
 FOR_US = {
-    *("Connection.run", "Connection.arun", "Connection.operation", "Connection.go_on_in_a_fork"),
-    *("Connection.redacted", "Connection.redacted_metadata"),
+    "Connection.after_fork",
     *("Faults.next_outcome", "Faults.strike", "Fault.fits", "Fault.answer"),
-    *("Address", "MemoryOutbox", "Outbox", "Place", "Waiting", "open_outbox"),  # nobody brings an outbox
+    *(
+        "ConversationKey",
+        "MemoryOutbox",
+        "Outbox",
+        "OutboxEntry",
+        "SessionCursor",
+        "open_outbox",
+    ),  # nobody brings an outbox
 }
 """What only this package uses; the reference leaves it out as well."""
 

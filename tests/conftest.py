@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from recallrai_integrations import Connection, DeliveryOptions, connect
-from recallrai_integrations.backend import requests, sdk
+from recallrai_integrations._backend import requests, sdk
 from recallrai_integrations.identity import encode_id
 from recallrai_integrations.local import LocalRecallrAI
 

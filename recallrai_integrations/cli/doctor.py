@@ -32,10 +32,10 @@ from recallrai_integrations import (
     __version__,
     connect,
 )
+from recallrai_integrations._flows.ops import GetUser
+from recallrai_integrations._flows.rules import CLOCK_TOLERANCE
 from recallrai_integrations.credentials import Credentials
-from recallrai_integrations.ops import GetUser
 from recallrai_integrations.outbox import ConversationStatus, status
-from recallrai_integrations.plan import CLOCK_TOLERANCE
 
 from ._common import ExitCode, JsonOption, LocalOption, credentials, json_out, out, place
 
@@ -163,7 +163,7 @@ def _bare(text: str) -> Requirement:
 def _service(connection: Connection, project: str) -> Iterator[Finding]:
     started = time.monotonic()
     try:
-        connection.run(iter(GetUser(_NOBODY)), insist=True)
+        connection.runtime.run(iter(GetUser(_NOBODY)), insist=True)
     except NotFoundError as error:
         # The answer to a question about nobody names nobody; any other service says less.
         if _NOBODY not in str(error):

@@ -18,9 +18,9 @@ from recallrai_integrations import (
     RequestRejectedError,
     ServiceUnavailableError,
 )
-from recallrai_integrations.flows import Transcript, import_transcript
+from recallrai_integrations._flows import Transcript, import_transcript
+from recallrai_integrations._flows.ops import ListSessions
 from recallrai_integrations.models import Page
-from recallrai_integrations.ops import ListSessions
 
 from ._common import (
     ExitCode,
@@ -161,7 +161,7 @@ def _store(
                 user_id, transcript, process=process, on_stored=lambda: bars.advance(bar)
             )
             try:
-                imported = connection.run(flow, insist=True)
+                imported = connection.runtime.run(flow, insist=True)
             except (RequestRejectedError, InvalidInputError) as error:
                 _set_aside(outcome, path, str(error).rstrip("."))
                 continue
@@ -206,7 +206,7 @@ def _ids(connection: Connection, user_id: str, *statuses: str) -> set[str]:
     """The sessions of a user that are in one of these states."""
     ids: set[str] = set()
     while True:
-        page: Page = connection.run(iter(ListSessions(user_id, statuses=statuses, offset=len(ids))))
+        page: Page = connection.runtime.run(iter(ListSessions(user_id, statuses=statuses, offset=len(ids))))
         ids.update(session.session_id for session in page.items)
         if not page.has_more or not page.items:
             return ids

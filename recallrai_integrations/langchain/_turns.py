@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel
 
-from recallrai_integrations import plan
+from recallrai_integrations._flows import rules
 from recallrai_integrations.messages import Message, clean_text
 from recallrai_integrations.recall import Recall
 
@@ -164,7 +164,7 @@ def not_landed(messages: Sequence[Message], tail: Sequence[Message]) -> list[Mes
     if not messages or not tail:
         return list(messages)
     last = list(takewhile(lambda one: one.role == messages[0].role, reversed(tail)))
-    return plan.unsent(messages, last[::-1])
+    return rules.unsent(messages, last[::-1])
 
 
 def answer_of(state: Mapping[str, Any], *, structured: bool, direct: bool) -> Message | None:

@@ -27,10 +27,10 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 from typing_extensions import override
 
+from recallrai_integrations.adapter.wording import conflicts_value
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.errors import ServiceUnavailableError
 from recallrai_integrations.models import MergeConflict
-from recallrai_integrations.wording import conflicts_value
 
 from ._binding import Binding, runtime_context
 from ._turns import is_inside_tool

@@ -10,11 +10,11 @@ from langchain_core.tools import BaseTool, BaseToolkit, StructuredTool, ToolExce
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from typing_extensions import override
 
+from recallrai_integrations.adapter.wording import conflicts_text, memories_text, settled_text
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.errors import InvalidInputError, NotFoundError, ServiceError
 from recallrai_integrations.options import RecallOptions
 from recallrai_integrations.user import UserMemory
-from recallrai_integrations.wording import conflicts_text, memories_text, settled_text
 
 from ._binding import Binding, runtime_context
 

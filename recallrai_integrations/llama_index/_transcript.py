@@ -15,11 +15,10 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 from aiologic import Lock
 from llama_index.core.base.llms.types import ChatMessage
 
-from recallrai_integrations import plan
+from recallrai_integrations._flows import rules
 from recallrai_integrations.conversation import Conversation
 from recallrai_integrations.errors import RecallrAIIntegrationError, RequestRejectedError
 from recallrai_integrations.messages import Message
-from recallrai_integrations.outbox import Address
 from recallrai_integrations.recall import Recall
 
 from ._messages import Entry, as_chat_message, classify
@@ -31,7 +30,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger("recallrai_integrations.llama_index")
 
-RESUMED_MESSAGES: Final = plan.MESSAGES_PER_PAGE
+RESUMED_MESSAGES: Final = rules.MESSAGES_PER_PAGE
 """How many of a thread's latest messages are read when a memory takes it up."""
 
 
@@ -143,9 +142,10 @@ class Transcript:
     def bind(self, conversation: Conversation) -> None:
         """Takes from a conversation what is decided by its connection."""
         connection = conversation.connection
-        address = Address(conversation.user_id, conversation.user_id, conversation.thread_id)
         self.is_down = lambda: connection.is_down
-        self.redact = lambda messages: connection.redacted(address, messages)
+        self.redact = lambda messages: connection.runtime.redacted(
+            conversation.user_id, conversation.thread_id, messages
+        )
 
     def messages(self) -> list[ChatMessage]:
         """The history, as copies."""
@@ -351,7 +351,7 @@ class Transcript:
     def _untold(self, given: Sequence[Message]) -> list[Message]:
         """What of these messages is new to the service, which holds them redacted."""
         pairs = [(one, hidden) for one in given for hidden in self.redact([one])]
-        new = plan.unsent([hidden for _, hidden in pairs], self.told)
+        new = rules.unsent([hidden for _, hidden in pairs], self.told)
         return [one for one, _ in pairs[len(pairs) - len(new) :]]
 
     def _tell(self, messages: Sequence[Message]) -> Talk[None]:

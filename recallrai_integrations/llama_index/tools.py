@@ -8,12 +8,12 @@ from typing import TypeVar
 from llama_index.core.tools.tool_spec.base import SPEC_FUNCTION_TYPE, BaseToolSpec
 
 from recallrai_integrations.adapter import ConnectionSource
+from recallrai_integrations.adapter.wording import conflicts_text, memories_text, settled_text
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.errors import InvalidInputError, NotFoundError, ServiceError
 from recallrai_integrations.identity import user_id_text
 from recallrai_integrations.options import RecallOptions
 from recallrai_integrations.user import UserMemory
-from recallrai_integrations.wording import conflicts_text, memories_text, settled_text
 
 __all__ = ["RecallrAIToolSpec"]
 

@@ -14,10 +14,10 @@ from llama_index.core.workflow import (
 )
 
 from recallrai_integrations.adapter import ConnectionSource
+from recallrai_integrations.adapter.wording import conflicts_value
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.errors import ServiceUnavailableError
 from recallrai_integrations.identity import user_id_text
-from recallrai_integrations.wording import conflicts_value
 
 __all__ = [
     "MergeConflictAnswersEvent",

@@ -28,17 +28,17 @@ from __future__ import annotations
 
 from recallrai_integrations.options import DeliveryOptions
 
-from .base import Address, Outbox, Place, Waiting
+from .base import ConversationKey, Outbox, OutboxEntry, SessionCursor
 from .looking import ConversationStatus, export, status
 from .memory import MemoryOutbox
 
 __all__ = [
-    "Address",
+    "ConversationKey",
     "ConversationStatus",
     "MemoryOutbox",
     "Outbox",
-    "Place",
-    "Waiting",
+    "OutboxEntry",
+    "SessionCursor",
     "export",
     "open_outbox",
     "status",

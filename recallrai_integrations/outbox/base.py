@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from recallrai_integrations import plan
-from recallrai_integrations.messages import Message
+from recallrai_integrations.messages import Message, fingerprint
 
-__all__ = ["Address", "Outbox", "Place", "Waiting"]
+__all__ = ["ConversationKey", "Outbox", "OutboxEntry", "SessionCursor"]
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ConversationKey:
     """Which conversation a message belongs to, and how its session is opened.
 
     Args:
@@ -36,7 +35,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class OutboxEntry:
     """Something to deliver: a message, or (`message` None) the wish to process the session, or to clear.
 
     Args:
@@ -59,7 +58,7 @@ class Waiting:
 
 
 @dataclass(slots=True)
-class Place:
+class SessionCursor:
     """Where in the service a conversation stands, as far as is known.
 
     Args:
@@ -78,32 +77,34 @@ class Place:
     stored: int | None = None
     since: datetime | None = None
     sent: Counter[str] = field(default_factory=Counter[str])
-    doubt: Waiting | None = None
-    unsettled: bool = False
-    target: Place | None = None
+    unconfirmed: OutboxEntry | None = None
+    unreconciled: bool = False
+    target: SessionCursor | None = None
     moved: int = 0
 
-    def enter(self, session_id: str, *, stored: int | None, now: datetime, unsettled: bool = False) -> None:
+    def enter(
+        self, session_id: str, *, stored: int | None, now: datetime, unreconciled: bool = False
+    ) -> None:
         """Takes a session that was opened (`stored=0`), counted, or found (`stored=None`)."""
         self.leave()
-        self.session_id, self.stored, self.since, self.unsettled = session_id, stored, now, unsettled
+        self.session_id, self.stored, self.since, self.unreconciled = session_id, stored, now, unreconciled
 
     def leave(self) -> None:
         """The session takes no more messages; the next one opens another."""
-        self.session_id, self.stored, self.since, self.doubt = None, None, None, None
-        self.unsettled, self.target, self.moved = False, None, 0
+        self.session_id, self.stored, self.since, self.unconfirmed = None, None, None, None
+        self.unreconciled, self.target, self.moved = False, None, 0
         self.sent.clear()
 
     def note(self, message: Message) -> None:
         """A message is known to be stored."""
-        self.doubt = None
-        self.sent[plan.fingerprint(message)] += 1
+        self.unconfirmed = None
+        self.sent[fingerprint(message)] += 1
 
-    def doubt_again(self, waiting: Waiting) -> None:
+    def mark_unconfirmed(self, waiting: OutboxEntry) -> None:
         """A message was noted as stored and still waits: whoever delivers it next has to find it first."""
         if waiting.message is not None:
-            self.doubt = waiting
-            self.sent[plan.fingerprint(waiting.message)] -= 1
+            self.unconfirmed = waiting
+            self.sent[fingerprint(waiting.message)] -= 1
 
     def counted(self, total: int) -> None:
         """The session was read: it holds `total` messages, and knowledge begins anew here."""
@@ -123,8 +124,8 @@ class Outbox(ABC):
 
     @abstractmethod
     def put(
-        self, address: Address, messages: Sequence[Message | None], *, clears: bool = False
-    ) -> list[Waiting]:
+        self, key: ConversationKey, messages: Sequence[Message | None], *, clears: bool = False
+    ) -> list[OutboxEntry]:
         """Takes messages (None: the wish to process, or with `clears` to clear), in order, all or none.
 
         Messages whose id the conversation has had already are passed over.
@@ -138,12 +139,12 @@ class Outbox(ABC):
         """
 
     @abstractmethod
-    def claim(self, address: Address, place: Place) -> Place | None:
+    def claim(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor | None:
         """The right to deliver this conversation; None while another process has it.
 
         Args:
-            address: the conversation.
-            place: what this process last knew.
+            key: the conversation.
+            cursor: what this process last knew.
 
         Returns:
             Where the conversation stands, as the last one who delivered it left it. When that one died on
@@ -151,30 +152,30 @@ class Outbox(ABC):
         """
 
     @abstractmethod
-    def place(self, address: Address, place: Place) -> Place:
+    def cursor(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor:
         """Where the conversation stands, for looking only: as it was left last, or as this process knows it.
 
         While another process has the claim, the message that comes next is in doubt: it may be on its way.
 
         Args:
-            address: the conversation.
-            place: what this process last knew.
+            key: the conversation.
+            cursor: what this process last knew.
         """
 
     @abstractmethod
-    def keep(self, address: Address, place: Place) -> None:
+    def keep(self, key: ConversationKey, cursor: SessionCursor) -> None:
         """Remembers where the conversation stands before something is sent that nobody could find again."""
 
     @abstractmethod
-    def holds(self, address: Address, waiting: Waiting) -> bool:
+    def holds(self, key: ConversationKey, waiting: OutboxEntry) -> bool:
         """Whether it still waits: False once it was delivered, withdrawn or purged."""
 
     @abstractmethod
-    def next(self, address: Address) -> Waiting | None:
+    def next(self, key: ConversationKey) -> OutboxEntry | None:
         """The next to deliver; None also when the claim has been lost."""
 
     @abstractmethod
-    def done(self, address: Address, waiting: Waiting, place: Place) -> None:
+    def done(self, key: ConversationKey, waiting: OutboxEntry, cursor: SessionCursor) -> None:
         """It is delivered: forget it, keep its id.
 
         Raises:
@@ -182,23 +183,23 @@ class Outbox(ABC):
         """
 
     @abstractmethod
-    def reject(self, address: Address, waiting: Waiting, reason: str) -> None:
+    def reject(self, key: ConversationKey, waiting: OutboxEntry, reason: str) -> None:
         """The service will never take it: out of the queue, so that later ones still go."""
 
     @abstractmethod
-    def withdraw(self, address: Address, taken: Iterable[Waiting]) -> None:
+    def withdraw(self, key: ConversationKey, taken: Iterable[OutboxEntry]) -> None:
         """Gives messages back to the caller: neither they nor their ids are known any more."""
 
     @abstractmethod
-    def release(self, address: Address, place: Place) -> None:
+    def release(self, key: ConversationKey, cursor: SessionCursor) -> None:
         """Ends a claim."""
 
     @abstractmethod
-    def waiting(self, address: Address) -> list[Waiting]:
+    def waiting(self, key: ConversationKey) -> list[OutboxEntry]:
         """All that waits for this conversation, in order."""
 
     @abstractmethod
-    def addresses(self, *, user_id: str | None = None) -> list[Address]:
+    def keys(self, *, user_id: str | None = None) -> list[ConversationKey]:
         """The conversations for which something waits; of a user, all that are known."""
 
     @abstractmethod
@@ -206,14 +207,14 @@ class Outbox(ABC):
         """How many wait in all."""
 
     @abstractmethod
-    def purge(self, address: Address) -> int:
+    def purge(self, key: ConversationKey) -> int:
         """Drops what waits for a conversation and what is known of it; says how many that were.
 
         The ids of its messages stay known, so that none of them is taken again.
         """
 
     @abstractmethod
-    def go_on_in_a_fork(self) -> None:
+    def after_fork(self) -> None:
         """In the child of a fork: what waits in memory is the parent's to deliver."""
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Messages and places as JSON columns of an outbox file."""
+"""Messages and session cursors as JSON columns of an outbox file."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 from recallrai_integrations.messages import Message
 
-from .base import Place, Waiting
+from .base import OutboxEntry, SessionCursor
 
-__all__ = ["place_from_json", "place_to_json", "time_from_text", "time_to_text"]
-
-
-def place_to_json(place: Place) -> str:
-    """A place as JSON."""
-    return json.dumps(_place(place), ensure_ascii=False)
+__all__ = ["cursor_from_json", "cursor_to_json", "time_from_text", "time_to_text"]
 
 
-def place_from_json(text: str) -> Place:
-    """A place from its JSON."""
-    return _read_place(json.loads(text))
+def cursor_to_json(cursor: SessionCursor) -> str:
+    """A session cursor as JSON."""
+    return json.dumps(_cursor(cursor), ensure_ascii=False)
+
+
+def cursor_from_json(text: str) -> SessionCursor:
+    """A session cursor from its JSON."""
+    return _read_cursor(json.loads(text))
 
 
 def time_to_text(moment: datetime | None) -> str | None:
@@ -34,38 +34,38 @@ def time_from_text(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _place(place: Place) -> dict[str, Any]:
+def _cursor(cursor: SessionCursor) -> dict[str, Any]:
     return {
-        "session_id": place.session_id,
-        "stored": place.stored,
-        "since": time_to_text(place.since),
-        "sent": dict(place.sent),
-        "doubt": None if place.doubt is None else _waiting(place.doubt),
-        "unsettled": place.unsettled,
-        "target": None if place.target is None else _place(place.target),
-        "moved": place.moved,
+        "session_id": cursor.session_id,
+        "stored": cursor.stored,
+        "since": time_to_text(cursor.since),
+        "sent": dict(cursor.sent),
+        "unconfirmed": None if cursor.unconfirmed is None else _waiting(cursor.unconfirmed),
+        "unreconciled": cursor.unreconciled,
+        "target": None if cursor.target is None else _cursor(cursor.target),
+        "moved": cursor.moved,
     }
 
 
-def _read_place(data: dict[str, Any]) -> Place:
-    return Place(
+def _read_cursor(data: dict[str, Any]) -> SessionCursor:
+    return SessionCursor(
         session_id=data["session_id"],
         stored=data["stored"],
         since=time_from_text(data["since"]),
         sent=Counter(data["sent"]),
-        doubt=None if data["doubt"] is None else _read_waiting(data["doubt"]),
-        unsettled=data["unsettled"],
-        target=None if data["target"] is None else _read_place(data["target"]),
+        unconfirmed=None if data["unconfirmed"] is None else _read_waiting(data["unconfirmed"]),
+        unreconciled=data["unreconciled"],
+        target=None if data["target"] is None else _read_cursor(data["target"]),
         moved=data["moved"],
     )
 
 
-def _waiting(waiting: Waiting) -> dict[str, Any]:
+def _waiting(waiting: OutboxEntry) -> dict[str, Any]:
     message = waiting.message
     said = {} if message is None else {"role": message.role, "content": message.content, "id": message.id}
     return {"seq": waiting.seq, "recorded_at": waiting.recorded_at.isoformat(), **said}
 
 
-def _read_waiting(data: dict[str, Any]) -> Waiting:
+def _read_waiting(data: dict[str, Any]) -> OutboxEntry:
     message = Message(data["role"], data["content"], data["id"]) if "role" in data else None
-    return Waiting(data["seq"], message, datetime.fromisoformat(data["recorded_at"]))
+    return OutboxEntry(data["seq"], message, datetime.fromisoformat(data["recorded_at"]))

@@ -21,8 +21,8 @@ from recallrai_integrations.errors import OutboxError, OutboxFullError
 from recallrai_integrations.messages import Message
 
 from . import database, rows
-from .base import Address, Outbox, Place, Waiting
-from .codec import place_from_json, place_to_json
+from .base import ConversationKey, Outbox, OutboxEntry, SessionCursor
+from .codec import cursor_from_json, cursor_to_json
 from .owners import LEASE_SECONDS, Owner, is_alive, new_owner
 
 __all__ = ["FileOutbox"]
@@ -71,11 +71,11 @@ class FileOutbox(Outbox):
 
     @override
     def put(
-        self, address: Address, messages: Sequence[Message | None], *, clears: bool = False
-    ) -> list[Waiting]:
+        self, key: ConversationKey, messages: Sequence[Message | None], *, clears: bool = False
+    ) -> list[OutboxEntry]:
         now = datetime.now(timezone.utc)
         with self._write() as db:
-            pk = rows.find_or_add(db, self._project, address)
+            pk = rows.find_or_add(db, self._project, key)
             fresh = [one for one in messages if one is None or one.id is None or rows.add_id(db, pk, one.id)]
             waiting = rows.count(db, self._project)
             if waiting + len(fresh) > self._limit:
@@ -86,16 +86,16 @@ class FileOutbox(Outbox):
             return [rows.insert(db, pk, one, now, clears=clears) for one in fresh]
 
     @override
-    def claim(self, address: Address, place: Place) -> Place | None:
+    def claim(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor | None:
         with self._write(synced=False) as db:
-            row = rows.find(db, self._project, address)
+            row = rows.find(db, self._project, key)
             if row is None:
-                return place
+                return cursor
             if row["owner"] not in {None, self._owner.token}:
                 holder = Owner(row["owner"], row["machine"], row["boot"], row["pid"], row["started"])
                 if is_alive(holder, lease_until=row["lease_until"]):
                     return None
-            left = self._found_place(db, row, place)
+            left = self._found_place(db, row, cursor)
             me = self._owner
             db.execute(
                 "UPDATE conversations SET owner = ?, machine = ?, boot = ?, pid = ?, started = ?,"
@@ -105,47 +105,47 @@ class FileOutbox(Outbox):
             return left
 
     @override
-    def place(self, address: Address, place: Place) -> Place:
+    def cursor(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor:
         with self._read() as db:
-            row = rows.find(db, self._project, address)
-            return place if row is None else self._found_place(db, row, replace(place))
+            row = rows.find(db, self._project, key)
+            return cursor if row is None else self._found_place(db, row, replace(cursor))
 
     @override
-    def keep(self, address: Address, place: Place) -> None:
+    def keep(self, key: ConversationKey, cursor: SessionCursor) -> None:
         with self._write() as db:
-            row = rows.find(db, self._project, address)
+            row = rows.find(db, self._project, key)
             if row is not None and row["owner"] in {None, self._owner.token}:
                 db.execute(
-                    "UPDATE conversations SET place = ? WHERE pk = ?", (place_to_json(place), row["pk"])
+                    "UPDATE conversations SET place = ? WHERE pk = ?", (cursor_to_json(cursor), row["pk"])
                 )
 
     @override
-    def holds(self, address: Address, waiting: Waiting) -> bool:
+    def holds(self, key: ConversationKey, waiting: OutboxEntry) -> bool:
         with self._read() as db:
             return db.execute("SELECT 1 FROM entries WHERE seq = ?", (waiting.seq,)).fetchone() is not None
 
     @override
-    def next(self, address: Address) -> Waiting | None:
+    def next(self, key: ConversationKey) -> OutboxEntry | None:
         with self._read() as db:
-            row = self._mine(db, address)
+            row = self._mine(db, key)
             return None if row is None else rows.head(db, row["pk"])
 
     @override
-    def done(self, address: Address, waiting: Waiting, place: Place) -> None:
+    def done(self, key: ConversationKey, waiting: OutboxEntry, cursor: SessionCursor) -> None:
         try:
             with self._write() as db:
                 db.execute("DELETE FROM entries WHERE seq = ?", (waiting.seq,))
-                if (row := self._mine(db, address)) is not None:
+                if (row := self._mine(db, key)) is not None:
                     db.execute(
                         "UPDATE conversations SET place = ?, lease_until = ? WHERE pk = ?",
-                        (place_to_json(place), time.time() + LEASE_SECONDS, row["pk"]),
+                        (cursor_to_json(cursor), time.time() + LEASE_SECONDS, row["pk"]),
                     )
         except OutboxError:
-            place.doubt_again(waiting)
+            cursor.mark_unconfirmed(waiting)
             raise
 
     @override
-    def reject(self, address: Address, waiting: Waiting, reason: str) -> None:
+    def reject(self, key: ConversationKey, waiting: OutboxEntry, reason: str) -> None:
         with self._write() as db:
             db.execute(
                 "INSERT INTO rejected SELECT seq, conversation, role, content, id, said_at, recorded_at, ?, ?"
@@ -155,7 +155,7 @@ class FileOutbox(Outbox):
             db.execute("DELETE FROM entries WHERE seq = ?", (waiting.seq,))
 
     @override
-    def withdraw(self, address: Address, taken: Iterable[Waiting]) -> None:
+    def withdraw(self, key: ConversationKey, taken: Iterable[OutboxEntry]) -> None:
         with self._write() as db:
             for one in taken:
                 db.execute(
@@ -166,26 +166,26 @@ class FileOutbox(Outbox):
                 db.execute("DELETE FROM entries WHERE seq = ?", (one.seq,))
 
     @override
-    def release(self, address: Address, place: Place) -> None:
+    def release(self, key: ConversationKey, cursor: SessionCursor) -> None:
         with self._write(synced=False) as db:
-            if (row := self._mine(db, address)) is not None:
+            if (row := self._mine(db, key)) is not None:
                 db.execute(
                     "UPDATE conversations SET place = ?, owner = NULL, machine = NULL, pid = NULL,"
                     " started = NULL, lease_until = NULL WHERE pk = ?",
-                    (place_to_json(place), row["pk"]),
+                    (cursor_to_json(cursor), row["pk"]),
                 )
 
     @override
-    def waiting(self, address: Address) -> list[Waiting]:
+    def waiting(self, key: ConversationKey) -> list[OutboxEntry]:
         with self._read() as db:
-            row = rows.find(db, self._project, address)
+            row = rows.find(db, self._project, key)
             if row is None:
                 return []
             found = db.execute("SELECT * FROM entries WHERE conversation = ? ORDER BY seq", (row["pk"],))
             return [rows.waiting_of(row) for row in found]
 
     @override
-    def addresses(self, *, user_id: str | None = None) -> list[Address]:
+    def keys(self, *, user_id: str | None = None) -> list[ConversationKey]:
         with self._read() as db:
             if user_id is None:
                 found = db.execute(
@@ -205,9 +205,9 @@ class FileOutbox(Outbox):
             return rows.count(db, self._project)
 
     @override
-    def purge(self, address: Address) -> int:
+    def purge(self, key: ConversationKey) -> int:
         with self._write() as db:
-            row = rows.find(db, self._project, address)
+            row = rows.find(db, self._project, key)
             if row is None:
                 return 0
             dropped = db.execute("DELETE FROM entries WHERE conversation = ?", (row["pk"],)).rowcount
@@ -237,7 +237,7 @@ class FileOutbox(Outbox):
         self._writing.release()
 
     @override
-    def go_on_in_a_fork(self) -> None:
+    def after_fork(self) -> None:
         pass  # see `pause`
 
     @override
@@ -303,19 +303,19 @@ class FileOutbox(Outbox):
                     db.execute("ROLLBACK")
                 raise
 
-    def _found_place(self, db: sqlite3.Connection, row: Any, place: Place) -> Place:
+    def _found_place(self, db: sqlite3.Connection, row: Any, cursor: SessionCursor) -> SessionCursor:
         """Where a conversation stands; what its delivery may be sending, or may have sent, is in doubt."""
-        left = place if row["place"] is None else place_from_json(row["place"])
+        left = cursor if row["place"] is None else cursor_from_json(row["place"])
         # A claim that nobody released, also one of ours when the disk was full, may have sent the head.
         # After a loss of power that claim may not even be in the file.
         if row["owner"] is not None or row["boot"] != self._owner.boot:
             head = rows.head(db, row["pk"])
-            left.doubt = head if head is not None and head.message is not None else None
+            left.unconfirmed = head if head is not None and head.message is not None else None
         return left
 
-    def _mine(self, db: sqlite3.Connection, address: Address) -> Any:
+    def _mine(self, db: sqlite3.Connection, key: ConversationKey) -> Any:
         """The conversation's row while its claim is ours, else None."""
-        row = rows.find(db, self._project, address)
+        row = rows.find(db, self._project, key)
         return row if row is not None and row["owner"] == self._owner.token else None
 
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 from recallrai_integrations.errors import OutboxFullError
 from recallrai_integrations.messages import Message
 
-from .base import Address, Outbox, Place, Waiting
+from .base import ConversationKey, Outbox, OutboxEntry, SessionCursor
 
 __all__ = ["MemoryOutbox"]
 
@@ -33,18 +33,18 @@ class MemoryOutbox(Outbox):
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._queues: dict[Address, deque[Waiting]] = {}
-        self._ids: dict[Address, dict[str, None]] = {}
+        self._queues: dict[ConversationKey, deque[OutboxEntry]] = {}
+        self._ids: dict[ConversationKey, dict[str, None]] = {}
         self._numbers = count(1)
         self._count = 0
 
     @override
     def put(
-        self, address: Address, messages: Sequence[Message | None], *, clears: bool = False
-    ) -> list[Waiting]:
+        self, key: ConversationKey, messages: Sequence[Message | None], *, clears: bool = False
+    ) -> list[OutboxEntry]:
         now = datetime.now(timezone.utc)
         with self._lock:
-            ids = self._ids.get(address, {})
+            ids = self._ids.get(key, {})
             new_ids: dict[str, None] = {}
             fresh: list[Message | None] = []
             for message in messages:
@@ -59,70 +59,71 @@ class MemoryOutbox(Outbox):
                     "the new ones were not taken."
                 )
             if new_ids:
-                kept = self._ids[address] = self._ids.pop(address, {})  # the latest used last
+                kept = self._ids[key] = self._ids.pop(key, {})  # the latest used last
                 while len(self._ids) > _CONVERSATIONS_WITH_IDS:
                     del self._ids[next(iter(self._ids))]
                 kept.update(new_ids)
                 while len(kept) > _IDS_PER_CONVERSATION:
                     del kept[next(iter(kept))]
             taken = [
-                Waiting(next(self._numbers), message, now, clears and message is None) for message in fresh
+                OutboxEntry(next(self._numbers), message, now, clears and message is None)
+                for message in fresh
             ]
             if taken:
-                self._queues.setdefault(address, deque()).extend(taken)
+                self._queues.setdefault(key, deque()).extend(taken)
                 self._count += len(taken)
             return taken
 
     @override
-    def claim(self, address: Address, place: Place) -> Place:
-        return place
+    def claim(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor:
+        return cursor
 
     @override
-    def place(self, address: Address, place: Place) -> Place:
-        return place
+    def cursor(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor:
+        return cursor
 
     @override
-    def keep(self, address: Address, place: Place) -> None:
+    def keep(self, key: ConversationKey, cursor: SessionCursor) -> None:
         pass
 
     @override
-    def holds(self, address: Address, waiting: Waiting) -> bool:
+    def holds(self, key: ConversationKey, waiting: OutboxEntry) -> bool:
         with self._lock:
-            return any(one.seq == waiting.seq for one in self._queues.get(address, ()))
+            return any(one.seq == waiting.seq for one in self._queues.get(key, ()))
 
     @override
-    def next(self, address: Address) -> Waiting | None:
+    def next(self, key: ConversationKey) -> OutboxEntry | None:
         with self._lock:
-            queue = self._queues.get(address)
+            queue = self._queues.get(key)
             return queue[0] if queue else None
 
     @override
-    def done(self, address: Address, waiting: Waiting, place: Place) -> None:
-        self._drop(address, {waiting.seq})
+    def done(self, key: ConversationKey, waiting: OutboxEntry, cursor: SessionCursor) -> None:
+        self._drop(key, {waiting.seq})
 
     @override
-    def reject(self, address: Address, waiting: Waiting, reason: str) -> None:
-        self._drop(address, {waiting.seq})
+    def reject(self, key: ConversationKey, waiting: OutboxEntry, reason: str) -> None:
+        self._drop(key, {waiting.seq})
 
     @override
-    def withdraw(self, address: Address, taken: Iterable[Waiting]) -> None:
+    def withdraw(self, key: ConversationKey, taken: Iterable[OutboxEntry]) -> None:
         taken = list(taken)
-        for waiting in self._drop(address, {one.seq for one in taken}):
+        for waiting in self._drop(key, {one.seq for one in taken}):
             if waiting.message is not None and waiting.message.id is not None:
                 with self._lock:
-                    self._ids.get(address, {}).pop(waiting.message.id, None)
+                    self._ids.get(key, {}).pop(waiting.message.id, None)
 
     @override
-    def release(self, address: Address, place: Place) -> None:
+    def release(self, key: ConversationKey, cursor: SessionCursor) -> None:
         pass
 
     @override
-    def waiting(self, address: Address) -> list[Waiting]:
+    def waiting(self, key: ConversationKey) -> list[OutboxEntry]:
         with self._lock:
-            return list(self._queues.get(address, ()))
+            return list(self._queues.get(key, ()))
 
     @override
-    def addresses(self, *, user_id: str | None = None) -> list[Address]:
+    def keys(self, *, user_id: str | None = None) -> list[ConversationKey]:
         with self._lock:
             if user_id is None:
                 return list(self._queues)
@@ -133,14 +134,14 @@ class MemoryOutbox(Outbox):
         return self._count
 
     @override
-    def purge(self, address: Address) -> int:
+    def purge(self, key: ConversationKey) -> int:
         with self._lock:
-            dropped = len(self._queues.pop(address, ()))
+            dropped = len(self._queues.pop(key, ()))
             self._count -= dropped
             return dropped
 
     @override
-    def go_on_in_a_fork(self) -> None:
+    def after_fork(self) -> None:
         self._lock = threading.Lock()
         self._queues.clear()
         self._count = 0
@@ -149,17 +150,17 @@ class MemoryOutbox(Outbox):
     def close(self) -> None:
         pass
 
-    def _drop(self, address: Address, seqs: set[int]) -> list[Waiting]:
+    def _drop(self, key: ConversationKey, seqs: set[int]) -> list[OutboxEntry]:
         with self._lock:
-            queue = self._queues.get(address)
+            queue = self._queues.get(key)
             if queue is None:
                 return []
             dropped = [one for one in queue if one.seq in seqs]
             if queue and dropped == [queue[0]]:
                 queue.popleft()
             else:
-                self._queues[address] = queue = deque(one for one in queue if one.seq not in seqs)
+                self._queues[key] = queue = deque(one for one in queue if one.seq not in seqs)
             if not queue:
-                del self._queues[address]
+                del self._queues[key]
             self._count -= len(dropped)
             return dropped

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from recallrai_integrations.messages import Message
 
-from .base import Address, Waiting
+from .base import ConversationKey, OutboxEntry
 from .codec import time_from_text, time_to_text
 from .owners import boot
 
@@ -20,23 +20,23 @@ IDS_PER_CONVERSATION: Final = 10_000
 _CLEAR: Final = "clear"
 
 
-def find(db: sqlite3.Connection, project: str, address: Address) -> Any:
+def find(db: sqlite3.Connection, project: str, key: ConversationKey) -> Any:
     """The conversation's row, or None."""
     return db.execute(
         "SELECT * FROM conversations"
         " WHERE project = ? AND user_id = ? AND key = ? AND (thread_id IS NULL) = ?",
-        (project, address.user_id, address.key, address.thread_id is None),
+        (project, key.user_id, key.key, key.thread_id is None),
     ).fetchone()
 
 
-def find_or_add(db: sqlite3.Connection, project: str, address: Address) -> int:
-    """The conversation's primary key; its metadata are those of `address` then."""
-    metadata = json.dumps(dict(address.metadata))
-    row = find(db, project, address)
+def find_or_add(db: sqlite3.Connection, project: str, key: ConversationKey) -> int:
+    """The conversation's primary key; its metadata are those of `key` then."""
+    metadata = json.dumps(dict(key.metadata))
+    row = find(db, project, key)
     if row is not None:
         db.execute(
             "UPDATE conversations SET metadata = ?, auto_process_after_seconds = ?, used_at = ? WHERE pk = ?",
-            (metadata, address.auto_process_after_seconds, time.time(), row["pk"]),
+            (metadata, key.auto_process_after_seconds, time.time(), row["pk"]),
         )
         return int(row["pk"])
     added = db.execute(
@@ -44,11 +44,11 @@ def find_or_add(db: sqlite3.Connection, project: str, address: Address) -> int:
         " used_at, boot) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             project,
-            address.user_id,
-            address.thread_id,
-            address.key,
+            key.user_id,
+            key.thread_id,
+            key.key,
             metadata,
-            address.auto_process_after_seconds,
+            key.auto_process_after_seconds,
             time.time(),
             boot(),
         ),
@@ -56,9 +56,9 @@ def find_or_add(db: sqlite3.Connection, project: str, address: Address) -> int:
     return int(added.lastrowid or 0)
 
 
-def address_of(row: Any) -> Address:
+def address_of(row: Any) -> ConversationKey:
     """The address of a conversation's row."""
-    return Address(
+    return ConversationKey(
         row["key"],
         row["user_id"],
         row["thread_id"],
@@ -82,7 +82,7 @@ def add_id(db: sqlite3.Connection, pk: int, message_id: str) -> bool:
 
 def insert(
     db: sqlite3.Connection, pk: int, message: Message | None, now: datetime, *, clears: bool
-) -> Waiting:
+) -> OutboxEntry:
     """Puts a message, or the wish to process or to clear, at the end of a conversation's queue."""
     clears = clears and message is None
     said: tuple[str | None, ...] = (None, _CLEAR if clears else None, None, None)
@@ -93,22 +93,22 @@ def insert(
         " VALUES (?, ?, ?, ?, ?, ?)",
         (pk, *said, now.isoformat()),
     )
-    return Waiting(int(added.lastrowid or 0), message, now, clears)
+    return OutboxEntry(int(added.lastrowid or 0), message, now, clears)
 
 
-def head(db: sqlite3.Connection, pk: int) -> Waiting | None:
+def head(db: sqlite3.Connection, pk: int) -> OutboxEntry | None:
     """The entry of a conversation that is delivered next."""
     row = db.execute("SELECT * FROM entries WHERE conversation = ? ORDER BY seq LIMIT 1", (pk,)).fetchone()
     return None if row is None else waiting_of(row)
 
 
-def waiting_of(row: Any) -> Waiting:
+def waiting_of(row: Any) -> OutboxEntry:
     """The value of an entry's row."""
     message = None
     if row["role"] is not None:
         message = Message(row["role"], row["content"], row["id"], time_from_text(row["said_at"]))
     clears = message is None and row["content"] == _CLEAR
-    return Waiting(row["seq"], message, datetime.fromisoformat(row["recorded_at"]), clears)
+    return OutboxEntry(row["seq"], message, datetime.fromisoformat(row["recorded_at"]), clears)
 
 
 def count(db: sqlite3.Connection, project: str) -> int:

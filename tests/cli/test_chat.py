@@ -13,9 +13,9 @@ import pytest
 from langchain_core.language_models import GenericFakeChatModel
 
 from recallrai_integrations import connect
+from recallrai_integrations._flows.ops import ListSessions, ReadMessages
 from recallrai_integrations.cli import chat
 from recallrai_integrations.cli.models import ModelError
-from recallrai_integrations.ops import ListSessions, ReadMessages
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def _history(thread=None, user="ada", local="m.db"):
 
 def _statuses(user="ada", local="m.db"):
     with connect(local=local) as connection:
-        return [one.status for one in connection.run(iter(ListSessions(user))).items]
+        return [one.status for one in connection.runtime.run(iter(ListSessions(user))).items]
 
 
 @pytest.mark.usefixtures("remembered")
@@ -221,8 +221,8 @@ def test_ctrl_c_tells_what_became_of_what_was_said(run, hosted, monkeypatch, cas
         hosted.faults.clear()
         stored = [
             message.content
-            for one in connection.run(iter(ListSessions("ada"))).items
-            for message in connection.run(iter(ReadMessages("ada", one.session_id))).messages
+            for one in connection.runtime.run(iter(ListSessions("ada"))).items
+            for message in connection.runtime.run(iter(ReadMessages("ada", one.session_id))).messages
         ]
         assert stored == (["One?"] if fault else ["One?", "I hear you.", "Two?"])
 

@@ -15,7 +15,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 
 from recallrai_integrations import connect
-from recallrai_integrations.ops import ListSessions, Process, ReadMessages
+from recallrai_integrations._flows.ops import ListSessions, Process, ReadMessages
 
 SAID = [("user", "My parrot is called Kiwi."), ("assistant", "What a fine name for a parrot!")]
 OPENAI = [{"role": role, "content": text} for role, text in SAID]
@@ -30,8 +30,8 @@ def _stored(user="ada", local="recallrai.db"):
 
 def _stored_in(connection, user="ada"):
     found = []
-    for one in connection.run(iter(ListSessions(user))).items:
-        messages = connection.run(iter(ReadMessages(user, one.session_id))).messages
+    for one in connection.runtime.run(iter(ListSessions(user))).items:
+        messages = connection.runtime.run(iter(ReadMessages(user, one.session_id))).messages
         said = [(message.role, message.content) for message in messages]
         found.append((messages[0].created_at, (one.created_at, one.metadata, said, one.status)))
     return [session for _, session in sorted(found, key=lambda one: one[0])]
@@ -397,7 +397,7 @@ def test_refused_credentials_are_told(run, hosted, monkeypatch):
 
 @pytest.fixture
 def no_pauses(monkeypatch):
-    monkeypatch.setattr("recallrai_integrations.flows.importing._PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr("recallrai_integrations._flows.ingestion._PAUSES", (0.0, 0.0, 0.0))
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -436,8 +436,8 @@ def test_a_half_that_was_processed_meanwhile_is_followed_by_the_other_half(run, 
     run("import", long_talk, "--user", "ada").failed(1)
     hosted.faults.clear()
     with connect() as connection:  # as the inactivity timer of the service does
-        [session] = connection.run(iter(ListSessions("ada"))).items
-        connection.run(iter(Process("ada", session.session_id)))
+        [session] = connection.runtime.run(iter(ListSessions("ada"))).items
+        connection.runtime.run(iter(Process("ada", session.session_id)))
     assert run("import", long_talk, "--user", "ada").code == 0
     assert [said for _, _, said, _ in look()] == [LONG[:3], LONG[3:]]
     assert json.loads(run("import", long_talk, "--user", "ada", "--json").out)["already_there"] == 1

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from recallrai_integrations import Connection, RecallOptions, ServiceUnavailableError, connect
-from recallrai_integrations.backend import bounds
-from recallrai_integrations.ops import GetContext, GetUser
+from recallrai_integrations import RecallOptions, ServiceUnavailableError
+from recallrai_integrations._backend import Backend, bounds
+from recallrai_integrations._flows.ops import GetContext, GetUser
+from recallrai_integrations.credentials import Credentials
 from tests.conftest import Call
 
 Answer = Callable[[socket.socket, threading.Event], None]
@@ -23,11 +24,11 @@ DRIP = 0.05
 
 
 @pytest.fixture
-def sending() -> Iterator[Callable[[Answer], Connection]]:
-    """A connection to a service that answers every request in a given way."""
+def sending() -> Iterator[Callable[..., Backend]]:
+    """What sends requests to a service that answers each in a given way."""
     ended = threading.Event()
     listening = socket.create_server(("127.0.0.1", 0))
-    made: list[Connection] = []
+    made: list[Backend] = []
 
     def serve(answer: Answer) -> None:
         with suppress(OSError):  # the test is over
@@ -37,17 +38,17 @@ def sending() -> Iterator[Callable[[Answer], Connection]]:
                     client.recv(65_536)
                     answer(client, ended)
 
-    def start(answer: Answer, **options: Any) -> Connection:
+    def start(answer: Answer, timeout: float = 60) -> Backend:
         threading.Thread(target=serve, args=(answer,), daemon=True).start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        made.append(connect(api_key="rai_test", project_id="test", base_url=url, **options))
+        made.append(Backend(Credentials("rai_test", "test", url), timeout=timeout))
         return made[-1]
 
     yield start
     ended.set()
     listening.close()
-    for connection in made:
-        connection.close(timeout=0)
+    for backend in made:
+        backend.close()
 
 
 def head(**headers: str) -> bytes:
@@ -91,8 +92,8 @@ def whole(body: bytes, **headers: str) -> Answer:
 class Asked:
     """One request through the backend, in both colours: `run` and `arun`."""
 
-    def __init__(self, connection: Connection, *, streamed: bool) -> None:
-        self._backend = connection._backend
+    def __init__(self, backend: Backend, *, streamed: bool) -> None:
+        self._backend = backend
         self._op: Any = GetUser("ada")
         if streamed:
             self._op = GetContext("ada", "7f1d3c3e-0000-4000-8000-000000000000", RecallOptions(), print)
@@ -119,9 +120,9 @@ STREAMED = pytest.mark.parametrize("streamed", [False, True], ids=["plain", "str
     ids=["status line", "headers", "body", "chunks"],
 )
 async def test_an_answer_that_drips_is_over_when_the_timeout_is(sending, call: Call, answer, streamed):
-    connection = sending(answer, timeout=0.4)
+    backend = sending(answer, timeout=0.4)
     with pytest.raises(ServiceUnavailableError, match="did not answer in time") as caught:
-        await call(Asked(connection, streamed=streamed).run)
+        await call(Asked(backend, streamed=streamed).run)
     assert caught.value.may_have_taken_effect
 
 

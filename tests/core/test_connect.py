@@ -287,7 +287,7 @@ async def test_a_sync_close_closes_the_client_of_the_loop_too(
 ) -> None:
     connection = make_connection()
     await connection.conversation("ada", "t1").arecord(("user", "hi"))
-    backend: Any = vars(connection)["_backend"]
+    backend: Any = vars(connection.runtime)["_backend"]
     (ours,) = backend._loops.values()
     client = ours._sdk.http._client
     connection.close()

@@ -117,8 +117,8 @@ async def test_two_workers_that_open_a_thread_at_once_settle_on_the_oldest_sessi
     # The second has looked for a session before the first one opened its own: it opens one too.
     younger = make_connection().conversation("ada")
     await call(younger.record, ("user", "from the second"))
-    second._state.place.enter(
-        (await call(younger.info)).session_id, stored=1, now=older.created_at, unsettled=True
+    second._state.cursor.enter(
+        (await call(younger.info)).session_id, stored=1, now=older.created_at, unreconciled=True
     )
     await call(younger.update, {"thread_id": "thread-1"})
     await call(second.record, ("assistant", "answer"))
@@ -148,9 +148,9 @@ async def test_a_session_processed_between_turns_is_rolled_over(connection: Conn
     await call(conversation.record, ("user", "one"))
     before: SessionInfo = await call(conversation.info)
     elsewhere = connection.conversation("ada", "thread-1")
-    elsewhere._state.place.session_id = None  # a process that does not know of the first
+    elsewhere._state.cursor.session_id = None  # a process that does not know of the first
     await call(elsewhere.finish, wait=30)
-    conversation._state.place.session_id = before.session_id
+    conversation._state.cursor.session_id = before.session_id
     await call(conversation.record, ("assistant", "two"))
     after = await call(conversation.info)
     assert after.session_id != before.session_id

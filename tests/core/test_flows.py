@@ -16,11 +16,11 @@ from recallrai_integrations import (
     RequestRejectedError,
     ServiceUnavailableError,
     SessionInfo,
-    flows,
-    ops,
 )
+from recallrai_integrations import _flows as flows
+from recallrai_integrations._flows import ops
 from recallrai_integrations.models import MessagePage, Page
-from recallrai_integrations.outbox import Address, MemoryOutbox
+from recallrai_integrations.outbox import ConversationKey, MemoryOutbox
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 LOST = ServiceUnavailableError("no answer")
@@ -99,13 +99,13 @@ def run(flow: flows.Flow[Any], service: Service) -> Any:
         answer = error = None
         try:
             match op:
-                case ops.Local():
+                case ops.Call():
                     answer = op.call()
-                case ops.Exclusive():
+                case ops.Locked():
                     answer = run(op.flow, service)
                 case ops.Sleep():
                     service.asked.append("Sleep")
-                case ops.Together():
+                case ops.Gather():
                     answer = [service(one) for one in op.ops]
                 case _:
                     answer = service(op)  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def run(flow: flows.Flow[Any], service: Service) -> Any:
 
 def state(thread: str | None = "t1", **delivery: Any) -> flows.State:
     options = DeliveryOptions(**{"retries": 1, **delivery})
-    return flows.State(Address("t1", "ada", thread), MemoryOutbox(limit=100), options)
+    return flows.State(ConversationKey("t1", "ada", thread), MemoryOutbox(limit=100), options)
 
 
 def stored(service: Service) -> list[str]:
@@ -214,7 +214,7 @@ def test_a_session_that_takes_no_more_is_followed_by_another() -> None:
     service, one = Service(), state()
     run(flows.record(one, users("a")), service)
     run(flows.finish(one), service)
-    one.place.session_id = "s0"
+    one.cursor.session_id = "s0"
     service.faults["AddMessage"] = [CLOSED]
     run(flows.record(one, users("b")), service)
     assert {key: [m.content for m in said] for key, said in service.messages.items()} == {
@@ -271,17 +271,17 @@ def test_cancelled_in_the_middle_of_a_send_the_message_is_in_doubt_and_its_turn_
     inner: list[Any] = []
     while True:  # the same as `run`, but stops when the message has just been sent
         flow_now = inner[-1] if inner else flow
-        if isinstance(op, ops.Exclusive):
+        if isinstance(op, ops.Locked):
             inner.append(op.flow)
             op = next(op.flow)
             continue
         if isinstance(op, ops.AddMessage):
             service(op)
             break
-        answer = op.call() if isinstance(op, ops.Local) else service_answer(service, op)
+        answer = op.call() if isinstance(op, ops.Call) else service_answer(service, op)
         op = flow_now.throw(answer) if isinstance(answer, Exception) else flow_now.send(answer)
     inner[-1].close()
-    assert one.place.doubt is not None
+    assert one.cursor.unconfirmed is not None
     run(flows.record(one, users("b")), service)
     assert stored(service) == ["a", "b"]
 
@@ -296,8 +296,8 @@ def service_answer(service: Service, op: Any) -> Any:
 def test_ids_of_conversations_long_past_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recallrai_integrations.outbox.memory._CONVERSATIONS_WITH_IDS", 2)
     outbox, message = MemoryOutbox(limit=100), Message("user", "hi", id="m1")
-    addresses = [Address(f"t{n}", "ada", f"t{n}") for n in range(3)]
-    for address in (addresses[0], addresses[1], addresses[0], addresses[2]):
-        outbox.put(address, [message, Message("user", "again", id=f"{outbox.count()}")])
-    assert len(outbox.put(addresses[0], [message])) == 0
-    assert len(outbox.put(addresses[1], [message])) == 1, "the one used longest ago is forgotten"
+    keys = [ConversationKey(f"t{n}", "ada", f"t{n}") for n in range(3)]
+    for key in (keys[0], keys[1], keys[0], keys[2]):
+        outbox.put(key, [message, Message("user", "again", id=f"{outbox.count()}")])
+    assert len(outbox.put(keys[0], [message])) == 0
+    assert len(outbox.put(keys[1], [message])) == 1, "the one used longest ago is forgotten"

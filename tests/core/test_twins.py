@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from recallrai_integrations import Connection, Conversation, UserMemory
+from recallrai_integrations._backend import Backend
+from recallrai_integrations._engine.driver import Engine
 from recallrai_integrations.adapter import ConnectionSource
-from recallrai_integrations.backend import Backend
-from recallrai_integrations.drive import Engine
 
 NO_TWIN = {
     Connection: {
@@ -19,7 +19,7 @@ NO_TWIN = {
         "redacted",
         "operation",
         "redacted_metadata",
-        "go_on_in_a_fork",
+        "after_fork",
     },  # no I/O; at exit
     Conversation: set[str](),
     UserMemory: set[str](),

@@ -43,5 +43,5 @@ def eventually(happened: Callable[[], object], seconds: float = 20.0) -> None:
 
 def forget_what_is_known(connection: Connection) -> None:
     """As if the process were new: of all conversations, nothing is known but what the outbox holds."""
-    connection._conversations._held.clear()
-    connection._conversations._latest.clear()
+    connection.runtime.conversations._held.clear()
+    connection.runtime.conversations._latest.clear()

@@ -29,14 +29,14 @@ from recallrai_integrations.errors import (
     ServiceUnavailableError,
 )
 from recallrai_integrations.local import LocalRecallrAI
-from recallrai_integrations.outbox import Address, Place, database
+from recallrai_integrations.outbox import ConversationKey, SessionCursor, database
 from recallrai_integrations.outbox.file import FileOutbox
 from tests.conftest import Call
 
 from .conftest import Texts, eventually, forget_what_is_known
 
-delivery, history = (
-    import_module(f"recallrai_integrations.flows.{name}") for name in ("delivery", "history")
+delivery, transcript = (
+    import_module(f"recallrai_integrations._flows.{name}") for name in ("delivery", "transcript")
 )
 
 Make = Callable[..., Connection]
@@ -127,8 +127,8 @@ async def test_while_another_process_holds_on_to_a_conversation_turns_are_degrad
     await remember(second, call)
     conversation = second.conversation("ada", "t1")
     await call(conversation.record, ("user", "What is my dog called?"))
-    holder, address = first._outbox, conversation._state.address
-    claimed = holder.claim(address, Place())
+    holder, key = first.runtime.outbox, conversation._state.key
+    claimed = holder.claim(key, SessionCursor())
     assert claimed is not None
     started = time.monotonic()
     for number in range(3):
@@ -137,7 +137,7 @@ async def test_while_another_process_holds_on_to_a_conversation_turns_are_degrad
         assert recall.degraded
         assert "Biscuit" in recall.context
     assert time.monotonic() - started < 6, "two seconds, not two for each of six calls"
-    holder.release(address, claimed)
+    holder.release(key, claimed)
     await call(conversation.record, ("user", "end"))
     assert not (await call(conversation.recall)).degraded
     assert texts()[1:] == ["What is my dog called?", *(f"And now, {n}?" for n in range(3)), "end"]
@@ -148,13 +148,13 @@ async def test_no_second_session_is_opened_for_a_question_while_another_process_
 ) -> None:
     first, second = (make_connection(deliver={"outbox": tmp_path / "o.db"}) for _ in range(2))
     one, two = (connection.conversation("ada", "t1") for connection in (first, second))
-    first._outbox.put(one._state.address, [Message("user", "one")])
-    claimed = first._outbox.claim(one._state.address, Place())
+    first.runtime.outbox.put(one._state.key, [Message("user", "one")])
+    claimed = first.runtime.outbox.claim(one._state.key, SessionCursor())
     assert claimed is not None
     await call(two.record, ("user", "two"))
     assert (await call(two.recall)).degraded
     assert not [one for one in server.requests if one.path.endswith("/sessions")]
-    first._outbox.release(one._state.address, claimed)
+    first.runtime.outbox.release(one._state.key, claimed)
     await call(two.flush)
     assert texts() == ["one", "two"]
 
@@ -165,13 +165,13 @@ async def test_what_was_left_to_another_process_goes_by_itself_when_that_does_no
     options = {"outbox": tmp_path / "o.db", "breaker_reset": 0.2}
     first, second = (make_connection(deliver=options) for _ in range(2))
     conversation = second.conversation("ada", "t1")
-    holder, address = first._outbox, conversation._state.address
-    holder.put(address, [Message("user", "one")])
-    claimed = holder.claim(address, Place())
+    holder, key = first.runtime.outbox, conversation._state.key
+    holder.put(key, [Message("user", "one")])
+    claimed = holder.claim(key, SessionCursor())
     assert claimed is not None
     await call(conversation.record, ("user", "two"))
     assert texts() == []
-    holder.release(address, claimed)
+    holder.release(key, claimed)
     eventually(lambda: texts() == ["one", "two"])
 
 
@@ -235,7 +235,7 @@ async def test_in_an_outage_history_is_told_while_another_thread_records(
     await call(conversation.record, [("user", "one"), ("assistant", "two")])
     server.faults.add(status=503)
     with monkeypatch.context() as patch:
-        patch.setattr(history, "Counter", Meanwhile)
+        patch.setattr(transcript, "Counter", Meanwhile)
         assert [message.content for message in await call(conversation.history)] == ["one", "two"]
 
 
@@ -386,7 +386,7 @@ async def test_a_thread_opened_twice_is_merged_once_although_answers_are_lost(
 ) -> None:
     older = make_connection().conversation("ada", "t1")
     connection = make_connection(deliver={"retries": 0, "outbox": tmp_path / "o.db", "breaker_threshold": 99})
-    connection._courier.close()  # a process that is no more has no workers either
+    connection.runtime._background.close()  # a process that is no more has no workers either
     younger = connection.conversation("ada", "t1")
     server.faults.add(status=503, method="GET", path="*/sessions")
     await call(younger.record, [("user", "ok"), ("user", "ok"), ("user", "ok")])
@@ -395,10 +395,10 @@ async def test_a_thread_opened_twice_is_merged_once_although_answers_are_lost(
     state = younger._state
     alone = connection.conversation("ada")
     await call(alone.record, [("user", "ok"), ("user", "ok")])
-    state.place.enter(
-        (await call(alone.info)).session_id, stored=2, now=older._state.place.since, unsettled=True
+    state.cursor.enter(
+        (await call(alone.info)).session_id, stored=2, now=older._state.cursor.since, unreconciled=True
     )  # type: ignore[arg-type]
-    state.outbox.keep(state.address, state.place)
+    state.outbox.keep(state.key, state.cursor)
     for when in ("after", "before", "after"):
         server.faults.add(**ADD, drop=True, when=when, times=1)
     for _ in range(4):
@@ -534,8 +534,8 @@ async def test_cancelled_while_it_takes_its_turn_a_delivery_leaves_what_another_
     await other.arecord(("user", "one"))  # stored, and it alone knows that it may be
     claimed = threading.Event()
 
-    def claim(outbox: FileOutbox, address: Address, place: Place) -> Place | None:
-        given = real_claim(outbox, address, place)
+    def claim(outbox: FileOutbox, key: ConversationKey, cursor: SessionCursor) -> SessionCursor | None:
+        given = real_claim(outbox, key, cursor)
         claimed.set()
         time.sleep(0.2)
         return given
@@ -745,11 +745,11 @@ async def test_a_key_refused_in_the_background_is_raised_at_the_next_message_and
     server.faults.add(status=401)
     for text in ("one", "two"):
         await call(conversation.record, ("user", text))
-        eventually(lambda: connection._courier._refused)
-        connection._courier._refused = None
+        eventually(lambda: connection.runtime._background._refused)
+        connection.runtime._background._refused = None
     assert caplog.text.count("refused the API key") == 1
     await call(conversation.record, ("user", "three"))
-    eventually(lambda: connection._courier._refused)
+    eventually(lambda: connection.runtime._background._refused)
     with pytest.raises(CredentialsError, match="RECALLRAI_API_KEY"):
         await call(connection.conversation("ada", "t1").record, ("user", "four"))
     server.faults.clear()
@@ -972,10 +972,10 @@ async def test_a_file_that_could_not_be_written_after_a_message_was_stored_has_i
 
     release = FileOutbox.release
 
-    def late_release(outbox: FileOutbox, address: Address, place: Place) -> None:
+    def late_release(outbox: FileOutbox, key: ConversationKey, cursor: SessionCursor) -> None:
         if other_program and back_before_release:
             other_program[0].close()
-        release(outbox, address, place)
+        release(outbox, key, cursor)
 
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     monkeypatch.setattr(FileOutbox, "release", late_release)

@@ -20,11 +20,11 @@ import pytest
 from recallrai_integrations import Message
 from recallrai_integrations.errors import OutboxError, OutboxFullError
 from recallrai_integrations.outbox import (
-    Address,
+    ConversationKey,
     ConversationStatus,
     MemoryOutbox,
     Outbox,
-    Place,
+    SessionCursor,
     export,
     owners,
     rows,
@@ -32,8 +32,8 @@ from recallrai_integrations.outbox import (
 )
 from recallrai_integrations.outbox.file import FileOutbox
 
-ADA = Address("t1", "ada", "t1", {"topic": "food"}, 900)
-BOB = Address("t1", "bob", "t1")
+ADA = ConversationKey("t1", "ada", "t1", {"topic": "food"}, 900)
+BOB = ConversationKey("t1", "bob", "t1")
 NOON = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 Make = Callable[..., Outbox]
 
@@ -42,8 +42,8 @@ def users(*texts: str) -> list[Message]:
     return [Message("user", text) for text in texts]
 
 
-def contents(outbox: Outbox, address: Address) -> list[str | None]:
-    return [one.message and one.message.content for one in outbox.waiting(address)]
+def contents(outbox: Outbox, key: ConversationKey) -> list[str | None]:
+    return [one.message and one.message.content for one in outbox.waiting(key)]
 
 
 @pytest.fixture
@@ -60,19 +60,19 @@ def outbox(request: pytest.FixtureRequest, file: Path) -> Iterator[Outbox]:
     made.close()
 
 
-def deliver_all(outbox: Outbox, address: Address, place: Place) -> list[str]:
+def deliver_all(outbox: Outbox, key: ConversationKey, cursor: SessionCursor) -> list[str]:
     """Takes everything out, as a delivery does."""
-    claimed = outbox.claim(address, place)
+    claimed = outbox.claim(key, cursor)
     assert claimed is not None
     sent = []
-    while (waiting := outbox.next(address)) is not None:
-        assert outbox.holds(address, waiting)
+    while (waiting := outbox.next(key)) is not None:
+        assert outbox.holds(key, waiting)
         if waiting.message is not None:
             sent.append(waiting.message.content)
             claimed.note(waiting.message)
-        outbox.done(address, waiting, claimed)
-        assert not outbox.holds(address, waiting)
-    outbox.release(address, claimed)
+        outbox.done(key, waiting, claimed)
+        assert not outbox.holds(key, waiting)
+    outbox.release(key, claimed)
     return sent
 
 
@@ -82,9 +82,9 @@ def test_what_was_put_comes_out_in_order_and_once(outbox: Outbox) -> None:
     outbox.put(ADA, [None, *users("c")])
     assert contents(outbox, ADA) == ["a", "b", None, "c"]
     assert outbox.count() == 5
-    assert outbox.addresses() == [ADA, BOB]
-    assert deliver_all(outbox, ADA, Place()) == ["a", "b", "c"]
-    assert outbox.addresses() == [BOB]
+    assert outbox.keys() == [ADA, BOB]
+    assert deliver_all(outbox, ADA, SessionCursor()) == ["a", "b", "c"]
+    assert outbox.keys() == [BOB]
     assert outbox.count() == 1
 
 
@@ -93,7 +93,7 @@ def test_the_same_id_is_taken_once_also_after_it_was_delivered_and_the_same_text
 ) -> None:
     hi = Message("user", "hi", id="m1")
     assert len(outbox.put(ADA, [hi, hi, *users("ok", "ok")])) == 3
-    deliver_all(outbox, ADA, Place())
+    deliver_all(outbox, ADA, SessionCursor())
     assert outbox.put(ADA, [hi]) == []
     assert len(outbox.put(BOB, [hi])) == 1
 
@@ -116,7 +116,7 @@ def test_past_the_limit_nothing_of_a_batch_is_taken(outbox: Outbox) -> None:
 
 def test_what_was_rejected_is_out_of_the_way(outbox: Outbox) -> None:
     outbox.put(ADA, users("a", "b"))
-    outbox.claim(ADA, Place())
+    outbox.claim(ADA, SessionCursor())
     bad = outbox.next(ADA)
     assert bad is not None
     outbox.reject(ADA, bad, "HTTP 422")
@@ -126,7 +126,7 @@ def test_what_was_rejected_is_out_of_the_way(outbox: Outbox) -> None:
 def test_a_purge_drops_what_waits_and_no_id_is_taken_again(outbox: Outbox) -> None:
     outbox.put(ADA, [Message("user", "a", id="a"), *users("b")])
     outbox.put(BOB, users("x"))
-    assert [one.user_id for one in outbox.addresses(user_id="ada")] == ["ada"]
+    assert [one.user_id for one in outbox.keys(user_id="ada")] == ["ada"]
     assert outbox.purge(ADA) == 2
     assert outbox.waiting(ADA) == []
     assert outbox.put(ADA, [Message("user", "a", id="a")]) == []
@@ -143,24 +143,24 @@ def make(file: Path, **options: object) -> FileOutbox:
 def test_a_file_keeps_texts_times_ids_and_places_for_the_next_process(file: Path) -> None:
     first = make(file)
     first.put(ADA, [Message("assistant", "grüß dich \x00 😀", id="m1", created_at=NOON), *users("b"), None])
-    place = first.claim(ADA, Place())
-    assert place is not None
-    place.enter("s1", stored=0, now=NOON, unsettled=True)
-    place.target = Place(session_id="s0", stored=7)
+    cursor = first.claim(ADA, SessionCursor())
+    assert cursor is not None
+    cursor.enter("s1", stored=0, now=NOON, unreconciled=True)
+    cursor.target = SessionCursor(session_id="s0", stored=7)
     waiting = first.next(ADA)
     assert waiting is not None
     assert waiting.message is not None
-    place.note(waiting.message)
-    first.done(ADA, waiting, place)
-    place.doubt = first.next(ADA)
-    first.release(ADA, place)
+    cursor.note(waiting.message)
+    first.done(ADA, waiting, cursor)
+    cursor.unconfirmed = first.next(ADA)
+    first.release(ADA, cursor)
     recorded = first.waiting(ADA)
     first.close()
     second = make(file)
     assert second.waiting(ADA) == recorded
-    (address,) = second.addresses()
-    assert (address, address.metadata, address.auto_process_after_seconds) == (ADA, {"topic": "food"}, 900)
-    assert second.claim(ADA, Place()) == place
+    (key,) = second.keys()
+    assert (key, key.metadata, key.auto_process_after_seconds) == (ADA, {"topic": "food"}, 900)
+    assert second.claim(ADA, SessionCursor()) == cursor
     assert waiting.message == Message("assistant", "grüß dich \x00 😀", id="m1", created_at=NOON)
     assert second.put(ADA, [waiting.message]) == []
     second.close()
@@ -174,14 +174,14 @@ def test_closing_leaves_no_claim_behind_whatever_is_claimed_at_the_same_moment(t
         def claim_until_closed(outbox: FileOutbox = outbox) -> None:
             with suppress(OutboxError):
                 while True:
-                    outbox.claim(ADA, Place())
+                    outbox.claim(ADA, SessionCursor())
 
         worker = threading.Thread(target=claim_until_closed)
         worker.start()
         outbox.close()
         worker.join()
         following = make(tmp_path / f"{number}.db")
-        assert following.claim(ADA, Place()) is not None
+        assert following.claim(ADA, SessionCursor()) is not None
         following.close()
 
 
@@ -200,7 +200,7 @@ def test_projects_in_one_file_never_mix(file: Path) -> None:
 def test_a_conversation_by_itself_and_a_thread_of_the_same_key_are_two(file: Path) -> None:
     outbox = make(file)
     outbox.put(ADA, users("thread"))
-    outbox.put(Address("t1", "ada", None), users("alone"))
+    outbox.put(ConversationKey("t1", "ada", None), users("alone"))
     assert contents(outbox, ADA) == ["thread"]
     outbox.close()
 
@@ -209,13 +209,13 @@ def test_one_at_a_time_delivers_a_conversation_and_other_conversations_are_free(
     first, second = make(file), make(file)
     first.put(ADA, users("a"))
     first.put(BOB, users("x"))
-    assert first.claim(ADA, Place()) is not None
-    assert second.claim(ADA, Place()) is None
+    assert first.claim(ADA, SessionCursor()) is not None
+    assert second.claim(ADA, SessionCursor()) is None
     assert second.next(ADA) is None
-    assert second.claim(BOB, Place()) is not None
-    left = Place(session_id="s1", stored=4)
+    assert second.claim(BOB, SessionCursor()) is not None
+    left = SessionCursor(session_id="s1", stored=4)
     first.release(ADA, left)
-    assert second.claim(ADA, Place(session_id="stale")) == left
+    assert second.claim(ADA, SessionCursor(session_id="stale")) == left
     first.close()
     second.close()
 
@@ -225,15 +225,15 @@ def test_where_a_conversation_stands_is_kept_before_its_first_message_and_not_by
 ) -> None:
     first, second = make(file), make(file)
     first.put(ADA, users("a"))
-    first.claim(ADA, Place())
-    first.keep(ADA, Place(session_id="s1", stored=0))
-    second.keep(ADA, Place(session_id="other"))
-    second.release(ADA, Place(session_id="other"))
-    assert second.claim(ADA, Place()) is None
-    first.release(ADA, Place(session_id="s1", stored=0))
-    taken = second.claim(ADA, Place())
+    first.claim(ADA, SessionCursor())
+    first.keep(ADA, SessionCursor(session_id="s1", stored=0))
+    second.keep(ADA, SessionCursor(session_id="other"))
+    second.release(ADA, SessionCursor(session_id="other"))
+    assert second.claim(ADA, SessionCursor()) is None
+    first.release(ADA, SessionCursor(session_id="s1", stored=0))
+    taken = second.claim(ADA, SessionCursor())
     assert taken is not None
-    assert (taken.session_id, taken.doubt) == ("s1", None)
+    assert (taken.session_id, taken.unconfirmed) == ("s1", None)
     first.close()
     second.close()
 
@@ -260,7 +260,7 @@ def test_the_claim_of_a_killed_process_is_free_at_once_and_its_next_message_is_i
         """
         outbox = make(Path(sys.argv[1]))
         outbox.put(ADA, users("a", "b"))
-        place = outbox.claim(ADA, Place())
+        place = outbox.claim(ADA, SessionCursor())
         place.enter("s1", stored=0, now=NOON)
         outbox.done(ADA, outbox.next(ADA), place)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -268,10 +268,10 @@ def test_the_claim_of_a_killed_process_is_free_at_once_and_its_next_message_is_i
     )
     assert died.returncode == -9, died.stderr
     outbox = make(file)
-    place = outbox.claim(ADA, Place())
-    assert place is not None
-    assert place.session_id == "s1"
-    assert place.doubt == outbox.next(ADA)
+    cursor = outbox.claim(ADA, SessionCursor())
+    assert cursor is not None
+    assert cursor.session_id == "s1"
+    assert cursor.unconfirmed == outbox.next(ADA)
     assert contents(outbox, ADA) == ["b"]
     outbox.close()
 
@@ -280,11 +280,11 @@ def test_a_claim_of_another_machine_ends_with_its_lease(file: Path, monkeypatch:
     first, second = make(file), make(file)
     first.put(ADA, users("a"))
     first._owner = owners.Owner("x", "another machine", owners.boot(), os.getpid(), 0.0)
-    assert first.claim(ADA, Place()) is not None
-    assert second.claim(ADA, Place()) is None
+    assert first.claim(ADA, SessionCursor()) is not None
+    assert second.claim(ADA, SessionCursor()) is None
     later = time.time() + owners.LEASE_SECONDS + 1
     monkeypatch.setattr(time, "time", lambda: later)
-    assert second.claim(ADA, Place()) is not None
+    assert second.claim(ADA, SessionCursor()) is not None
     assert first.next(ADA) is None, "the claim was lost"
     first.close()
     second.close()
@@ -295,17 +295,17 @@ def test_after_the_machine_started_again_the_next_message_is_in_doubt(
 ) -> None:
     outbox = make(file)
     outbox.put(ADA, users("a", "b"))
-    assert outbox.claim(ADA, Place()) is not None
+    assert outbox.claim(ADA, SessionCursor()) is not None
     outbox.close()
     monkeypatch.setattr(owners, "boot", lambda: "another start")
     for _ in range(
         2
     ):  # with the claim in the file, and without: the power may have failed before it was synced
         outbox = make(file)
-        place = outbox.claim(ADA, Place())
-        assert place is not None
-        assert place.doubt is not None
-        outbox.release(ADA, Place())
+        cursor = outbox.claim(ADA, SessionCursor())
+        assert cursor is not None
+        assert cursor.unconfirmed is not None
+        outbox.release(ADA, SessionCursor())
         with sqlite3.connect(file) as db:
             db.execute("UPDATE conversations SET boot = 'an earlier start'")
         db.close()
@@ -317,12 +317,12 @@ def test_many_threads_and_processes_put_and_deliver_at_once(file: Path) -> None:
         outbox = make(Path(sys.argv[1]), limit=100_000)
         lock = threading.Lock()  # as a conversation has one within its process
         def deliver():
-            if (place := outbox.claim(ADA, Place())) is None:
+            if (cursor := outbox.claim(ADA, SessionCursor())) is None:
                 return
             while (waiting := outbox.next(ADA)):
                 print(waiting.message.content)
-                outbox.done(ADA, waiting, place)
-            outbox.release(ADA, place)
+                outbox.done(ADA, waiting, cursor)
+            outbox.release(ADA, cursor)
         def work(number):
             for turn in range(20):
                 outbox.put(ADA, [Message("user", f"{os.getpid()} {number} {turn}", id=f"{os.getpid()}-{number}-{turn}")])
@@ -334,12 +334,12 @@ def test_many_threads_and_processes_put_and_deliver_at_once(file: Path) -> None:
         outbox.close()
         """
     outputs: list[subprocess.CompletedProcess[str]] = []
-    workers = [
+    deliverer = [
         threading.Thread(target=lambda: outputs.append(in_another_process(file, code))) for _ in range(3)
     ]
-    for worker in workers:
+    for worker in deliverer:
         worker.start()
-    for worker in workers:
+    for worker in deliverer:
         worker.join()
     assert [one.stderr for one in outputs] == [""] * 3
     outbox = make(file)
@@ -358,10 +358,10 @@ def test_a_fork_uses_the_file_by_its_own_connection(file: Path) -> None:
         outbox.put(ADA, users("parent"))
         if (child := os.fork()) == 0:
             outbox.put(ADA, users("child"))
-            assert outbox.claim(ADA, Place()) is not None
+            assert outbox.claim(ADA, SessionCursor()) is not None
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        assert outbox.claim(ADA, Place()).doubt.message.content == "parent"
+        assert outbox.claim(ADA, SessionCursor()).unconfirmed.message.content == "parent"
         outbox.close()
         """,
     )
@@ -431,12 +431,12 @@ def test_old_conversations_in_which_nothing_waits_are_forgotten_with_their_ids(
     outbox = make(file)
     outbox.put(BOB, users("waits"))
     outbox.put(ADA, [Message("user", "a", id="a")])
-    deliver_all(outbox, ADA, Place())
+    deliver_all(outbox, ADA, SessionCursor())
     outbox.close()
     later = time.time() + 31 * 24 * 3600
     monkeypatch.setattr(time, "time", lambda: later)
     outbox = make(file)
-    assert outbox.addresses(user_id="ada") == []
+    assert outbox.keys(user_id="ada") == []
     assert contents(outbox, BOB) == ["waits"]
     outbox.close()
 
@@ -454,10 +454,10 @@ def test_a_purged_text_is_nowhere_in_the_file(file: Path) -> None:
     outbox = make(file)
     outbox.put(ADA, [Message("user", "my secret is a rose", id="m1")])
     assert any(b"a rose" in path.read_bytes() for path in file.parent.iterdir())
-    place = outbox.claim(ADA, Place())
-    assert place is not None
-    place.doubt = outbox.next(ADA)
-    outbox.release(ADA, place)
+    cursor = outbox.claim(ADA, SessionCursor())
+    assert cursor is not None
+    cursor.unconfirmed = outbox.next(ADA)
+    outbox.release(ADA, cursor)
     outbox.purge(ADA)
     assert not any(b"a rose" in path.read_bytes() for path in file.parent.iterdir())
     outbox.close()
@@ -468,15 +468,15 @@ def test_status_and_export_tell_what_waits_and_what_was_rejected(file: Path) -> 
     outbox.put(ADA, [Message("user", "bad", id="m1", created_at=NOON), *users("good"), None])
     outbox.put(ADA, [None], clears=True)
     outbox.put(BOB, users("x"))
-    outbox.claim(ADA, Place())
+    outbox.claim(ADA, SessionCursor())
     bad = outbox.next(ADA)
     assert bad is not None
     outbox.reject(ADA, bad, "HTTP 422")
-    outbox.claim(BOB, Place())
+    outbox.claim(BOB, SessionCursor())
     delivered = outbox.next(BOB)
     assert delivered is not None
-    outbox.done(BOB, delivered, Place())
-    outbox.release(BOB, Place())
+    outbox.done(BOB, delivered, SessionCursor())
+    outbox.release(BOB, SessionCursor())
     oldest = outbox.waiting(ADA)[0].recorded_at
     assert status(file) == [ConversationStatus("p", "ada", "t1", waiting=3, oldest=oldest, rejected=1)]
     lines = list(export(file))

@@ -137,11 +137,11 @@ def test_without_opentelemetry_everything_works() -> None:
     program = """
 import sys
 sys.modules["opentelemetry"] = None
-from recallrai_integrations.telemetry import Telemetry
+from recallrai_integrations._engine.telemetry import Telemetry
 telemetry = Telemetry("https://example.org")
 with telemetry.operation("record", "t1") as operation:
-    operation.note(messages=1)
-    operation.note_context("rose")
+    operation.annotate(messages=1)
+    operation.annotate_context("rose")
 telemetry.count("stored")
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

@@ -16,8 +16,9 @@ import httpx
 import pytest
 from recallrai import AsyncRecallrAI, RecallrAI
 
-from recallrai_integrations import Connection, Conversation, Event, connect, resilience
-from recallrai_integrations import connection as connection_module
+from recallrai_integrations import Connection, Conversation, Event, connect
+from recallrai_integrations._engine import requests as resilience
+from recallrai_integrations._engine import runtime
 from recallrai_integrations.errors import ConfigurationError, InvalidInputError
 from recallrai_integrations.local import LocalRecallrAI
 from recallrai_integrations.local import server as local_server
@@ -260,7 +261,7 @@ async def test_closing_is_bounded_and_what_is_left_is_told_and_kept_in_a_file(  
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(connection_module, "_CLOSE_PATIENCE", 0.2)
+    monkeypatch.setattr(runtime, "_CLOSE_PATIENCE", 0.2)
     options = {"mode": mode, "retries": 0, "outbox": outbox}
     connection = make_connection(timeout=HANGS, deliver=options)
     server.faults.add(**ADD, status=503, times=4 * (mode == "inline"))
@@ -297,7 +298,7 @@ async def test_a_task_in_a_request_has_its_answer_although_the_connection_is_clo
 async def test_closing_goes_on_as_long_as_messages_get_through(
     make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "_CLOSE_PATIENCE", 3.0)
+    monkeypatch.setattr(runtime, "_CLOSE_PATIENCE", 3.0)
     connection = make_connection(deliver={"mode": "background"})
     server.faults.add(**ADD, delay=0.5)
     said = [str(number) for number in range(10)]
@@ -315,12 +316,13 @@ def test_the_interpreter_exits_although_the_service_hangs(
     server.faults.add(**ADD, hang=True)
     program = f"""
         import atexit, threading
-        from recallrai_integrations import connect, connection, DeliveryOptions
+        from recallrai_integrations import connect, DeliveryOptions
+        from recallrai_integrations._engine import runtime
 
         def refuse(thread):
             raise RuntimeError("can't start new thread at interpreter shutdown")  # Python 3.12 and newer
 
-        connection._CLOSE_PATIENCE = 0.5
+        runtime._CLOSE_PATIENCE = 0.5
         one = connect(api_key={server.api_key!r}, project_id={server.project_id!r}, timeout={HANGS},
                       base_url={server.base_url!r}, delivery=DeliveryOptions(mode={mode!r}, retries=0))
         one.conversation("ada", "t1").record(("user", "hi"))

@@ -17,6 +17,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from recallrai_integrations import Connection, MissingDependencyError
+from recallrai_integrations._flows.ops import DeleteUser
 from recallrai_integrations.cli._common import (
     CREDENTIALS,
     ExitCode,
@@ -28,7 +29,6 @@ from recallrai_integrations.cli._common import (
 )
 from recallrai_integrations.cli.recalled import panel
 from recallrai_integrations.context.reading import block_in, recalled_memories
-from recallrai_integrations.ops import DeleteUser
 
 from .story import DAY_ONE, DAY_TWO, THREADS, Exchange, Line, Talk
 
@@ -187,5 +187,5 @@ def _talk(framework: _Framework, day: int) -> Callable[[Connection, str, str, st
 
 def _clean_up(user_id: str) -> None:
     with connected(None) as connection:
-        connection.run(iter(DeleteUser(user_id)))
+        connection.runtime.run(iter(DeleteUser(user_id)))
     note(f"The demo's user {user_id} has been deleted from the project again.")

@@ -18,8 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
-from recallrai_integrations import plan
-from recallrai_integrations.flows import Profile, Transcript
+from recallrai_integrations._flows import Profile, Transcript, rules
 from recallrai_integrations.messages import Message
 
 from .located import Place, UnreadableError, is_list, is_object, line_of
@@ -157,7 +156,7 @@ def _from_object(document: Mapping[str, Any], place: Place) -> Iterator[Transcri
         document, place = document["chat_store"], (*place, "chat_store")
     if is_object(document.get("store")):
         for key, messages in document["store"].items():
-            thread = {} if key in _NO_KEYS else {plan.THREAD_KEY: key}
+            thread = {} if key in _NO_KEYS else {rules.THREAD_KEY: key}
             yield _conversation(messages, (*place, "store", key), thread)
     elif "chat_history" in document:  # a ChatMemoryBuffer of old releases
         yield _conversation(document["chat_history"], (*place, "chat_history"), {})

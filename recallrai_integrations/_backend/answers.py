@@ -1,0 +1,147 @@
+"""The SDK's answers as our own values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from recallrai_integrations._flows import ops
+from recallrai_integrations._flows.ops import ServiceOp
+from recallrai_integrations.errors import ServiceUnavailableError
+from recallrai_integrations.messages import Message, Role
+from recallrai_integrations.models import (
+    ConflictingMemory,
+    ContextAnswer,
+    Memory,
+    MemoryVersion,
+    MergeConflict,
+    MessagePage,
+    Page,
+    Question,
+    SessionInfo,
+    UserInfo,
+)
+
+from .transport import status_seen
+
+__all__ = ["final", "read"]
+
+
+def read(op: ServiceOp[Any], raw: Any) -> Any:
+    """The answer of an op as its own type; None for those that answer nothing."""
+    reader = _READERS.get(type(op))
+    return None if reader is None else reader(op, raw)
+
+
+def _session_info(op: ServiceOp[Any], raw: Any) -> SessionInfo:
+    return SessionInfo(raw.session_id, op.user_id, raw.status.value, raw.metadata, raw.created_at)
+
+
+def _user_info(op: ServiceOp[Any], raw: Any) -> UserInfo:
+    return UserInfo(op.user_id, raw.metadata, raw.merge_conflict_enabled, raw.created_at, raw.last_active_at)
+
+
+def _sessions(op: ops.ListSessions, raw: Any) -> Page:
+    return Page(tuple(_session_info(op, item) for item in raw.sessions), raw.total, raw.has_more)
+
+
+def _messages(_: ops.ReadMessages, raw: Any) -> MessagePage:
+    return MessagePage(
+        tuple(
+            Message(cast("Role", item.role.value), item.content, created_at=item.timestamp)
+            for item in raw.messages
+        ),
+        raw.total,
+    )
+
+
+def _context(op: ops.GetContext, raw: Any) -> ContextAnswer:
+    if raw.context is None and raw.error_message:
+        raise ServiceUnavailableError("The service could not recall; it answered with an error message.")
+    seen = raw.metadata
+    used = getattr(seen, "recall_strategy_used", None)
+    return ContextAnswer(
+        raw.context or "",
+        used.value if used is not None else op.options.wire_strategy,
+        tuple(getattr(seen, "memory_ids", None) or ()),
+        tuple(getattr(seen, "session_ids", None) or ()),
+    )
+
+
+def _memory(_: ServiceOp[Any], raw: Any) -> Memory:
+    return Memory(
+        memory_id=raw.memory_id,
+        content=raw.content,
+        categories=tuple(raw.categories),
+        created_at=raw.created_at,
+        event_start=raw.event_date_start,
+        event_end=raw.event_date_end,
+        version=raw.version_number,
+        session_id=raw.session_id,
+        previous_versions=tuple(
+            MemoryVersion(
+                memory_id=getattr(old, "memory_id", raw.memory_id),
+                version=old.version_number,
+                content=old.content,
+                created_at=old.created_at,
+                expired_at=old.expired_at,
+                reason=old.expiration_reason,
+                event_start=old.event_date_start,
+                event_end=old.event_date_end,
+            )
+            for old in raw.previous_versions or ()
+        ),
+        connected=tuple((other.memory_id, other.content) for other in raw.connected_memories or ()),
+        expired_at=getattr(raw, "expired_at", None),
+        in_conflict=raw.merge_conflict_in_progress,
+    )
+
+
+def _memories(op: ops.ListMemories, raw: Any) -> Page:
+    return Page(tuple(_memory(op, item) for item in raw.items), raw.total, raw.has_more)
+
+
+def _conflict(_: ServiceOp[Any], raw: Any) -> MergeConflict:
+    return MergeConflict(
+        conflict_id=raw.conflict_id,
+        proposed=raw.proposed_memory_content or "",
+        conflicting=tuple(
+            ConflictingMemory(getattr(old, "memory_id", ""), old.content, old.reason)
+            for old in raw.conflicting_memories
+        ),
+        questions=tuple(Question(asked.question, tuple(asked.options)) for asked in raw.clarifying_questions),
+        status=raw.status.value,
+        created_at=raw.created_at,
+    )
+
+
+def _conflicts(op: ops.ListConflicts, raw: Any) -> Page:
+    return Page(tuple(_conflict(op, item) for item in raw.conflicts), raw.total, raw.has_more)
+
+
+_READERS: dict[type[ServiceOp[Any]], Callable[[Any, Any], Any]] = {
+    ops.GetUser: _user_info,
+    ops.CreateSession: _session_info,
+    ops.ListSessions: _sessions,
+    ops.GetSession: _session_info,
+    ops.ReadMessages: _messages,
+    ops.GetContext: _context,
+    ops.ListMemories: _memories,
+    ops.GetMemory: _memory,
+    ops.ListConflicts: _conflicts,
+    ops.GetConflict: _conflict,
+}
+
+
+def final(op: ops.GetContext, event: Any | None) -> ContextAnswer:
+    """The answer at the end of a stream.
+
+    Raises:
+        ServiceUnavailableError: the stream ended without one.
+    """
+    if event is None:
+        # An API error in a stream, or a stream cut short, looks like an empty one (SDK).
+        raise ServiceUnavailableError(
+            "The stream of the recall ended without an answer.", status=status_seen(success=False)
+        )
+    return _context(op, event)

@@ -1,0 +1,1 @@
+"""Carries flows out: requests, threads, background delivery, what is known of each conversation."""

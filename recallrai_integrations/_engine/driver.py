@@ -1,0 +1,278 @@
+"""Runs flows, on threads or on an event loop: the only code that knows the difference."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future, wait
+from contextvars import ContextVar, copy_context
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
+
+from aiologic import Lock
+from typing_extensions import override
+
+from recallrai_integrations._backend import Backend
+from recallrai_integrations._flows.ops import (
+    Await,
+    Call,
+    Flow,
+    Gather,
+    Locked,
+    Op,
+    ServiceOp,
+    Sleep,
+    Spawn,
+    Spawned,
+    WaitAny,
+)
+from recallrai_integrations.errors import ConfigurationError
+from recallrai_integrations.options import DeliveryOptions
+
+from .requests import Requests
+from .threads import ThreadPool, spawn_thread
+
+__all__ = ["Engine", "adrive", "drive"]
+
+T = TypeVar("T")
+
+_DELIVERIES_AT_ONCE = 16
+_PAGES_AT_ONCE = 16
+
+_stopped: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("recallrai_stopped", default=None)
+
+
+def drive(flow: Flow[T], engine: Engine, *, insist: bool = False) -> T:
+    """Runs a flow on this thread.
+
+    Args:
+        flow: what to run.
+        engine: carries out its ops.
+        insist: try although the circuit breaker is open.
+    """
+    answer, error = None, None
+    while True:
+        try:
+            op = flow.send(answer) if error is None else flow.throw(error)
+        except StopIteration as end:
+            return cast("T", end.value)
+        answer = error = None
+        try:
+            answer = engine.execute(op, insist=insist)
+        except BaseException as raised:  # noqa: BLE001 - the flow decides; what it does not handle goes on
+            error = raised
+
+
+async def adrive(flow: Flow[T], engine: Engine, *, insist: bool = False) -> T:
+    """Runs a flow on the running event loop; the twin of `drive`."""
+    answer, error = None, None
+    while True:
+        try:
+            op = flow.send(answer) if error is None else flow.throw(error)
+        except StopIteration as end:
+            return cast("T", end.value)
+        answer = error = None
+        try:
+            answer = await engine.aexecute(op, insist=insist)
+        except BaseException as raised:  # noqa: BLE001 - as in `drive`; cancellation too
+            error = raised
+
+
+class Engine:
+    """Carries out ops: requests, and the few steps beside them.
+
+    Args:
+        backend: sends requests.
+        delivery: how requests are repeated.
+        observe: told of requests; see `Requests`.
+    """
+
+    def __init__(
+        self, backend: Backend, delivery: DeliveryOptions, observe: Callable[[str, dict[str, Any]], object]
+    ) -> None:
+        self._requests = Requests(backend, delivery, observe)
+        self._workers = ThreadPool(_DELIVERIES_AT_ONCE)
+        self._readers = ThreadPool(_PAGES_AT_ONCE)  # a read waits for no delivery that hangs
+        self._tasks: set[asyncio.Task[Any]] = set()
+        # Async calls that hold a lock or wait for it, by loop; each loop counts its own.
+        self._turns: Counter[tuple[Lock, asyncio.AbstractEventLoop | None]] = Counter()
+        self._steps: dict[type, Callable[[Any, bool], Any]] = {
+            Spawn: self._spawn,
+            WaitAny: self._wait_any,
+            Locked: self._locked,
+            Call: self._call,
+            Sleep: self._sleep,
+            Gather: self._gather,
+            Await: self._await,
+        }
+        self._asteps: dict[type, Callable[[Any, bool], Awaitable[Any]]] = {
+            Spawn: self._aspawn,
+            WaitAny: self._await_any,
+            Locked: self._alocked,
+            Call: self._acall,
+            Sleep: self._asleep,
+            Gather: self._agather,
+            Await: self._aawait,
+        }
+
+    @property
+    def is_down(self) -> bool:
+        """Whether some kind of request failed when it was last tried."""
+        return self._requests.is_down
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Runs work on an owned worker thread."""
+        return self._workers.submit(work)
+
+    def close(self, timeout: float) -> None:
+        """Waits for the workers, for so many seconds; afterwards no request begins any more."""
+        self._workers.close(timeout)
+        self._requests.close()
+        self._readers.close(0.0)
+
+    async def aclose(self, timeout: float) -> None:
+        """The async twin of `close`; what goes on beside a flow of this loop is cancelled."""
+        tasks = [task for task in self._tasks if task.get_loop() is asyncio.get_running_loop()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self.close, timeout)
+
+    def execute(self, op: Op[Any], *, insist: bool = False) -> Any:
+        """Carries out one op on this thread."""
+        if isinstance(op, ServiceOp):
+            return self._requests.send(op, insist=insist)
+        return self._steps[type(op)](op, insist)
+
+    async def aexecute(self, op: Op[Any], *, insist: bool = False) -> Any:
+        """Carries out one op on the running loop."""
+        if isinstance(op, ServiceOp):
+            return await self._requests.asend(op, insist=insist)
+        return await self._asteps[type(op)](op, insist)
+
+    def _locked(self, op: Locked[T], insist: bool) -> T:
+        if self._turns and self._turns[op.lock, _stopped_loop()]:
+            raise ConfigurationError(
+                "This call would wait for ever: an async call for the same conversation is under way on this "
+                "event loop, which a sync call stops. Await the async method instead, the same name with an "
+                "a before it: await conversation.arecord(…)."
+            )
+        with op.lock:
+            return drive(op.flow, self, insist=insist)
+
+    async def _alocked(self, op: Locked[T], insist: bool) -> T:
+        turn = (op.lock, asyncio.get_running_loop())
+        self._turns[turn] += 1
+        try:
+            async with op.lock:
+                return await adrive(op.flow, self, insist=insist)
+        finally:
+            self._turns[turn] -= 1
+            if not self._turns[turn]:
+                del self._turns[turn]
+
+    def _call(self, op: Call[T], _: bool) -> T:
+        return op.call()
+
+    async def _acall(self, op: Call[T], _: bool) -> T:
+        if not op.blocking:
+            return op.call()
+        work = asyncio.ensure_future(asyncio.to_thread(op.call))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait((work,))  # a step in a file is over before the flow hears of the cancellation
+            raise
+
+    def _sleep(self, op: Sleep, _: bool) -> None:
+        time.sleep(op.seconds)
+
+    async def _asleep(self, op: Sleep, _: bool) -> None:
+        await asyncio.sleep(op.seconds)
+
+    def _await(self, op: Await[T], _: bool) -> T | None:
+        if not op.future.done():
+            wait((op.future,), timeout=op.seconds)
+        return op.future.result() if op.future.done() else None
+
+    async def _aawait(self, op: Await[T], _: bool) -> T | None:
+        if not op.future.done():
+            await asyncio.wait((asyncio.wrap_future(op.future),), timeout=op.seconds)
+        return op.future.result() if op.future.done() else None
+
+    def _spawn(self, op: Spawn[T], insist: bool) -> Spawned[T]:
+        context = copy_context()
+        context.run(_stopped.set, _stopped_loop())
+
+        def call() -> T:
+            return context.run(lambda: drive(op.flow, self, insist=insist))
+
+        try:
+            return _SpawnedCall(spawn_thread(call))
+        except RuntimeError:  # no threads any more: the interpreter is on its way out
+            return _SpawnedCall(self._workers.submit(call))
+
+    async def _aspawn(self, op: Spawn[T], insist: bool) -> Spawned[T]:
+        task = asyncio.create_task(adrive(op.flow, self, insist=insist))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, whoever collects it
+        return _SpawnedTask(task)
+
+    def _wait_any(self, op: WaitAny[T], _: bool) -> list[Spawned[T]]:
+        calls = {one.future: one for one in cast("Sequence[_SpawnedCall[T]]", op.pending)}
+        ended = wait(calls, timeout=op.seconds, return_when="FIRST_COMPLETED").done
+        return [calls[future] for future in ended]
+
+    async def _await_any(self, op: WaitAny[T], _: bool) -> list[Spawned[T]]:
+        tasks = {one.task: one for one in cast("Sequence[_SpawnedTask[T]]", op.pending)}
+        ended, _rest = await asyncio.wait(tasks, timeout=op.seconds, return_when="FIRST_COMPLETED")
+        return [tasks[task] for task in ended]
+
+    def _gather(self, op: Gather[T], insist: bool) -> list[T]:
+        if len(op.ops) == 1:
+            return [cast("T", self.execute(op.ops[0], insist=insist))]
+        futures = [self._readers.submit(partial(self.execute, one, insist=insist)) for one in op.ops]
+        wait(futures)
+        return [cast("T", future.result()) for future in futures]
+
+    async def _agather(self, op: Gather[T], insist: bool) -> list[T]:
+        limit = asyncio.Semaphore(_PAGES_AT_ONCE)
+
+        async def one_of(request: ServiceOp[T]) -> T:
+            async with limit:
+                return cast("T", await self.aexecute(request, insist=insist))
+
+        answers = await asyncio.gather(*map(one_of, op.ops), return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+        return cast("list[T]", answers)
+
+
+def _stopped_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that goes on only when this sync call, or the one that it runs beside, has returned."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return _stopped.get()
+
+
+class _SpawnedCall(Spawned[T], Generic[T]):
+    def __init__(self, future: Future[T]) -> None:
+        self.future = future
+
+    @override
+    def result(self) -> T:
+        return self.future.result()
+
+
+class _SpawnedTask(Spawned[T], Generic[T]):
+    def __init__(self, task: asyncio.Task[T]) -> None:
+        self.task = task
+
+    @override
+    def result(self) -> T:
+        return self.task.result()

@@ -1,0 +1,249 @@
+"""`Runtime`: what one connection runs on, below the facade that an application holds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from recallrai_integrations import _flows as flows
+from recallrai_integrations._backend import Backend
+from recallrai_integrations._flows import Flow, State
+from recallrai_integrations.credentials import Credentials
+from recallrai_integrations.errors import ConfigurationError, OutboxError, RecallrAIIntegrationError
+from recallrai_integrations.messages import Message
+from recallrai_integrations.models import Forgotten
+from recallrai_integrations.options import ContextOptions, DeliveryOptions, RecallOptions
+from recallrai_integrations.outbox import ConversationKey, open_outbox
+
+from .background import BackgroundDelivery
+from .driver import Engine, adrive, drive
+from .events import Observer
+from .instructions import Instructions
+from .redaction import redacted_messages, redacted_metadata
+from .states import ConversationStates
+from .telemetry import Operation, OperationName, Telemetry
+
+if TYPE_CHECKING:
+    from recallrai import AsyncRecallrAI, RecallrAI
+
+__all__ = ["Runtime"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("recallrai_integrations")
+
+_CLOSE_PATIENCE: Final = 30.0
+"""Seconds without a delivered message after which closing gives up."""
+
+
+class Runtime:
+    """Runs flows for one connection, and owns what they need: outbox, states, threads, clients.
+
+    Args:
+        credentials: of the service.
+        timeout: seconds for each phase of a request.
+        client: the application's own SDK client.
+        async_client: the application's own async SDK client.
+        project: names the service and project for which messages wait in an outbox.
+        recall: what to ask for when recalling.
+        context: how memories are put into prompts.
+        delivery: how messages are delivered.
+
+    Raises:
+        OutboxError: the outbox file cannot be used.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        timeout: float,
+        client: RecallrAI | None,
+        async_client: AsyncRecallrAI | None,
+        project: str,
+        recall: RecallOptions,
+        context: ContextOptions,
+        delivery: DeliveryOptions,
+    ) -> None:
+        self.recall = recall
+        self.context = context
+        self.delivery = delivery
+        self._credentials = credentials
+        self._timeout = timeout
+        self.outbox = open_outbox(delivery, project=project)
+        self._telemetry = Telemetry(credentials.base_url)
+        self._observer = Observer(
+            delivery.on_event,
+            self._telemetry,
+            when_degraded=self._when_degraded,
+            when_recovered=self._when_recovered,
+        )
+        self.conversations = ConversationStates(self._new_state, self.outbox)
+        self._closed = False
+        self._start(client, async_client)
+
+    def _start(self, client: RecallrAI | None, async_client: AsyncRecallrAI | None) -> None:
+        """Makes what belongs to one process: sockets, threads and locks."""
+        self._backend = Backend(
+            self._credentials, timeout=self._timeout, client=client, async_client=async_client
+        )
+        self._engine = Engine(self._backend, self.delivery, self._observer.engine)
+        self.instructions = Instructions(self._backend.system_prompt)
+        self._background = BackgroundDelivery(
+            self._engine, self.outbox, self.conversations.at, retry_after=self.delivery.breaker_reset
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed; no flow runs any more then."""
+        return self._closed
+
+    @property
+    def is_down(self) -> bool:
+        """Whether some kind of request failed when it was last tried."""
+        return self._engine.is_down
+
+    def run(self, flow: Flow[T], *, insist: bool = False) -> T:
+        """Runs a flow on this thread.
+
+        Args:
+            flow: what to run.
+            insist: try although the circuit breaker is open.
+
+        Raises:
+            ConfigurationError: it is closed.
+        """
+        self._begin()
+        return drive(flow, self._engine, insist=insist)
+
+    async def arun(self, flow: Flow[T], *, insist: bool = False) -> T:
+        """The async twin of `run`, on the running event loop."""
+        self._begin()
+        return await adrive(flow, self._engine, insist=insist)
+
+    def flush(self, timeout: float | None = None, *, patience: float | None = None) -> Flow[None]:
+        """The flow that delivers all that waits; see `flows.flush_all`."""
+        return flows.flush_all(self.outbox, self.conversations.at, timeout=timeout, patience=patience)
+
+    def close(self, timeout: float | None) -> int:
+        """Delivers what waits and ends threads and clients; answers how many messages are left.
+
+        Args:
+            timeout: seconds, at least 0; None gives up when nothing got through for half a minute.
+        """
+        ends = _ends(timeout)
+        if self._closed:
+            return 0
+        self._background.close()
+        try:
+            self.run(self.flush(timeout, patience=_CLOSE_PATIENCE), insist=True)
+        except RecallrAIIntegrationError as error:
+            logger.error("RecallrAI: %s", error)  # noqa: TRY400 - closing goes on; a trace says no more
+        self._closed = True
+        self._engine.close(max(0.0, ends - time.monotonic()))
+        left = self._left()
+        self.instructions.join()
+        self._backend.close()
+        self.outbox.close()
+        return left
+
+    async def aclose(self, timeout: float | None) -> int:
+        """The async twin of `close`."""
+        ends = _ends(timeout)
+        if self._closed:
+            return 0
+        self._background.close()
+        try:
+            await self.arun(self.flush(timeout, patience=_CLOSE_PATIENCE), insist=True)
+        except RecallrAIIntegrationError as error:
+            logger.error("RecallrAI: %s", error)  # noqa: TRY400 - as in `close`
+        self._closed = True
+        await self._engine.aclose(max(0.0, ends - time.monotonic()))
+        left = await asyncio.to_thread(self._left)
+        await asyncio.to_thread(self.instructions.join)
+        await self._backend.aclose()
+        await asyncio.to_thread(self.outbox.close)
+        return left
+
+    def after_fork(self) -> None:
+        """Becomes the child's own: on shared sockets an answer could reach the wrong process.
+
+        What waits in memory stays with the parent.
+        """
+        self._of_the_parent = (self._backend, self._engine, self._background)  # kept, so that nothing closes
+        self.outbox.after_fork()
+        self._start(None, None)
+        self.conversations.after_fork(self._background)
+
+    def operation(self, name: OperationName, thread_id: str | None) -> AbstractContextManager[Operation]:
+        """Traces an operation where OpenTelemetry is installed."""
+        return self._telemetry.operation(name, thread_id)
+
+    def redacted(self, user_id: str, thread_id: str | None, messages: Sequence[Message]) -> list[Message]:
+        """The messages as they may leave the process: what the `redact` hook makes of them."""
+        return redacted_messages(self.delivery.redact, user_id, thread_id, messages)
+
+    def redacted_metadata(
+        self, user_id: str, thread_id: str | None, metadata: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The metadata as they may leave the process: what the `redact` hook makes of them."""
+        return redacted_metadata(self.delivery.redact, user_id, thread_id, metadata)
+
+    def emit_forgotten(self, forgotten: Forgotten, thread_id: str | None) -> None:
+        """Tells the application's hook and counters what was deleted."""
+        detail = {"sessions": len(forgotten.sessions), "memories": len(forgotten.memories)}
+        detail["waiting"] = forgotten.waiting
+        self._observer.tell("forgotten", detail, user_id=forgotten.user_id, thread_id=thread_id)
+
+    def check_open(self) -> None:
+        """Raises a `ConfigurationError` when it is closed."""
+        if self._closed:
+            raise ConfigurationError(
+                f"The connection to {self._credentials.base_url} is closed; make another with connect()."
+            )
+
+    def _begin(self) -> None:
+        self.check_open()
+        self._background.start()
+
+    def _new_state(self, key: ConversationKey) -> State:
+        return State(
+            key,
+            self.outbox,
+            self.delivery,
+            observe=self._observer.conversation,
+            deliverer=self._background,
+        )
+
+    def _left(self) -> int:
+        """How many messages a closing connection could not deliver; they are logged."""
+        try:
+            left = self.outbox.count()
+        except OutboxError:  # logged already
+            return 0
+        waiting = "1 message" if left == 1 else f"{left} messages"
+        if left and self.outbox.blocking:
+            logger.warning("%s left in the outbox for the next connection to it.", waiting)
+        elif left:
+            logger.error(
+                "%s could not be delivered to RecallrAI and will be lost with this connection; "
+                "DeliveryOptions(outbox=path) keeps them.",
+                waiting,
+            )
+        return left
+
+    def _when_degraded(self) -> None:
+        self._background.retry_later()
+
+    def _when_recovered(self) -> None:
+        if self.outbox.count():
+            self._background.drain()
+
+
+def _ends(timeout: float | None) -> float:
+    """When closing is to be over, by the monotonic clock, if nothing gets through."""
+    return time.monotonic() + (_CLOSE_PATIENCE if timeout is None else timeout)

@@ -1,0 +1,184 @@
+"""Bringing in a conversation that took place elsewhere: whole and once, however often it is interrupted.
+
+The session carries a fingerprint of the conversation in its metadata. Another try finds it by that, counts
+what has arrived and goes on from there; a conversation that is complete is passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import Any, Final
+
+from recallrai_integrations.errors import NotFoundError, RequestRejectedError, ServiceUnavailableError
+from recallrai_integrations.messages import Message
+from recallrai_integrations.models import Imported, SessionInfo
+
+from . import rules
+from .ops import (
+    AddMessage,
+    CreateSession,
+    CreateUser,
+    Flow,
+    GetSession,
+    ListSessions,
+    Process,
+    ReadMessages,
+    Sleep,
+)
+
+__all__ = ["Profile", "Transcript", "import_transcript"]
+
+IMPORT_MARK: Final = "import"
+"""Key among our own marks of a session; its value tells `sha256` and `part`."""
+
+_AUTO_PROCESS_SECONDS = 600
+_PAUSES = (0.2, 1.0, 3.0)
+_LONGEST_PAUSE = 30.0  # an import can be repeated: whoever waits for it is not kept for longer
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the application has set for a user, besides what was said.
+
+    Args:
+        metadata: JSON.
+        merge_conflict_enabled: None inherits the project's setting.
+    """
+
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    merge_conflict_enabled: bool | None = None
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """A conversation as it was held.
+
+    Args:
+        messages: in order, each one storable (see `messages.as_messages`); at least one.
+        started_at: timezone-aware; backdates the session, whose memories carry it. None for now.
+        metadata: for the session.
+        session_id: the session it was exported from; where that still exists, there is nothing to import.
+        profile: for the user, when there is none yet.
+    """
+
+    messages: Sequence[Message]
+    started_at: datetime | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    session_id: str | None = None
+    profile: Profile = field(default_factory=Profile)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for the same words at the same time, wherever they are read from."""
+        started = None if self.started_at is None else self.started_at.astimezone(timezone.utc).isoformat()
+        said = [(one.role, one.content) for one in self.messages]
+        return hashlib.sha256(json.dumps([started, said]).encode()).hexdigest()
+
+
+def import_transcript(
+    user_id: str,
+    transcript: Transcript,
+    *,
+    process: bool = True,
+    on_stored: Callable[[], object] | None = None,
+) -> Flow[Imported]:
+    """Stores what is still missing of a conversation, and starts its processing.
+
+    Two processes that import the same conversation at the same moment may store it twice: the service has
+    no way to reserve a fingerprint.
+
+    Args:
+        user_id: created when there is none, with the transcript's profile.
+        transcript: the conversation.
+        process: make memories of it now; otherwise the service does after ten minutes of inactivity.
+        on_stored: called after each message.
+
+    Raises:
+        ServiceUnavailableError: an outage; import again to go on from there.
+        RequestRejectedError: the service refused the conversation, such as one from the future.
+    """
+    parts, user_exists = yield from _parts(user_id, transcript)
+    if user_exists and not parts and (yield from _is_at_home(user_id, transcript)):
+        return Imported((), 0, len(transcript.messages))
+    counts: list[int] = []
+    for part in parts:
+        page = yield from ReadMessages(user_id, part.session_id, limit=1)
+        counts.append(page.total)
+    already = sum(counts)
+    missing = transcript.messages[already:]
+    if missing:
+        if not parts or parts[-1].status != "pending":
+            parts.append((yield from _open(user_id, transcript, len(parts) + 1, user_exists=user_exists)))
+            counts.append(0)
+        for cursor, message in enumerate(missing, counts[-1]):
+            yield from _append(user_id, parts[-1].session_id, message, cursor)
+            if on_stored is not None:
+                on_stored()
+    if process and parts and (missing or parts[-1].status == "pending"):
+        try:
+            yield from Process(user_id, parts[-1].session_id)
+        except RequestRejectedError as error:
+            if error.status != 400:  # noqa: PLR2004 - 400 says: it is processed already (service)
+                raise
+    return Imported(tuple(part.session_id for part in parts), len(missing), already)
+
+
+def _parts(user_id: str, transcript: Transcript) -> Flow[tuple[list[SessionInfo], bool]]:
+    """The sessions that hold the beginning of this transcript, in order, and whether the user exists."""
+    mark = {rules.OWN_KEY: {IMPORT_MARK: {"sha256": transcript.fingerprint}}}
+    try:
+        page = yield from ListSessions(user_id, metadata_filter=mark)
+    except NotFoundError:
+        return [], False
+    return sorted(page.items, key=lambda one: one.metadata[rules.OWN_KEY][IMPORT_MARK]["part"]), True
+
+
+def _is_at_home(user_id: str, transcript: Transcript) -> Flow[bool]:
+    """Whether the session that this was exported from is still there."""
+    if transcript.session_id is None:
+        return False
+    try:
+        yield from GetSession(user_id, transcript.session_id)
+    except (NotFoundError, RequestRejectedError):  # an id of another service may not even look like one
+        return False
+    return True
+
+
+def _open(user_id: str, transcript: Transcript, part: int, *, user_exists: bool) -> Flow[SessionInfo]:
+    if not user_exists:
+        profile = transcript.profile
+        yield from CreateUser(user_id, profile.metadata, profile.merge_conflict_enabled)
+    mark = {"sha256": transcript.fingerprint, "part": part}
+    marks = {**rules.own_marks(transcript.metadata), IMPORT_MARK: mark}
+    metadata = {**transcript.metadata, rules.OWN_KEY: marks}
+    started = None if transcript.started_at is None else transcript.started_at.astimezone(timezone.utc)
+    return (yield from CreateSession(user_id, metadata, _AUTO_PROCESS_SECONDS, created_at=started))
+
+
+def _append(user_id: str, session_id: str, message: Message, cursor: int) -> Flow[None]:
+    """One message; when no answer came, the session is counted before it is sent again."""
+    for pause in _PAUSES:
+        if (yield from _arrived(user_id, session_id, message, cursor, pause)):
+            return
+    yield from AddMessage(user_id, session_id, message)
+
+
+def _arrived(user_id: str, session_id: str, message: Message, cursor: int, pause: float) -> Flow[bool]:
+    try:
+        yield from AddMessage(user_id, session_id, message)
+    except ServiceUnavailableError as error:
+        pause = error.retry_after or pause
+        if pause > _LONGEST_PAUSE:
+            raise  # the caller may come back then, and goes on from here
+        yield from Sleep(pause)
+        if not error.may_have_taken_effect:
+            return False
+    else:
+        return True
+    page = yield from ReadMessages(user_id, session_id, limit=1)
+    return page.total > cursor

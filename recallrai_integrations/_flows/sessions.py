@@ -1,0 +1,242 @@
+"""Finding, opening and settling on the session of a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from recallrai_integrations.errors import NotFoundError
+from recallrai_integrations.messages import Message
+from recallrai_integrations.models import Page, SessionInfo
+from recallrai_integrations.outbox import OutboxEntry, SessionCursor
+
+from . import rules
+from .ops import (
+    CreateSession,
+    CreateUser,
+    DeleteSession,
+    Flow,
+    GetSession,
+    ListSessions,
+    Locked,
+    ReadMessages,
+    UpdateSession,
+)
+from .pages import read_sessions
+from .state import State, now, outbox_call
+from .transmission import landed, send
+
+__all__ = [
+    "find_session",
+    "list_thread",
+    "load_cursor",
+    "mark_cleared",
+    "open_session",
+    "reconcile",
+    "save_cursor",
+    "sessions_to_process",
+    "take_up",
+    "thread_sessions",
+    "update",
+]
+
+
+def open_session(state: State) -> Flow[str]:
+    """The session that takes the next message: known, found by its thread, or new."""
+    cursor, key = state.cursor, state.key
+    if cursor.session_id is not None:
+        return cursor.session_id
+    user_exists = True
+    if key.thread_id is not None:
+        try:
+            page = yield from ListSessions(
+                state.user_id, metadata_filter=state.thread_filter, statuses=("pending",)
+            )
+        except NotFoundError:
+            user_exists = False
+        else:
+            found = yield from take_up(state, page.items)
+            if found is not None:
+                return found
+    created = yield from _create_session(state, user_exists=user_exists)
+    cursor.enter(created.session_id, stored=0, now=now(), unreconciled=key.thread_id is not None)
+    if key.thread_id is None:
+        state.opened.append(created.session_id)
+    yield from save_cursor(state)
+    state.emit("session_opened")
+    return created.session_id
+
+
+def take_up(state: State, sessions: Sequence[SessionInfo]) -> Flow[str | None]:
+    """Goes on in the open session among those of the thread, if there is one."""
+    found = rules.oldest_open(sessions)
+    if found is None:
+        return None
+    unconfirmed = state.cursor.unconfirmed
+    state.cursor.enter(found.session_id, stored=None, now=now())
+    state.cursor.unconfirmed = unconfirmed
+    yield from save_cursor(state)
+    return found.session_id
+
+
+def _create_session(state: State, *, user_exists: bool) -> Flow[SessionInfo]:
+    key = state.key
+    create = CreateSession(
+        state.user_id,
+        rules.session_metadata(key.metadata, key.thread_id),
+        key.auto_process_after_seconds,
+    )
+    if user_exists:
+        try:
+            return (yield from create)
+        except NotFoundError:
+            pass
+    yield from CreateUser(state.user_id)
+    return (yield from create)
+
+
+def save_cursor(state: State) -> Flow[None]:
+    """Has the outbox remember where the conversation stands, for whoever delivers it next."""
+    yield from outbox_call(state, lambda: state.outbox.keep(state.key, state.cursor))
+
+
+def load_cursor(state: State) -> Flow[None]:
+    """Takes over where other processes left the conversation; under its lock, without a claim."""
+    state.cursor = yield from outbox_call(state, lambda: state.outbox.cursor(state.key, state.cursor))
+
+
+def reconcile(state: State) -> Flow[None]:
+    """Two workers may have opened a session for one thread at the same time; both go on in the oldest.
+
+    What this process put into a younger one moves to the oldest, and the younger one is deleted once all of
+    it has arrived.
+    """
+    cursor = state.cursor
+    try:
+        page = yield from ListSessions(
+            state.user_id, metadata_filter=state.thread_filter, statuses=("pending",)
+        )
+    except NotFoundError:  # the user was deleted with everything; the next message creates them again
+        state.emit("session_gone")
+        cursor.leave()
+        yield from save_cursor(state)
+        return
+    ours, oldest = cursor.session_id, rules.oldest_open(page.items)
+    if ours is None or oldest is None or oldest.session_id == ours:
+        cursor.unreconciled = False
+        return
+    try:
+        messages = yield from read_sessions(state.user_id, [ours])
+    except NotFoundError:  # deleted, by this process when all had moved, or by somebody else
+        cursor.leave()
+        yield from save_cursor(state)
+        return
+    yield from _move(state, messages, oldest.session_id)
+    with suppress(NotFoundError):
+        yield from DeleteSession(state.user_id, ours)
+    target, cursor.target = cursor.target, None
+    assert target is not None
+    cursor.enter(oldest.session_id, stored=target.stored, now=now())
+    cursor.sent.update(target.sent)
+    yield from save_cursor(state)
+
+
+def _move(state: State, messages: Sequence[Message], target_id: str) -> Flow[None]:
+    """Copies the messages that have not been copied yet; a move that was interrupted goes on."""
+    cursor = state.cursor
+    if cursor.target is None or cursor.target.session_id != target_id:
+        page = yield from ReadMessages(state.user_id, target_id, limit=1)
+        cursor.target, cursor.moved = SessionCursor(), 0
+        cursor.target.enter(target_id, stored=page.total, now=now())
+    for number, message in enumerate(messages[cursor.moved :], cursor.moved):
+        copy = OutboxEntry(-1 - number, message, now())
+        unconfirmed = cursor.target.unconfirmed
+        if (
+            unconfirmed is None
+            or unconfirmed.seq != copy.seq
+            or not (yield from landed(state, cursor.target))
+        ):
+            cursor.target.unconfirmed = copy
+            yield from save_cursor(state)
+            cursor.target.unconfirmed = None
+            yield from send(state, cursor.target, copy, message)
+        cursor.moved += 1
+
+
+def find_session(state: State) -> Flow[SessionInfo | None]:
+    """The session of this conversation, read afresh: the open one, else the latest, else None."""
+    cursor = yield from outbox_call(state, lambda: state.outbox.cursor(state.key, state.cursor))
+    own = [*state.opened, *([] if cursor.session_id is None else [cursor.session_id])]
+    for session_id in dict.fromkeys(reversed(own)):
+        with suppress(NotFoundError):  # deleted: the next message finds that out too, and goes on
+            return (yield from GetSession(state.user_id, session_id))
+    sessions = yield from thread_sessions(state)
+    return rules.oldest_open(sessions) or (sessions[-1] if sessions else None)
+
+
+def thread_sessions(state: State, first: Page | None = None) -> Flow[list[SessionInfo]]:
+    """All sessions of this thread, oldest first; none without a thread or without the user.
+
+    Args:
+        state: the conversation.
+        first: the first page of them, where it has been read already.
+    """
+    if state.key.thread_id is None:
+        return []
+    found: list[SessionInfo] = []
+    page = first
+    while True:
+        if page is None:
+            try:
+                page = yield from list_thread(state, offset=len(found))
+            except NotFoundError:
+                return []
+        found.extend(page.items)
+        if not page.has_more or not page.items:
+            return sorted(found, key=lambda one: (one.created_at, one.session_id))
+        page = None
+
+
+def list_thread(state: State, *, offset: int = 0) -> ListSessions:
+    """The request for a page of the sessions of this thread."""
+    return ListSessions(state.user_id, metadata_filter=state.thread_filter, offset=offset)
+
+
+def update(state: State, metadata: dict[str, Any]) -> Flow[None]:
+    """Replaces the metadata of the session and of those to come, our own keys kept; opens one if need be."""
+    yield from Locked(state.lock, _update(state, metadata))
+
+
+def _update(state: State, metadata: dict[str, Any]) -> Flow[None]:
+    session = yield from find_session(state)
+    if session is None:
+        session_id, marks = (yield from open_session(state)), None
+    else:
+        session_id, marks = session.session_id, rules.own_marks(session.metadata)
+    merged = rules.session_metadata(metadata, state.key.thread_id, marks=marks)
+    yield from UpdateSession(state.user_id, session_id, merged)
+    state.key = replace(state.key, metadata=metadata)
+
+
+def mark_cleared(state: State) -> Flow[None]:
+    """The sessions so far are no part of the conversation any more, for whoever reads it."""
+    state.opened.clear()
+    for session in (yield from thread_sessions(state)):
+        if not rules.is_cleared(session):
+            marks = {**rules.own_marks(session.metadata), "cleared": True}
+            marked = {**session.metadata, rules.OWN_KEY: marks}
+            with suppress(NotFoundError):  # deleted meanwhile
+                yield from UpdateSession(state.user_id, session.session_id, marked)
+
+
+def sessions_to_process(state: State) -> Flow[list[str]]:
+    """The pending sessions of a thread that this process has not talked to yet."""
+    try:
+        page = yield from ListSessions(
+            state.user_id, metadata_filter=state.thread_filter, statuses=("pending",)
+        )
+    except NotFoundError:
+        return []
+    return [one.session_id for one in page.items]

@@ -1,0 +1,88 @@
+"""`ConnectionSource`: a connection, got late."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import Any
+
+from typing_extensions import override
+
+from recallrai_integrations.connecting import connect
+from recallrai_integrations.connection import Connection
+
+__all__ = ["ConnectionSource"]
+
+_VARIABLES = ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL")
+
+
+class ConnectionSource:
+    """A connection, or the promise to make one from the environment when it is needed first.
+
+    Adapters are made at import time, in constructors, on event loops: none of these may do I/O. Adapters
+    that are given no connection share one, also those that are made anew for every request. Copies of an
+    adapter share it too, and pickling or deep-copying never takes a key along.
+
+    Args:
+        connection: the application's; None to `connect()` from the environment on first use.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import ConnectionSource
+
+        source = ConnectionSource()  # no I/O: fit for a constructor
+        with connect(local=":memory:") as connection:
+            assert ConnectionSource(connection).get() is connection
+        ```
+    """
+
+    def __init__(self, connection: Connection | None = None) -> None:
+        self._connection = connection
+
+    @property
+    def known(self) -> Connection | None:
+        """The connection, if there is one already."""
+        return self._connection or _known_from_environment()
+
+    def get(self) -> Connection:
+        """The connection.
+
+        Raises:
+            CredentialsError: none was given and the environment has no credentials.
+        """
+        return self.known or _from_environment()
+
+    async def aget(self) -> Connection:
+        """The connection; making one imports the SDK, which is kept off the event loop."""
+        known = self.known
+        return await asyncio.to_thread(_from_environment) if known is None else known
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ConnectionSource:
+        return self
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (ConnectionSource, ())
+
+
+_environment_lock = threading.Lock()
+_environment: dict[tuple[str | None, ...], Connection] = {}
+
+
+def _environment_key() -> tuple[str | None, ...]:
+    return tuple(map(os.environ.get, _VARIABLES))
+
+
+def _known_from_environment() -> Connection | None:
+    connection = _environment.get(_environment_key())
+    return None if connection is None or connection.closed else connection
+
+
+def _from_environment() -> Connection:
+    with _environment_lock:
+        connection = _known_from_environment()
+        if connection is None:
+            connection = _environment[_environment_key()] = connect()
+        return connection
