@@ -16,6 +16,8 @@ import httpx
 from recallrai_integrations._flows.ops import ServiceOp
 from recallrai_integrations.errors import InvalidInputError
 
+from .bounds import bound, measured
+
 __all__ = ["answered", "sending", "status_seen", "watch"]
 
 
@@ -55,6 +57,7 @@ async def _acheck(request: httpx.Request) -> None:
 def _note(response: httpx.Response) -> None:
     asked = response.headers.get("Retry-After", "") if not response.is_success else ""
     answered.set(Answered(response.status_code, _seconds(asked) if asked else None))
+    measured(response)
 
 
 def _seconds(asked: str) -> float | None:
@@ -83,8 +86,9 @@ def status_seen(*, success: bool = True) -> int | None:
 
 
 def watch(client: httpx.Client | httpx.AsyncClient) -> None:
-    """Has a client check what it sends and note what it sees."""
+    """Has a client check what it sends, note what it sees, and keep to the bounds."""
     is_async = isinstance(client, httpx.AsyncClient)
+    bound(client)
     hooks = client.event_hooks
     for event, hook in (
         ("request", _acheck if is_async else _check),
