@@ -46,10 +46,7 @@ def user_id_text(user_id: object) -> str:
         InvalidInputError: another type, not UTF-8, or longer than 255 characters once encoded.
     """
     if user_id is None or user_id == "":
-        raise MissingIdentityError(
-            "No user id. Pass user_id=…, or set it where the framework keeps identity "
-            '(LangChain: config={"configurable": {"user_id": …}} or the runtime context).'
-        )
+        raise MissingIdentityError("No user id. Pass user_id=…; there is no default, which all would share.")
     text = _text("user id", user_id)
     encode_id(text)
     return text
