@@ -40,8 +40,7 @@ ON_DEMAND = {f"{PACKAGE}.langchain": ("RecallrAIMemory",)}
 """Public names that `__all__` cannot hold, because they need one more extra."""
 
 FOR_US = {
-    *("Connection.run", "Connection.arun", "Connection.operation", "Connection.after_fork"),
-    *("Connection.redacted", "Connection.redacted_metadata"),
+    "Connection.after_fork",
     *("Faults.next_outcome", "Faults.strike", "Fault.fits", "Fault.answer"),
     *(
         "ConversationKey",

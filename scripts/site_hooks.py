@@ -1,6 +1,7 @@
 """What `mkdocs` puts into the site besides `docs/`: see `hooks` in `mkdocs.yml`.
 
-Nothing is written into `docs/`: screenshots, the changelog and the commands' help are made by each build.
+Nothing is written into `docs/`: each build makes screenshots, cookbooks with their outputs, the changelog and
+the commands' help.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # mkdocs loads this file by its path
 
-from scripts import screenshots
+from scripts import cookbooks, screenshots
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mkdocs.hooks.site")
 
-PICTURE = re.compile(r"^!\[[^\]]*\]\((?:\.\./)*(screenshots/[^)]+)\)\n?", re.MULTILINE)
+PICTURE = re.compile(r"^<!-- picture: (?P<name>\S+) \| (?P<alt>.+) -->$", re.MULTILINE)
 CHANGELOG = "<!-- CHANGELOG.md -->"
 HELP = "<!-- help of the commands -->"
 
@@ -42,18 +43,34 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
             logger.info("Skipped: no screenshot of the local service's page, because %s", reason)
         else:
             files.append(File.generated(config, "screenshots/page.png", content=page))
+    for name, content in cookbooks.executed().items():
+        files.append(File.generated(config, name, content=content))
     return files
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Gives each cookbook its place in the navigation."""
+    nav = config.nav or []
+    nav.insert(
+        -1, {"Cookbooks": [cookbooks.INDEX, *(cookbooks.page_of(path) for path in cookbooks.NOTEBOOKS)]}
+    )
+    return config
 
 
 def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fills in the changelog and the commands' help, and drops pictures that could not be made."""
-    del page
     if CHANGELOG in markdown:
         root = Path(config.config_file_path).parent
         markdown = markdown.replace(CHANGELOG, (root / "CHANGELOG.md").read_text(encoding="utf-8"))
     if HELP in markdown:
         markdown = markdown.replace(HELP, help_of_the_commands())
-    return PICTURE.sub(lambda picture: picture[0] if files.get_file_from_path(picture[1]) else "", markdown)
+    up = "../" * page.file.src_uri.count("/")
+
+    def picture(found: re.Match[str]) -> str:
+        there = files.get_file_from_path(f"screenshots/{found['name']}")
+        return f"![{found['alt']}]({up}screenshots/{found['name']})" if there else ""
+
+    return PICTURE.sub(picture, markdown)
 
 
 def help_of_the_commands() -> str:

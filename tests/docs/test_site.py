@@ -35,9 +35,33 @@ def test_every_page_is_there(site):
         "index.html",
         "architecture.html",
         "failure.html",
+        "strategies.html",
+        "benchmarks.html",
         "changelog.html",
         *(f"reference/{page.stem}.html" for page in (ROOT / "docs" / "reference").glob("*.md")),
+        *(f"cookbooks/{notebook.stem}.html" for notebook in (ROOT / "cookbooks").glob("*.ipynb")),
     }
+
+
+def test_cookbooks_show_what_their_cells_print_and_plot(site):
+    page = (site / "cookbooks" / "cheaper_prompts.html").read_text(encoding="utf-8")
+    plots = list((site / "cookbooks" / "cheaper_prompts_files").glob("*.png"))
+    assert plots
+    assert all(f"cheaper_prompts_files/{plot.name}" in page for plot in plots)
+    agent = (site / "cookbooks" / "langchain_agent.html").read_text(encoding="utf-8")
+    assert "(offline model) My memory of you says" in agent  # said by no cell, printed by one
+
+
+def test_links_between_pages_lead_somewhere_in_the_repository_too():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "cookbooks").glob("*.md")]
+    links = {
+        (page, target)
+        for page in pages
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if "://" not in target
+    }
+    assert links
+    assert [(page.name, target) for page, target in links if not (page.parent / target).exists()] == []
 
 
 def test_pages_fetch_nothing_from_elsewhere(site):
