@@ -202,7 +202,8 @@ class Connection:
             memory_id: only this memory, with its older versions.
 
         Returns:
-            What was deleted.
+            What was deleted, and where text of it remains on this machine for as long as another program
+            reads the file.
 
         Raises:
             NotFoundError: there was nothing to delete.
@@ -212,7 +213,7 @@ class Connection:
         """
         flow = self._forget_flow(user_id, thread_id, session_id, memory_id)
         with self.runtime.operation("forget", thread_id):
-            forgotten = self.runtime.run(flow, insist=True)
+            forgotten = self._with_remains(self.runtime.run(flow, insist=True))
         self.runtime.emit_forgotten(forgotten, thread_id)
         return forgotten
 
@@ -227,7 +228,7 @@ class Connection:
         """The async twin of `forget`."""
         flow = self._forget_flow(user_id, thread_id, session_id, memory_id)
         with self.runtime.operation("forget", thread_id):
-            forgotten = await self.runtime.arun(flow, insist=True)
+            forgotten = self._with_remains(await self.runtime.arun(flow, insist=True))
         self.runtime.emit_forgotten(forgotten, thread_id)
         return forgotten
 
@@ -368,6 +369,12 @@ class Connection:
         """Makes it one of the child's own; the embedded service stays with the parent."""
         self._server = None
         self.runtime.after_fork()
+
+    def _with_remains(self, forgotten: Forgotten) -> Forgotten:
+        """What was deleted, with the embedded service's file where deleted text remains in it."""
+        if self._server is None or not self._server.keeps_deleted_text:
+            return forgotten
+        return replace(forgotten, remains_in=(*forgotten.remains_in, self._server.path))
 
     def _export_parts(self, user_id: str) -> Iterator[Flow[list[dict[str, Any]]]]:
         user = user_id_text(user_id)

@@ -198,6 +198,8 @@ class Runtime:
         """Tells the application's hook and counters what was deleted."""
         detail = {"sessions": len(forgotten.sessions), "memories": len(forgotten.memories)}
         detail["waiting"] = forgotten.waiting
+        for file in forgotten.remains_in:
+            logger.warning("Deleted text remains in %s as long as another program reads it.", file)
         self._observer.tell("forgotten", detail, user_id=forgotten.user_id, thread_id=thread_id)
 
     def check_open(self) -> None:

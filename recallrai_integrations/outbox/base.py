@@ -222,6 +222,14 @@ class Outbox(ABC):
         """
 
     @abstractmethod
+    def erase(self) -> tuple[str, ...]:
+        """Takes the texts of what was purged out of the files.
+
+        Returns:
+            The files in which some remain, because another program reads them; none where all are gone.
+        """
+
+    @abstractmethod
     def after_fork(self) -> None:
         """In the child of a fork: what waits in memory is the parent's to deliver."""
 

@@ -17,11 +17,12 @@ from typing import Final
 
 from recallrai_integrations.errors import OutboxError
 
-__all__ = ["BUSY_SECONDS", "begin", "check_pages", "connect", "corrupt", "look", "reported"]
+__all__ = ["BUSY_SECONDS", "begin", "check_pages", "connect", "corrupt", "erase", "look", "reported"]
 
 _APPLICATION_ID: Final = 0x52_41_49_4F  # "RAIO"
 _VERSION: Final = 1
 BUSY_SECONDS: Final = 30.0
+_ERASE_SECONDS: Final = 5.0
 _making: Final = threading.Lock()
 _SCHEMA = """
 CREATE TABLE conversations (
@@ -205,6 +206,13 @@ def _begun(db: sqlite3.Connection, *, last: bool) -> bool:
             raise
         return False
     return True
+
+
+def erase(db: sqlite3.Connection) -> bool:
+    """Takes deleted text out of the write-ahead log; False when another reader still needs what is in it."""
+    db.execute(f"PRAGMA busy_timeout = {_ERASE_SECONDS * 1000:.0f}")
+    (is_busy, _, _) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
 
 
 def _is_locked(error: sqlite3.Error) -> bool:

@@ -224,12 +224,13 @@ class FileOutbox(Outbox):
             dropped = db.execute("DELETE FROM entries WHERE conversation = ?", (row["pk"],)).rowcount
             db.execute("DELETE FROM rejected WHERE conversation = ?", (row["pk"],))
             db.execute("UPDATE conversations SET place = NULL, metadata = '{}' WHERE pk = ?", (row["pk"],))
-        with self._writing, database.reported(self._file):
-            self._check()
-            # The texts are gone from the log too.
-            self._writer.execute(f"PRAGMA busy_timeout = {database.BUSY_SECONDS * 1000:.0f}")
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return dropped
+
+    @override
+    def erase(self) -> tuple[str, ...]:
+        with self._writing, self._reading, database.reported(self._file):
+            self._check()
+            return () if database.erase(self._writer) else (str(self._file),)
 
     def pause(self) -> None:
         """Before a fork: closes the file, between two steps of whoever uses it.

@@ -152,6 +152,10 @@ class MemoryOutbox(Outbox):
             return dropped
 
     @override
+    def erase(self) -> tuple[str, ...]:
+        return ()
+
+    @override
     def after_fork(self) -> None:
         self._lock = threading.Lock()
         self._queues.clear()
