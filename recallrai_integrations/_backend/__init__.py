@@ -12,5 +12,6 @@ bounds      how long a request and how large an answer may be
 """
 
 from .client import Backend
+from .sdk import credentials_of
 
-__all__ = ["Backend"]
+__all__ = ["Backend", "credentials_of"]

@@ -200,7 +200,7 @@ class Backend:
 
     def _arguments(self) -> dict[str, Any]:
         return {
-            "api_key": self._credentials.api_key,
+            "api_key": self._credentials.api_key.reveal(),
             "project_id": self._credentials.project_id,
             "base_url": self._credentials.base_url,
             "timeout": self._timeout,
