@@ -28,7 +28,7 @@ from recallrai_integrations._flows.ops import (
     Spawned,
     WaitAny,
 )
-from recallrai_integrations.errors import ConfigurationError
+from recallrai_integrations.errors import DeadlockError
 from recallrai_integrations.options import DeliveryOptions
 
 from .breaker import CircuitBreaker
@@ -165,7 +165,7 @@ class Engine:
 
     def _locked(self, op: Locked[T], insist: bool) -> T:
         if self._turns and self._turns[op.lock, _stopped_loop()]:
-            raise ConfigurationError(
+            raise DeadlockError(
                 "This call would wait for ever: an async call for the same conversation is under way on this "
                 "event loop, which a sync call stops. Await the async method instead, the same name with an "
                 "a before it: await conversation.arecord(…)."

@@ -22,7 +22,7 @@ from tenacity.stop import stop_base
 
 from recallrai_integrations._backend import Backend
 from recallrai_integrations._flows.ops import GetContext, ServiceOp, Write
-from recallrai_integrations.errors import ConfigurationError, ServiceUnavailableError
+from recallrai_integrations.errors import ConnectionClosedError, ServiceUnavailableError
 from recallrai_integrations.options import DeliveryOptions
 
 from .breaker import CircuitBreaker, CircuitOpenError
@@ -139,7 +139,7 @@ class Requests:
 
     def _guard(self, op: ServiceOp[Any], *, insist: bool) -> _Guard:
         if self._closed:
-            raise ConfigurationError(CLOSED)
+            raise ConnectionClosedError(CLOSED)
         breaker = self.recall_breaker if isinstance(op, GetContext) else self.breaker
         return _Guard(breaker, self._note_outcome, type(op).__name__, insist=insist)
 

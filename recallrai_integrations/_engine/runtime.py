@@ -13,7 +13,7 @@ from recallrai_integrations import _flows as flows
 from recallrai_integrations._backend import Backend
 from recallrai_integrations._flows import Flow, State
 from recallrai_integrations.credentials import Credentials
-from recallrai_integrations.errors import ConfigurationError, OutboxError, RecallrAIIntegrationError
+from recallrai_integrations.errors import ConnectionClosedError, OutboxError, RecallrAIIntegrationError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import Forgotten
 from recallrai_integrations.options import ContextOptions, DeliveryOptions, RecallOptions
@@ -116,7 +116,7 @@ class Runtime:
             insist: try although the circuit breaker is open.
 
         Raises:
-            ConfigurationError: it is closed.
+            ConnectionClosedError: it is closed.
         """
         self._begin()
         return drive(flow, self._engine, insist=insist)
@@ -147,7 +147,7 @@ class Runtime:
         self._closed = True
         self._engine.close(max(0.0, ends - time.monotonic()))
         left = self._left()
-        self.instructions.join()
+        self.instructions.join(max(0.0, ends - time.monotonic()))
         self._backend.close()
         self.outbox.close()
         return left
@@ -165,7 +165,7 @@ class Runtime:
         self._closed = True
         await self._engine.aclose(max(0.0, ends - time.monotonic()))
         left = await asyncio.to_thread(self._left)
-        await asyncio.to_thread(self.instructions.join)
+        await asyncio.to_thread(self.instructions.join, max(0.0, ends - time.monotonic()))
         await self._backend.aclose()
         await asyncio.to_thread(self.outbox.close)
         return left
@@ -203,9 +203,9 @@ class Runtime:
         self._observer.tell("forgotten", detail, user_id=forgotten.user_id, thread_id=thread_id)
 
     def check_open(self) -> None:
-        """Raises a `ConfigurationError` when it is closed."""
+        """Raises a `ConnectionClosedError` when it is closed."""
         if self._closed:
-            raise ConfigurationError(
+            raise ConnectionClosedError(
                 f"The connection to {self._credentials.base_url} is closed; make another with connect()."
             )
 

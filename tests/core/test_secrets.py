@@ -98,7 +98,7 @@ async def test_a_call_that_fails_shows_no_key(
         server.faults.clear()
         await call(connection.close)
         sdk._http.client.close()
-        await asdk.close()
+        await asdk.close()  # type: ignore[no-untyped-call]
 
 
 def test_a_key_is_in_no_repr() -> None:
