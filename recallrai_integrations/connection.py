@@ -393,7 +393,9 @@ class Connection:
                 of_user = self.runtime.redacted_metadata(user, None, one.profile.metadata)
                 profile = replace(one.profile, metadata=of_user)
                 redacted = replace(one, messages=messages, metadata=metadata, profile=profile)
-                yield flows.import_transcript(user, redacted, process=process)
+                yield flows.import_transcript(
+                    self.runtime.conversations.alone(user), redacted, process=process
+                )
 
     def _forget_flow(
         self, user_id: str, thread_id: str | None, session_id: str | None, memory_id: str | None

@@ -158,7 +158,10 @@ def _store(
         bar = bars.add_task("", total=sum(len(transcript.messages) for _, transcript in found))
         for path, transcript in found:
             flow = import_transcript(
-                user_id, transcript, process=process, on_stored=lambda: bars.advance(bar)
+                connection.runtime.conversations.alone(user_id),
+                transcript,
+                process=process,
+                on_stored=lambda: bars.advance(bar),
             )
             try:
                 imported = connection.runtime.run(flow, insist=True)

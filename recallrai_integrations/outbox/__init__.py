@@ -11,8 +11,8 @@ What is guaranteed, for everything that `record` took without raising:
 - **Nothing is stored twice.** The API has no idempotency keys, so after a request whose answer was lost the
   session is read from where its length was known last, and the message is sent again only if it is not
   there. Equal texts are told apart by counting: "ok", "ok" stays twice. A message with an id is taken once,
-  as long as it is among the latest 10,000 ids of its conversation; in memory also among the 10,000 conversations
-  that took one last, and in a file until 30 days after the conversation's last use.
+  as long as its id is among the latest 10,000 of its conversation. Ids are kept in memory for the 10,000
+  conversations that took one last, and in a file until 30 days after a conversation's last use.
 
 Windows that the API leaves open, because a write cannot be recognised by the service:
 
