@@ -269,7 +269,7 @@ class Connection:
             What became of each conversation, in order.
 
         Raises:
-            InvalidInputError: a line is none of an export; those before it have been brought in.
+            InvalidInputError: a line does not belong to an export; those before it have been brought in.
             ServiceUnavailableError: an outage, whatever `on_error` says.
         """
         return [
@@ -303,7 +303,7 @@ class Connection:
             How many messages still wait: 0 unless the service is down, or time was short.
 
         Raises:
-            InvalidInputError: a timeout that is none.
+            InvalidInputError: `timeout` is not a number of at least 0.
             RequestRejectedError: the service refused a message for good; all others have been tried.
             ServiceUnavailableError: an outage with `on_error="raise"`.
         """
@@ -328,7 +328,7 @@ class Connection:
             connection, those in memory are lost. 0 when it was closed before.
 
         Raises:
-            InvalidInputError: a timeout that is none; nothing was closed.
+            InvalidInputError: `timeout` is not a number of at least 0; nothing was closed.
         """
         left = self.runtime.close(_checked(timeout))
         _unclosed.discard(self)
