@@ -100,7 +100,7 @@ class Backend:
             return cast("T", answer)
 
     def _streamed(self, op: ops.GetContext, tell: Callable[[str], object]) -> ContextAnswer:
-        """A recall that hands on the service's status texts as they come; what `tell` raises is the caller's."""
+        """A recall that hands on the service's status texts; what `tell` raises is the caller's."""
         last = None
         with closing(stream(op, self._sync)) as events:
             while True:
