@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from recallrai import RecallrAI
-from recallrai.utils import HTTPClient
+from recallrai.utils import AsyncHTTPClient, HTTPClient
 
 from recallrai_integrations.credentials import Credentials
 from recallrai_integrations.errors import ConfigurationError, MissingDependencyError
@@ -88,10 +88,12 @@ class LoopbackRecallrAI(RecallrAI):
 
 class _LoopbackHTTP(HTTPClient):
     def __init__(self, credentials: Credentials, settings: dict[str, Any]) -> None:
-        self.api_key = credentials.api_key
-        self.project_id = credentials.project_id
-        self.base_url = credentials.base_url
-        self.timeout = settings["timeout"]
+        # The SDK's async twin has the same state, and makes no client before its first use.
+        twin = AsyncHTTPClient(
+            api_key=credentials.api_key,
+            project_id=credentials.project_id,
+            base_url=credentials.base_url,
+            timeout=settings["timeout"],
+        )
+        vars(self).update(vars(twin))
         self.client = httpx.Client(**settings)
-        self._system_prompt_cache = {}
-        self._system_prompt_cache_expires_at = {}
