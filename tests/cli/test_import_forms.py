@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from recallrai_integrations import connect
-from recallrai_integrations.cli.reading import read_transcripts
+from recallrai_integrations.cli.reading import UnreadableError, by_day, read_transcripts
 from recallrai_integrations.ops import ListSessions, ReadMessages
 
 MONDAY, NEXT_DAY, LATER = "2023-05-01T09:00:00Z", "2023-05-02T10:30:00Z", "2023-06-10T08:00:00Z"
@@ -462,6 +463,32 @@ def test_an_import_that_is_exported_and_imported_again_keeps_its_time(imported, 
     with connect(local="recallrai.db") as connection:
         [session] = connection.run(iter(ListSessions("eve"))).items
     assert session.created_at == at(MONDAY)
+
+
+def _places(value, place=()):
+    children = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    )
+    for key, child in children:
+        yield (*place, key)
+        yield from _places(child, (*place, key))
+
+
+@pytest.mark.parametrize("odd", [None, -1, [[]], {"parts": None}], ids=str)
+@pytest.mark.parametrize(
+    "document", [*DATED.values(), *UNDATED.values(), *(one for one, _ in LEFT_OUT.values())]
+)
+def test_whatever_stands_anywhere_in_an_export_it_is_read_or_told(tmp_path, document, odd):
+    path = tmp_path / "talk.json"
+    for place in _places(document):
+        broken = inside = json.loads(json.dumps(document))
+        for key in place[:-1]:
+            inside = inside[key]
+        inside[place[-1]] = odd
+        path.write_text(json.dumps(broken))
+        with suppress(UnreadableError):
+            for transcript in read_transcripts(path):
+                assert [*by_day(transcript)]
 
 
 UNKNOWN = {

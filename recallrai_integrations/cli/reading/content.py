@@ -89,7 +89,7 @@ def kind_of(value: object) -> str:
 def _from_object(content: Mapping[str, Any], left_out: Counter[str]) -> object:
     """The content of ChatGPT's exports, and of others that wrap it once."""
     kind = content.get("content_type")
-    if kind is None or kind in _CHATGPT_TEXTS:
+    if kind is None or str(kind) in _CHATGPT_TEXTS:
         return next(
             (content[key] for key in ("parts", "value", "text") if content.get(key) is not None), content
         )

@@ -33,7 +33,7 @@ def tree(document: Mapping[str, Any], place: Place, left_out: Counter[str]) -> I
     nodes: Mapping[str, Any] = {key: one for key, one in document["mapping"].items() if is_object(one)}
     parents = {key: one.get("parent") for key, one in nodes.items()}
     current = document.get("current_node")
-    shown = _path(parents, current if current in nodes else _newest_leaf(nodes))
+    shown = _path(parents, current if str(current) in nodes else _newest_leaf(nodes))
     other = [key for key in nodes if key not in shown and _is_said(nodes[key].get("message"))]
     if other:
         left_out["a message of another branch (edited, or answered anew)"] += len(other)
@@ -51,7 +51,7 @@ def branch(messages: Sequence[Any], leaf: object, place: Place, left_out: Counte
     parents = {key: item[1].get("parent_message_uuid") for key, item in by_id.items() if is_object(item[1])}
     if len(by_id) < len(items) or not any(parents.values()):
         return items
-    shown = _path(parents, leaf if leaf in by_id else next(reversed(by_id)))
+    shown = _path(parents, leaf if str(leaf) in by_id else next(reversed(by_id)))
     if len(shown) < len(items):
         left_out["a message of another branch (edited, or answered anew)"] += len(items) - len(shown)
     return [by_id[key] for key in shown]
@@ -67,12 +67,12 @@ def _path(parents: Mapping[str, Any], leaf: Any) -> dict[str, None]:
 
 
 def _newest_leaf(nodes: Mapping[str, Any]) -> str | None:
-    node = next((key for key, one in nodes.items() if one.get("parent") not in nodes), None)
+    node = next((key for key, one in nodes.items() if str(one.get("parent")) not in nodes), None)
     seen: set[str] = set()
     while node is not None and node not in seen:
         seen.add(node)
         children = nodes[node].get("children")
-        inside = [one for one in children if one in nodes] if is_list(children) else []
+        inside = [str(one) for one in children if str(one) in nodes] if is_list(children) else []
         if not inside:
             break
         node = inside[-1]
@@ -81,7 +81,7 @@ def _newest_leaf(nodes: Mapping[str, Any]) -> str | None:
 
 def _is_said(message: object) -> bool:
     author = message.get("author") if is_object(message) else None
-    return is_object(author) and author.get("role") in {"user", "assistant"}
+    return is_object(author) and author.get("role") in ("user", "assistant")
 
 
 def is_statement(item: object) -> bool:
@@ -130,7 +130,7 @@ def activities(items: Sequence[Any], place: Place, left_out: Counter[str]) -> It
         if not is_list(answer) and not title.startswith(_PROMPTED):
             left_out["an activity that is no question"] += 1
             continue
-        html = [part.get("html", "") for part in answer if is_object(part)] if is_list(answer) else []
+        html = [str(part.get("html") or "") for part in answer if is_object(part)] if is_list(answer) else []
         said = {"role": "model", "content": _text_of_html("\n".join(html)), "time": one["time"]}
         asked = {"role": "user", "content": title.removeprefix(_PROMPTED), "time": one["time"]}
         found = [((*place, index), asked), ((*place, index), said), *found]  # the newest comes first
