@@ -9,7 +9,8 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
 install: $(VENV)/.installed
 
-demo: install
+# Only what it shows; the other targets add the rest to the same environment.
+demo: $(VENV)/.demo
 	$(BIN)/recallrai-integrations demo
 
 # All checks, then the tests at the lowest and at the latest supported versions.
@@ -21,6 +22,7 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/deptry recallrai_integrations
 
 unit: install
 	$(BIN)/pytest -n 3
@@ -50,10 +52,14 @@ docs: install
 package: install
 	PATH="$(BIN):$$PATH" $(BIN)/python -m scripts.package $(foreach one,$(PYTHONS),--python $(one))
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python $(PIP_INSTALL) --constraint constraints.txt --editable ".[cli,langchain]"
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.demo
 	$(VENV)/bin/python $(PIP_INSTALL) --upgrade "pip>=25.1"
-	$(VENV)/bin/python $(PIP_INSTALL) --constraint constraints.txt --editable ".[all]" --group dev
+	$(VENV)/bin/python $(PIP_INSTALL) --constraint constraints.txt --editable ".[all,frameworks]" --group dev
 	touch $@
 
 $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt

@@ -106,7 +106,7 @@ def erase(db: sqlite3.Connection, *, wait: float) -> bool:
 
 
 def open_writer(path: str) -> sqlite3.Connection:
-    """Open or create the database, and make sure that it is one of ours.
+    """Opens or creates the database, and makes sure that it is one of ours.
 
     Raises:
         LocalServiceError: not a database, another program's, of a newer version, damaged, read-only, or in a

@@ -136,7 +136,7 @@ class LocalRecallrAI:
         return f"LocalRecallrAI({self._path!r}, {'running' if self._server else 'stopped'})"
 
     def start(self) -> Self:
-        """Open the database and accept requests. Idempotent.
+        """Opens the database and accepts requests. Idempotent.
 
         Raises:
             LocalServiceError: the port is taken, or the database cannot be used; the message says what to do.
@@ -321,7 +321,7 @@ def serve(
     faults: str | os.PathLike[str] | None = None,
     allowed_hosts: Iterable[str] = (),
 ) -> None:
-    """Run the service until SIGTERM or SIGINT, writing its log as JSON lines to standard error.
+    """Runs the service until SIGTERM or SIGINT, writing its log as JSON lines to standard error.
 
     The first line tells the address: `{"event": "listening", "url": "http://127.0.0.1:8000", …}`. Both
     signals stop it gracefully: requests in hand are answered, the database is closed.
@@ -387,7 +387,7 @@ def serve(
 
 @contextlib.contextmanager
 def _on_signals(stopping: threading.Event) -> Generator[None]:
-    """Set the event on SIGTERM and SIGINT, where this is the main thread."""
+    """Sets the event on SIGTERM and SIGINT, where this is the main thread."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()

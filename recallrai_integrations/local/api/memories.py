@@ -101,7 +101,7 @@ async def delete_memory(
     memory_id: MemoryIdInPath,
     delete_previous_versions: bool = False,
 ) -> Response:
-    """Delete one version; on request all older ones too."""
+    """Deletes one version; on request all older ones too."""
     key = str(memory_id)
     existed = await caller.database.write(
         lambda db: memory.delete_memory(
