@@ -191,10 +191,7 @@ class LocalRecallrAI:
 
     @property
     def keeps_deleted_text(self) -> bool:
-        """Whether deleted text is still in the file's log, because another program reads the file.
-
-        It is taken out as soon as no reader needs it.
-        """
+        """Whether deleted text is still in the file's log: until no other program needs it any more."""
         return self._running.service.database.keeps_deleted_text
 
     @property
