@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from recallrai_integrations.messages import Message, fingerprint
@@ -12,7 +11,7 @@ from recallrai_integrations.models import Answer, MergeConflict, SessionInfo
 from recallrai_integrations.options import ProcessPolicy
 
 __all__ = [
-    "CLOCK_TOLERANCE",
+    "CONVERSATION_MARK",
     "MESSAGES_PER_PAGE",
     "OWN_KEY",
     "THREAD_KEY",
@@ -33,8 +32,8 @@ OWN_KEY: Final = "recallrai_integrations"
 """Session metadata key of this package's own marks, such as `{"cleared": true}`."""
 MESSAGES_PER_PAGE: Final = 500
 """The service's largest page of messages."""
-CLOCK_TOLERANCE: Final = timedelta(seconds=30)
-"""How far this machine's clock may be ahead of the service's when stamps are compared."""
+CONVERSATION_MARK: Final = "conversation"
+"""Key among our own marks by which the session of a conversation without a thread is found."""
 
 
 def session_metadata(
@@ -64,35 +63,19 @@ def oldest_open(sessions: Iterable[SessionInfo]) -> SessionInfo | None:
     return min(open_ones, key=lambda one: (one.created_at, one.session_id), default=None)
 
 
-def has_landed(
-    message: Message,
-    tail: Sequence[Message],
-    *,
-    sent_before: Counter[str],
-    not_before: datetime | None,
-) -> bool:
+def has_landed(message: Message, tail: Sequence[Message], *, sent_before: Counter[str]) -> bool:
     """Whether a message whose answer was lost is among the messages that may be its own.
 
-    Genuine repeats are told apart by counting: as many equal messages as are known to have been stored are
-    those, one more is the one in doubt.
+    Position and text decide, and no clock. Genuine repeats are told apart by counting: as many equal messages
+    as are known to have been stored are those, one more is the unconfirmed one.
 
     Args:
-        message: the message in doubt.
+        message: the unconfirmed message.
         tail: messages of the session, from where the knowledge of it begins.
         sent_before: how often each message, by its fingerprint, is known to have been stored in `tail`.
-        not_before: messages stamped earlier are older repeats; None where `tail` holds none of those.
     """
     same = (message.role, message.content)
-    count = sum(
-        1
-        for stored in tail
-        if (stored.role, stored.content) == same
-        and (
-            not_before is None
-            or stored.created_at is None
-            or stored.created_at >= not_before - CLOCK_TOLERANCE
-        )
-    )
+    count = sum((stored.role, stored.content) == same for stored in tail)
     return count > sent_before[fingerprint(message)]
 
 
