@@ -207,7 +207,7 @@ async def test_a_late_effect_comes_when_the_client_has_gone(post, shared, thread
             await post(path, HELLO)
     assert (await post(path, {"message": "what follows", "role": "user"})).status_code == 200
     ends = time.monotonic() + 20
-    while len(stored()) < 2 and time.monotonic() < ends:
+    while len(stored()) < 2 and time.monotonic() < ends:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.05)
     assert stored() == ["what follows", "hello"]
 
