@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
-from . import extraction, index, prompts, statements, store, summaries
+from . import index, prompts, store, summaries, telling
 from .categories import OTHER, categorise
 from .dates import Span, event_span
 from .engine import Engine
@@ -162,9 +162,8 @@ def read_session(
 
 def _by_rules(session_id: str, session_created_at: datetime, messages: Sequence[Message]) -> list[_Told]:
     told: list[_Told] = []
-    for position, fact in enumerate(extraction.facts(messages)):
+    for position, fact in enumerate(telling.facts(messages)):
         said, created_at = _times(session_created_at, messages, fact.position)
-        stated = statements.read(fact.content, change=fact.change)
         draft = Draft(
             content=fact.content,
             categories=categorise(terms(fact.content)),
@@ -172,9 +171,8 @@ def _by_rules(session_id: str, session_created_at: datetime, messages: Sequence[
             session_id=session_id,
             position=position,
             created_at=created_at,
-            around=fact.question or _asked_before(messages, fact.position),
-            key=stated.key if stated else None,
-            change=fact.change,
+            around=_asked_before(messages, fact.position),
+            asks=fact.asks,
         )
         told.append(_Told(draft))
     return told
@@ -208,7 +206,6 @@ def _by_model(
     told: list[_Told] = []
     for position, fact in enumerate(found.facts):
         content = one_line(fact.content)
-        stated = statements.read(content)
         draft = Draft(
             content=content,
             categories=[one_line(name) for name in fact.categories if name.strip()] or [OTHER],
@@ -216,7 +213,6 @@ def _by_model(
             session_id=session_id,
             position=position,
             created_at=created_at,
-            key=stated.key if stated else None,
         )
         chain = known[fact.known - 1][0] if fact.known and 0 < fact.known <= len(known) else None
         relation = fact.relation if chain is not None else "new"

@@ -10,7 +10,7 @@ from typing import Final
 
 from . import dates, facets
 from .dates import Span
-from .extraction import is_chitchat, sentences
+from .telling import is_chitchat, sentences
 from .facets import Facet
 from .text import clean, terms, words
 from .types import Message
@@ -19,6 +19,7 @@ _MOST_PARTS: Final = 3
 _MOST_FACETS: Final = 16
 _MOST_CHARACTERS: Final = 4_000  # of a message, its end: that is where people ask
 _FOLLOW_UP: Final = 3  # with fewer facets the messages before are hints
+_NAME: Final = re.compile(r"(?<=[a-z,] )[A-Z][\w'-]+")  # a capital inside a sentence
 _PROFILE: Final = re.compile(
     r"\b(?:what (?:do|did|can) you (?:know|remember|recall|tell me)(?: all| everything)? (?:about|of) me\b"
     r"|(?:tell me|know|remember|recall|say) (?:\w+ )?(?:about|of) (?:me|myself)\b|who am i$|describe me\b"
@@ -63,8 +64,9 @@ def read(messages: Sequence[Message], today: date) -> Question:
     spans = dates.find(text, today)
     before = " ".join(clean(m.content)[-500:] for m in messages[max(0, last - 2) : last])
     hints = facets.of(terms(before))[:_MOST_FACETS]
+    names = {term for name in _NAME.findall(text) for term in terms(name)}
     parts = [
-        wanted for part in _parts(text) if (wanted := facets.of(terms(_without(part, spans)))[:_MOST_FACETS])
+        wanted for part in _parts(text) if (wanted := facets.of(terms(_without(part, spans)), names)[:_MOST_FACETS])
     ]
     if not parts and not spans:
         # "What about it?" asks about anything that the user spoke of right before.
@@ -82,7 +84,7 @@ def read(messages: Sequence[Message], today: date) -> Question:
 
 def _parts(text: str) -> list[str]:
     """What to search for: the last questions of a message, or else its last sentences, and all of it."""
-    said = [sentence for sentence in sentences(text) if not is_chitchat(sentence)]
+    said = [sentence for line in text.splitlines() for sentence in sentences(line) if not is_chitchat(sentence)]
     asked = [sentence for sentence in said if sentence.rstrip("\"')").endswith(("?", "\uff1f", "\u061f"))]
     if len(said) <= 1:
         return [text]
