@@ -40,7 +40,7 @@ _PLACE: Final = (
     "SELECT c.pk, c.session_id, c.position, c.key, substr(m.content, 1, 120) FROM chains c"
     " JOIN memories m ON m.chain_pk = c.pk AND m.version = 1"
 )
-_NEAR: Final = 0.0  # the cosine below which nothing is said
+_NEAR: Final = 0.3  # the cosine below which nothing is said
 _MEANT: Final = 0.8  # the cosine from which an answer is sure
 
 
@@ -98,7 +98,7 @@ def _in_context(
     own = {chain: hit.similarity for chain, hit in hits.items()}
     best = sorted(own, key=lambda chain: -own[chain])
     places = _places(db, best)
-    places |= _neighbours(db, user_pk, [places[chain] for chain in best[:_CENTRES] if places[chain].dialogue])
+    places = _neighbours(db, user_pk, [places[chain] for chain in best[:_CENTRES]]) | places
     hinted = _similarities(db, user_pk, question.hints) if question.hints else {}
     at = {(place.session_id, place.position): chain for chain, place in places.items()}
     sessions: dict[str, list[float]] = defaultdict(list)
@@ -148,13 +148,15 @@ def by_meaning(
     scores, places = _in_context(db, user_pk, question, hits)
     meant = vectors.search(db, user_pk, vector, _CANDIDATES)
     fused: dict[int, float] = defaultdict(float)
-    for ranks in (sorted(scores, key=lambda chain: -scores[chain]), [hit.doc for hit in meant]):
+    for ranks in (sorted(scores, key=lambda chain: -scores[chain]), [hit.doc for hit in meant if hit.similarity > _NEAR]):
         for rank, chain in enumerate(ranks, 1):
             fused[chain] += _FUSION / (_FUSION + rank)
     places |= _places(db, [chain for chain in fused if chain not in places])
     for hit in meant:
+        if hit.similarity <= _NEAR:
+            break
         known = hits.get(hit.doc)
-        near = min(1.0, hit.similarity / _MEANT) * _COVERED if hit.similarity > _NEAR else 0.0
+        near = min(1.0, hit.similarity / _MEANT) * _COVERED
         if known is None or known.similarity < near:
             hits[hit.doc] = Hit(hit.doc, near, known.matched if known else -hit.doc)
     return _calibrated(dict(fused), hits, places)[:limit]
@@ -191,10 +193,10 @@ def _places(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, _Place]:
 
 
 def _neighbours(db: sqlite3.Connection, user_pk: int, centres: Sequence[_Place]) -> dict[int, _Place]:
-    wanted = [[c.session_id, c.position + step] for c in centres for step in (-1, 1)]
+    wanted = [[c.session_id, c.position + step, c.dialogue] for c in centres for step in (-1, 1)]
     rows = db.execute(
-        "SELECT c.pk, c.session_id, c.position FROM json_each(?) w JOIN chains c ON c.user_pk = ?"
+        "SELECT c.pk, c.session_id, c.position, w.value ->> 2 FROM json_each(?) w JOIN chains c ON c.user_pk = ?"
         " AND c.session_id = w.value ->> 0 AND c.position = w.value ->> 1",
         (json.dumps(wanted), user_pk),
     )
-    return {pk: _Place(session_id, position, asks=False, dialogue=True) for pk, session_id, position in rows}
+    return {pk: _Place(session_id, position, False, bool(dialogue)) for pk, session_id, position, dialogue in rows}

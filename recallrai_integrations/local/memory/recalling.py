@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from . import agentic, conflicts, conversations, finding, question, ranking, render
 from .engine import Engine
 from .question import Question
-from .render import Clock, Findings, SummaryEntry
+from .render import Clock, Entry, Findings, SummaryEntry
 from .store import COLUMNS, Memory
 from .types import ContextAnswer, ContextQuery, SessionView
 from .vectors import Vector
@@ -69,7 +70,7 @@ def recall_steps(
     vector = Vector(engine.embeddings_name, engine.embed_query(asked.text)) if meaning else None
     found = finding.find(db, user_pk, asked, query, thorough=strategy == "balanced", vector=vector)
     yield "Reading past conversations"
-    summaries = _summaries(db, user_pk, asked, query)
+    summaries = _summaries(db, user_pk, asked, query, found.entries)
     findings = replace(
         _surroundings(db, user_pk, query),
         memories=found.entries,
@@ -148,11 +149,18 @@ def _surroundings(db: sqlite3.Connection, user_pk: int, query: ContextQuery) -> 
 
 
 def _summaries(
-    db: sqlite3.Connection, user_pk: int, asked: Question, query: ContextQuery
+    db: sqlite3.Connection, user_pk: int, asked: Question, query: ContextQuery, listed: Sequence[Entry]
 ) -> list[SummaryEntry]:
+    """The summaries that answer the question and add something to the memories that are listed.
+
+    One that only repeats its session's memories adds nothing where one of them is listed.
+    """
     similar = ranking.session_similarities(db, user_pk, asked.facets(), "summary")
     best = [s for s in sorted(similar, key=lambda s: -similar[s]) if similar[s] >= query.summaries_threshold]
-    return [_summary(db, user_pk, session_id) for session_id in best[:_MOST_SUMMARIES]]
+    told_in = {version.session_id for entry in listed for one in (entry, *entry.children) for version in one.versions}
+    found = (_summary(db, user_pk, session_id) for session_id in best)
+    adding = (one for one in found if one.session_id not in told_in or not one.repeats)
+    return list(islice(adding, _MOST_SUMMARIES))
 
 
 def _summary(db: sqlite3.Connection, user_pk: int, session_id: str) -> SummaryEntry:

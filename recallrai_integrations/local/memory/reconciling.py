@@ -31,7 +31,7 @@ _DETAILED: Final = 3  # words that a memory needs before another can be the same
 _LONGEST: Final = 160  # characters of a memory that states one thing
 _CHANGE: Final = re.compile(
     r"\b(?:now|nowadays|no longer|any ?more|any longer|moved|moving|changed|became|instead|stopped|quit|gave up|these days"
-    r"|from now on|new|got|turned|used to|actually|correction|since|lately|current|currently)\b",
+    r"|from now on|new|got|turned|started|used to|actually|correction|since|lately|current|currently)\b",
     re.IGNORECASE,
 )
 _DENIALS: Final = frozenset(("not", "never", "no", "longer", "anymore", "any", "more", "do", "does", "don", "doesn", "can", "really"))
@@ -41,11 +41,12 @@ _SOFT: Final = r"(?:(?:now|currently|recently|just|actually|officially|already) 
 _ONE_OF: Final = tuple(
     (re.compile(rf"(?:actually,? |correction: |now,? |recently,? )?{form}(?: (?:now|instead|these days))?[.! ]*\Z", re.IGNORECASE), what)
     for form, what in (
+        (r"my (?:(?:current|new) )?(?P<who>favou?rite \w+(?: \w+)?|(?:\w+ )?(?:name|phone number|number|email|email address|address|birthday)) "
+         rf"(?:is|(?:has )?changed to) {_SOFT}(?P<value>[^.;]+)", "one"),
+        (rf"{_WHO} {_SOFT}(?:works?|am working|started|started working|joined) (?:at|for) (?P<value>[^,.;]+)", "employer"),
         (rf"{_WHO} {_SOFT}(?:lives?|moved|(?:am|'m|is) based)(?: from [\w ]+?)? (?:in|to) (?P<value>[^,.;]+)(?:, [^,.;]+)?", "home"),
         (rf"{_WHO}(?: am|'m| is| turned| just turned) {_SOFT}(?P<value>\d{{1,3}})(?: years? old)?(?: today| yesterday)?", "age"),
         (rf"{_WHO}(?: am| is| got|'m) {_SOFT}(?P<value>single|married|divorced|engaged|widowed)", "marriage"),
-        (r"my (?:(?:current|new) )?(?P<who>favou?rite \w+(?: \w+)?|(?:\w+ )?(?:name|phone number|number|email|email address|address|birthday)) "
-         rf"(?:is|(?:has )?changed to) {_SOFT}(?P<value>[^.;]+)", "one"),
     )
 )  # fmt: skip
 
@@ -129,17 +130,19 @@ def _compare(known: Memory, draft: Draft) -> Relation:
     old, new = words(before), words(said)
     if who != speaker or not new:
         return "new"
-    if old == new:
-        same_day = known.event_date_start[:10] == draft.event.first.isoformat()
-        return "restatement" if same_day or _lasting(new, said) else "new"
     relation: Relation = "change" if _CHANGE.search(said) else "contradiction"
     if bool(_DENIES.search(said)) != bool(_DENIES.search(before)):
         return relation if _core(old) == _core(new) and _core(new) else "new"
+    if old == new:
+        same_day = known.event_date_start[:10] == draft.event.first.isoformat()
+        return "restatement" if same_day or _lasting(new, said) else "new"
     if len(old) >= _DETAILED and new[: len(old)] == old and _lasting(new, said):
         return "addition"
     first, second = _one_of(before), _one_of(said)
     if not first or not second or first[:2] != second[:2] or first[2] == second[2]:
         return "new"
+    if second[0] == "employer" and relation != "change":
+        return "new"  # a second job is not the end of the first
     return "change" if second[0] == "age" else relation
 
 

@@ -181,7 +181,7 @@ def _told(text: str) -> Iterator[tuple[str, bool]]:
         elif kind == "item":
             yield from ((f"{under}{piece}", False) for one in said for piece in _cut(one_line(one)) if not is_chitchat(one))
         else:
-            kept = [one for n, one in enumerate(said) if not is_chitchat(one) or (n and not lead and _leans(one))]
+            kept = [one for n, one in enumerate(said) if not is_chitchat(one) or (n and not lead and words(one)[:1] and words(one)[0] in CONNECTIVES)]
             for group in _grouped(kept, _USUAL, apart=not lead):
                 own = lead in group or not material
                 yield (group if own else under + group), bool(lead) and own and any(map(asks, sentences(group)))

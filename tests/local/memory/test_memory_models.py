@@ -93,7 +93,7 @@ def test_a_model_says_how_a_fact_stands_to_a_known_one(person, relation, version
     }
     user.engine = Engine(model := Model(answers=extracted(fact)))
     user.tell("I keep bees and hens", conflicts=True)
-    assert "1. User keeps bees" in model.seen[0]
+    assert "1. I keep bees" in model.seen[0]
     assert max(item["total_versions"] for item in user.items()) == versions
     assert len(user.items()) == (2 if relation == "new" else 1)
     assert [c["clarifying_questions"][0]["question"] for c in user.conflicts()] == [
@@ -110,7 +110,7 @@ def test_an_agentic_recall_plans_searches_and_writes_by_the_model(person):
     assert answer.context.startswith("## Key Findings\n\n- The user lives in Lisbon.\n")
     assert answer.agent_reasoning == "The home is asked for."
     assert answer.session_summaries_search_queries == ["Which town?", "Lisbon home"]
-    assert "User lives in Lisbon" in model.seen[-1]
+    assert "I live in Lisbon" in model.seen[-1]
 
 
 def test_an_analysis_cannot_forge_the_headings_after_it(person):
@@ -128,14 +128,14 @@ def test_embeddings_find_by_meaning_what_shares_no_word(person):
     assert user.ask("my hound").vector_search_queries == ["my hound"]
     text = user.ask("my hound in Lisbon", memories_threshold=0.2).context
     shown = {line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("Content: ")}
-    assert {"User lives in Lisbon", "Biscuit sleeps all day"} <= shown
+    assert {"I live in Lisbon", "Biscuit sleeps all day"} <= shown
 
 
 def test_vectors_follow_versions_and_deletions(person):
     user = person(Engine(embeddings=Meanings()))
     user.tell("My home is a hound shelter")
     (item,) = user.items()
-    assert user.recalled("hound") == ["User's home is a hound shelter"]
+    assert user.recalled("hound") == ["My home is a hound shelter"]
     memory.delete_memory(user.db, 1, item["memory_id"])
     assert user.recalled("hound") == []
     assert user.db.execute("SELECT count(*) FROM vectors").fetchone() == (0,)
