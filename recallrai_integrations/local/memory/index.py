@@ -100,11 +100,13 @@ class Hit:
         doc: its key.
         similarity: 0 to 1: its score as a share of that of a document that says everything asked once.
         matched: a bit for each facet that it answers.
+        score: its score itself.
     """
 
     doc: int
     similarity: float
     matched: int = 0
+    score: float = 0.0
 
 
 def search(
@@ -154,7 +156,7 @@ def search(
             matched[doc] = matched.get(doc, 0) | 1 << number
     if cut_short and thorough:
         scores |= _exact(db, kind, _top(scores, min(limit, _RESCORED)), weights)
-    return [Hit(doc, min(1.0, scores[doc] / ideal), matched[doc]) for doc in _top(scores, limit)]
+    return [Hit(doc, min(1.0, scores[doc] / ideal), matched[doc], scores[doc]) for doc in _top(scores, limit)]
 
 
 def _weighed(
@@ -216,6 +218,11 @@ def _alike(db: sqlite3.Connection, user_pk: int, term: str) -> dict[str, float]:
     )
     close = difflib.get_close_matches(term, [row[0] for row in rows], n=3, cutoff=_ALIKE_RATIO)
     return dict.fromkeys(close, _ALIKE)
+
+
+def alike(db: sqlite3.Connection, user_pk: int, terms: Iterable[str]) -> bool:
+    """Whether the user said something that looks like one of these terms."""
+    return any(_alike(db, user_pk, term) for term in terms)
 
 
 def _about_speaker(facet: Facet) -> Facet:

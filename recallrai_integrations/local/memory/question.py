@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from . import dates, facets
 from .dates import Span
+from .lexicon import FIRST_PERSON
 from .telling import is_chitchat, sentences
 from .facets import Facet
 from .text import clean, terms, words
@@ -19,6 +20,7 @@ _MOST_PARTS: Final = 3
 _MOST_FACETS: Final = 16
 _MOST_CHARACTERS: Final = 4_000  # of a message, its end: that is where people ask
 _FOLLOW_UP: Final = 3  # with fewer facets the messages before are hints
+_ENGLISH: Final = frozenset("what who whom where when which how why is are was were do does did has have the a of".split())
 _NAME: Final = re.compile(r"(?<=[a-z,] )[A-Z][\w'-]+")  # a capital inside a sentence
 _PROFILE: Final = re.compile(
     r"\b(?:what (?:do|did|can) you (?:know|remember|recall|tell me)(?: all| everything)? (?:about|of) me\b"
@@ -36,6 +38,8 @@ class Question:
         parts: the facets of each thing it asks; a memory has to answer one of them.
         hints: facets of the messages before it, for follow-ups.
         spans: the days it names.
+        names: terms that are written like names.
+        first_person: the words in which the user asks about themselves.
         about_everything: whether it asks for all that is known about the user.
     """
 
@@ -43,6 +47,8 @@ class Question:
     parts: Sequence[Sequence[Facet]]
     hints: Sequence[Facet]
     spans: Sequence[Span]
+    names: Collection[str] = ()
+    first_person: Collection[str] = ()
     about_everything: bool
 
     def facets(self) -> list[Facet]:
@@ -64,7 +70,8 @@ def read(messages: Sequence[Message], today: date) -> Question:
     spans = dates.find(text, today)
     before = " ".join(clean(m.content)[-500:] for m in messages[max(0, last - 2) : last])
     hints = facets.of(terms(before))[:_MOST_FACETS]
-    names = {term for name in _NAME.findall(text) for term in terms(name)}
+    english = len(_ENGLISH.intersection(words(text))) > 1  # other languages write other words with capitals
+    names = {term for name in _NAME.findall(text) for term in terms(name)} if english else set[str]()
     parts = [
         wanted for part in _parts(text) if (wanted := facets.of(terms(_without(part, spans)), names)[:_MOST_FACETS])
     ]
@@ -78,6 +85,8 @@ def read(messages: Sequence[Message], today: date) -> Question:
         parts=parts,
         hints=hints if sum(map(len, parts)) < _FOLLOW_UP else (),
         spans=spans,
+        names=names,
+        first_person=FIRST_PERSON.intersection(words(text)),
         about_everything=bool(_PROFILE.search(asked)),
     )
 

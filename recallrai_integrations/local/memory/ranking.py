@@ -22,19 +22,22 @@ from . import index, store, vectors
 from .facets import Facet
 from .index import Hit
 from .question import Question
-from .text import split_speaker
+from .text import speaker_term, split_speaker, words
 from .vectors import Vector
 
-_CANDIDATES: Final = 200
-_CENTRES: Final = 60  # hits whose neighbours become candidates
+_CANDIDATES: Final = 300
+_CENTRES: Final = 100  # hits whose neighbours become candidates
 _SESSION: Final = 0.4  # of the mean of a session's three best memories
 _BEFORE: Final = 0.25  # of the memory told right before
 _AFTER: Final = 0.3
 _HINT: Final = 0.3
-_ASKED: Final = 0.8  # what a question or a request counts beside what was told
+_ASKED: Final = 0.95  # what a question or a request counts beside what was told
+_SAME_SUBJECT: Final = 1.1  # "Where do I live?" asks for "I live in Lisbon" more than for "My sister lives in Rome"
+_STRANGER: Final = 0.65
 _RIVALS: Final = 6  # the best memories, of which those that answer the same come newest first
 _FUSION: Final = 60  # the usual constant of reciprocal rank fusion
 _COVERED: Final = 0.45  # of the question by the best memory, from which an answer is sure
+_TOLD: Final = 5.0  # the score of the best memory from which an answer is sure, however much else is asked
 _LEAST: Final = 0.55  # the similarity of the weakest memory of a question that is surely answered
 _PLACE: Final = (
     "SELECT c.pk, c.session_id, c.position, c.key, substr(m.content, 1, 120) FROM chains c"
@@ -67,19 +70,21 @@ class _Place:
     position: int
     asks: bool
     dialogue: bool
+    begins: str = ""
 
 
 def by_words(db: sqlite3.Connection, user_pk: int, question: Question) -> list[Ranked]:
     """Candidates by their words alone, best first."""
     hits = _hits(db, user_pk, question)
-    return _calibrated({chain: hit.similarity for chain, hit in hits.items()}, hits, _places(db, list(hits)))
+    scores = {chain: hit.similarity for chain, hit in hits.items()}
+    return _calibrated(scores, hits, _places(db, list(hits)), _doubt(db, user_pk, question), question)
 
 
 def in_context(db: sqlite3.Connection, user_pk: int, question: Question) -> list[Ranked]:
     """Candidates by their words and surroundings, best first."""
     hits = _hits(db, user_pk, question)
     scores, places = _in_context(db, user_pk, question, hits)
-    return _calibrated(scores, hits, places)
+    return _calibrated(scores, hits, places, _doubt(db, user_pk, question), question)
 
 
 def _hits(db: sqlite3.Connection, user_pk: int, question: Question) -> dict[int, Hit]:
@@ -115,24 +120,39 @@ def _in_context(
     return scores, places
 
 
-def _calibrated(scores: dict[int, float], hits: dict[int, Hit], places: dict[int, _Place]) -> list[Ranked]:
+def _doubt(db: sqlite3.Connection, user_pk: int, question: Question) -> float:
+    """What is left of a similarity where a question names somebody or something, and nothing that was ever spoken of."""
+    forms = [form for term in question.names for form in (term, speaker_term(term))]
+    known = index.document_counts(db, user_pk, "memory", forms) if forms else {}
+    return _STRANGER if forms and not known and not index.alike(db, user_pk, question.names) else 1.0
+
+
+
+def _calibrated(
+    scores: dict[int, float], hits: dict[int, Hit], places: dict[int, _Place], doubt: float, question: Question
+) -> list[Ranked]:
     """Candidates with their similarities, best first, and of those that answer the same the newest first."""
     if not hits:
         return []
-    sure = min(1.0, max(hit.similarity for hit in hits.values()) / _COVERED)
-    valued = {chain: score * (_ASKED if places[chain].asks else 1.0) for chain, score in scores.items()}
+    sure = doubt * min(1.0, max(max(hit.similarity / _COVERED, hit.score / _TOLD) for hit in hits.values()))
+    valued = {chain: score * _worth(places[chain], question) for chain, score in scores.items()}
     order = sorted(valued, key=lambda chain: (-valued[chain], -chain))
     most = valued[order[0]]
     similarities = [sure * (_LEAST + (1 - _LEAST) * valued[chain] / most) for chain in order]
     order[:_RIVALS] = _newest_first(order[:_RIVALS], hits, places)
+    order = order[:_CANDIDATES]
     return [
         Ranked(chain, places[chain].session_id, places[chain].position, similarity)
-        for chain, similarity in zip(order, similarities, strict=True)
+        for chain, similarity in zip(order, similarities, strict=False)
     ]
 
 
+def _worth(place: _Place, question: Question) -> float:
+    return (_ASKED if place.asks else 1.0) * (_SAME_SUBJECT if place.begins in question.first_person else 1.0)
+
+
 def _newest_first(best: Sequence[int], hits: dict[int, Hit], places: dict[int, _Place]) -> list[int]:
-    answers = {chain: (hits[chain].matched if chain in hits else -chain, places[chain].asks) for chain in best}
+    answers = {chain: (hits[chain].matched if chain in hits else -chain, places[chain].asks, places[chain].begins) for chain in best}
     newest = {kind: iter(sorted((c for c in best if answers[c] == kind), reverse=True)) for kind in answers.values()}
     return [next(newest[answers[chain]]) for chain in best]
 
@@ -159,7 +179,7 @@ def by_meaning(
         near = min(1.0, hit.similarity / _MEANT) * _COVERED
         if known is None or known.similarity < near:
             hits[hit.doc] = Hit(hit.doc, near, known.matched if known else -hit.doc)
-    return _calibrated(dict(fused), hits, places)[:limit]
+    return _calibrated(dict(fused), hits, places, _doubt(db, user_pk, question), question)[:limit]
 
 
 def session_similarities(
@@ -189,13 +209,19 @@ def _places(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, _Place]:
         f"{_PLACE} WHERE c.pk IN (SELECT value FROM json_each(?))",  # noqa: S608 - constants only
         (json.dumps(chains),),
     )
-    return {pk: _Place(session_id, position, key == store.ASKS, bool(split_speaker(content)[0])) for pk, session_id, position, key, content in rows}
+    return {
+        pk: _Place(
+            session_id, position, key == store.ASKS, bool(split_speaker(content)[0]), (words(content[:20]) or [""])[0]
+        )
+        for pk, session_id, position, key, content in rows
+    }
 
 
 def _neighbours(db: sqlite3.Connection, user_pk: int, centres: Sequence[_Place]) -> dict[int, _Place]:
     wanted = [[c.session_id, c.position + step, c.dialogue] for c in centres for step in (-1, 1)]
     rows = db.execute(
-        "SELECT c.pk, c.session_id, c.position, w.value ->> 2 FROM json_each(?) w JOIN chains c ON c.user_pk = ?"
+        "SELECT c.pk, c.session_id, c.position, w.value ->> 2 FROM json_each(?) w"
+        " CROSS JOIN chains c INDEXED BY chains_by_session ON c.user_pk = ?"
         " AND c.session_id = w.value ->> 0 AND c.position = w.value ->> 1",
         (json.dumps(wanted), user_pk),
     )

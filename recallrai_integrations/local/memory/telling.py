@@ -17,6 +17,7 @@ from .text import clean, is_unspaced, one_line, split_speaker, words
 from .types import Message
 
 _USUAL: Final = 320  # characters of one memory before the next sentence begins another
+_ASKING: Final = 600  # the same of what is told with a question or a request
 _LONGEST: Final = 1_000  # characters after which even a single sentence is cut, at a space
 _LEAD: Final = 160  # characters of a request that are repeated with what came with it
 _ANSWER: Final = 12  # words of a short answer
@@ -182,7 +183,7 @@ def _told(text: str) -> Iterator[tuple[str, bool]]:
             yield from ((f"{under}{piece}", False) for one in said for piece in _cut(one_line(one)) if not is_chitchat(one))
         else:
             kept = [one for n, one in enumerate(said) if not is_chitchat(one) or (n and not lead and words(one)[:1] and words(one)[0] in CONNECTIVES)]
-            for group in _grouped(kept, _USUAL, apart=not lead):
+            for group in _grouped(kept, _ASKING if lead else _USUAL, apart=not lead):
                 own = lead in group or not material
                 yield (group if own else under + group), bool(lead) and own and any(map(asks, sentences(group)))
             heading = one_line(said[-1]) + " " if said[-1].rstrip().endswith((":", "\uff1a")) else ""
