@@ -22,7 +22,7 @@ from . import index, store, vectors
 from .facets import Facet
 from .index import Hit
 from .question import Question
-from .text import speaker_term, split_speaker, words
+from .text import speaker_term, split_speaker
 from .vectors import Vector
 
 _CANDIDATES: Final = 300
@@ -101,7 +101,7 @@ def _in_context(
     db: sqlite3.Connection, user_pk: int, question: Question, hits: dict[int, Hit]
 ) -> tuple[dict[int, float], dict[int, _Place]]:
     own = {chain: hit.similarity for chain, hit in hits.items()}
-    best = sorted(own, key=lambda chain: -own[chain])
+    best = sorted(own, key=own.__getitem__, reverse=True)
     places = _places(db, best)
     places = _neighbours(db, user_pk, [places[chain] for chain in best[:_CENTRES]]) | places
     hinted = _similarities(db, user_pk, question.hints) if question.hints else {}
@@ -211,10 +211,14 @@ def _places(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, _Place]:
     )
     return {
         pk: _Place(
-            session_id, position, key == store.ASKS, bool(split_speaker(content)[0]), (words(content[:20]) or [""])[0]
+            session_id, position, key == store.ASKS, ": " in content and bool(split_speaker(content)[0]), _first_word(content)
         )
         for pk, session_id, position, key, content in rows
     }
+
+
+def _first_word(content: str) -> str:
+    return content.partition(" ")[0].partition("'")[0].partition("\u2019")[0].lower()
 
 
 def _neighbours(db: sqlite3.Connection, user_pk: int, centres: Sequence[_Place]) -> dict[int, _Place]:

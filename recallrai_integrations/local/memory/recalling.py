@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,8 +16,10 @@ from .engine import Engine
 from .question import Question
 from .render import Clock, Entry, Findings, SummaryEntry
 from .store import COLUMNS, Memory
-from .types import ContextAnswer, ContextQuery, SessionView
+from .types import ContextAnswer, ContextQuery, ModelError, SessionView
 from .vectors import Vector
+
+logger = logging.getLogger("recallrai_integrations.local")
 
 _SEVERAL: Final = 2  # more parts than this are several questions
 _MOST_SUMMARIES: Final = 4
@@ -67,7 +70,7 @@ def recall_steps(
         return
     yield "Searching the user's memories"
     meaning = strategy == "balanced" and engine.has_embeddings and bool(asked.text)
-    vector = Vector(engine.embeddings_name, engine.embed_query(asked.text)) if meaning else None
+    vector = _meaning(engine, asked.text) if meaning else None
     found = finding.find(db, user_pk, asked, query, thorough=strategy == "balanced", vector=vector)
     yield "Reading past conversations"
     summaries = _summaries(db, user_pk, asked, query, found.entries)
@@ -82,11 +85,20 @@ def recall_steps(
         strategy_used=strategy,
         memory_ids=[entry.versions[0].memory_id for entry in found.entries],
         session_ids=[summary.session_id for summary in summaries],
-        vector_search_queries=[asked.text] if meaning else [],
+        vector_search_queries=[asked.text] if vector else [],
         keywords=[facet.term for facet in asked.facets()],
         session_summaries_search_queries=[asked.text] if asked.text else [],
         date_range_filters=found.filters,
     )
+
+
+def _meaning(engine: Engine, text: str) -> Vector | None:
+    """A question's place in meaning, or None where the embeddings fail: then its words have to do."""
+    try:
+        return Vector(engine.embeddings_name, engine.embed_query(text))
+    except ModelError as error:
+        logger.warning("recall by words alone: %s", error)
+        return None
 
 
 def _agentic_steps(
