@@ -22,11 +22,12 @@ from . import index, store, vectors
 from .facets import Facet
 from .index import Hit
 from .question import Question
-from .text import speaker_term, split_speaker
+from .text import speaker_term
 from .vectors import Vector
 
 _CANDIDATES: Final = 300
 _CENTRES: Final = 100  # hits whose neighbours become candidates
+_CHILDREN_OF: Final = 20  # the same of what is no dialogue
 _SESSION: Final = 0.4  # of the mean of a session's three best memories
 _BEFORE: Final = 0.25  # of the memory told right before
 _AFTER: Final = 0.3
@@ -39,10 +40,6 @@ _FUSION: Final = 60  # the usual constant of reciprocal rank fusion
 _COVERED: Final = 0.45  # of the question by the best memory, from which an answer is sure
 _TOLD: Final = 5.0  # the score of the best memory from which an answer is sure, however much else is asked
 _LEAST: Final = 0.55  # the similarity of the weakest memory of a question that is surely answered
-_PLACE: Final = (
-    "SELECT c.pk, c.session_id, c.position, c.key, substr(m.content, 1, 120) FROM chains c"
-    " JOIN memories m ON m.chain_pk = c.pk AND m.version = 1"
-)
 _NEAR: Final = 0.3  # the cosine below which nothing is said
 _MEANT: Final = 0.8  # the cosine from which an answer is sure
 
@@ -64,13 +61,20 @@ class Ranked:
     similarity: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # hundreds are made for a question, and a frozen one takes longer
 class _Place:
     session_id: str
     position: int
     asks: bool
     dialogue: bool
-    begins: str = ""
+    begins: str
+
+    @classmethod
+    def of(cls, session_id: str, position: int, key: str | None) -> _Place:
+        begins = key or ""
+        asks, dialogue = begins.startswith(store.ASKS), begins.startswith(store.DIALOGUE)
+        return cls(session_id, position, asks, dialogue, begins.lstrip(store.ASKS))
+
 
 
 def by_words(db: sqlite3.Connection, user_pk: int, question: Question) -> list[Ranked]:
@@ -103,7 +107,7 @@ def _in_context(
     own = {chain: hit.similarity for chain, hit in hits.items()}
     best = sorted(own, key=own.__getitem__, reverse=True)
     places = _places(db, best)
-    places = _neighbours(db, user_pk, [places[chain] for chain in best[:_CENTRES]]) | places
+    places = _neighbours(db, user_pk, [p for n, p in enumerate(map(places.__getitem__, best[:_CENTRES])) if p.dialogue or n < _CHILDREN_OF]) | places
     hinted = _similarities(db, user_pk, question.hints) if question.hints else {}
     at = {(place.session_id, place.position): chain for chain, place in places.items()}
     sessions: dict[str, list[float]] = defaultdict(list)
@@ -206,27 +210,18 @@ def _similarities(db: sqlite3.Connection, user_pk: int, wanted: Sequence[Facet])
 
 def _places(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, _Place]:
     rows = db.execute(
-        f"{_PLACE} WHERE c.pk IN (SELECT value FROM json_each(?))",  # noqa: S608 - constants only
+        "SELECT pk, session_id, position, key FROM chains WHERE pk IN (SELECT value FROM json_each(?))",
         (json.dumps(chains),),
     )
-    return {
-        pk: _Place(
-            session_id, position, key == store.ASKS, ": " in content and bool(split_speaker(content)[0]), _first_word(content)
-        )
-        for pk, session_id, position, key, content in rows
-    }
-
-
-def _first_word(content: str) -> str:
-    return content.partition(" ")[0].partition("'")[0].partition("\u2019")[0].lower()
+    return {pk: _Place.of(session_id, position, key) for pk, session_id, position, key in rows}
 
 
 def _neighbours(db: sqlite3.Connection, user_pk: int, centres: Sequence[_Place]) -> dict[int, _Place]:
-    wanted = [[c.session_id, c.position + step, c.dialogue] for c in centres for step in (-1, 1)]
+    wanted = [[c.session_id, c.position + step] for c in centres for step in (-1, 1)]
     rows = db.execute(
-        "SELECT c.pk, c.session_id, c.position, w.value ->> 2 FROM json_each(?) w"
+        "SELECT c.pk, c.session_id, c.position, c.key FROM json_each(?) w"
         " CROSS JOIN chains c INDEXED BY chains_by_session ON c.user_pk = ?"
         " AND c.session_id = w.value ->> 0 AND c.position = w.value ->> 1",
         (json.dumps(wanted), user_pk),
     )
-    return {pk: _Place(session_id, position, False, bool(dialogue)) for pk, session_id, position, dialogue in rows}
+    return {pk: _Place.of(session_id, position, key) for pk, session_id, position, key in rows}

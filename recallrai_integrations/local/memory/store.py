@@ -14,13 +14,14 @@ from . import index, vectors
 from .dates import Span
 from .schema import stamp
 from .aliases import aliases
-from .text import document_terms, terms
+from .text import document_terms, split_speaker, terms
 from .vectors import Vector
 
 Reason: TypeAlias = Literal["ADDITION_TO_EXISTING_MEMORY", "TEMPORAL_CONFLICT", "MERGE_CONFLICT"]
 
 SHOWN_VERSIONS: Final = 5  # of a memory's history, newest first
-ASKS: Final = "asks"  # the key of a chain that is a question or a request
+ASKS: Final = "?"  # begins the key of a chain that is a question or a request
+DIALOGUE: Final = "@"  # and of a line of a dialogue; then comes the first word
 _OLD_WEIGHT: Final = 0.8  # of the words of superseded versions
 _AROUND_WEIGHT: Final = 0.4  # of the words of the question before
 
@@ -89,12 +90,20 @@ def add(db: sqlite3.Connection, user_pk: int, draft: Draft) -> int:
     """Store a new fact; returns its chain."""
     chain = db.execute(
         "INSERT INTO chains (user_pk, session_id, position, key, terms) VALUES (?, ?, ?, ?, '{}')",
-        (user_pk, draft.session_id, draft.position, ASKS if draft.asks else None),
+        (user_pk, draft.session_id, draft.position, _key(draft)),
     ).lastrowid
     assert chain is not None
     _insert(db, user_pk, chain, 1, draft)
     reindex(db, user_pk, chain, draft.around)
     return chain
+
+
+def _key(draft: Draft) -> str:
+    """What the ranking needs to know of a chain, in a few letters."""
+    if split_speaker(draft.content)[0]:
+        return DIALOGUE
+    first = draft.content[:20].replace("\u2019", "'").partition(" ")[0].partition("'")[0].lower()
+    return (ASKS if draft.asks else "") + first
 
 
 def supersede(
