@@ -12,7 +12,7 @@ tools.py        RecallrAIToolkit: search, list, forget, settle contradictions
 ```
 
 Beneath them: `_binding` decides whose memory a run is about, `_messages` what is stored, `_turns` what is
-new, `_prompting` where memories go in a request, `_chain` where in a chain that request is.
+new, `_provenance` whether the user wrote it, `_prompting` where memories go in a request, `_chain` where in a chain that request is.
 """
 
 from __future__ import annotations

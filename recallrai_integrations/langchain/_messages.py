@@ -1,9 +1,11 @@
 """LangChain messages to conversation text and back: what is stored, and what never is.
 
 ```text
-Human                     its text blocks, one per line; "[image]" and the like when there is no text
+Human                     its text blocks, one per line; "[image]" and the like when there is no text;
+                          in a group, who said it stands before it
 Human, a summary          never: a summarizer wrote it
-AI with text              stored, without reasoning; a refusal is text; an audio answer is its transcript
+AI with text              stored, without reasoning (blocks, and tags in the text); a refusal is text; an
+                          audio answer is its transcript
 AI with tool calls        not stored (its narration is no answer)
 Chat                      user and assistant roles
 Tool, Function, System, Remove    never
@@ -12,7 +14,8 @@ Tool, Function, System, Remove    never
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from langchain_core.messages import (
@@ -24,17 +27,20 @@ from langchain_core.messages import (
 )
 
 from recallrai_integrations.adapter import IMAGE_PLACEHOLDER
-from recallrai_integrations.messages import Message, Role, clean_text
+from recallrai_integrations.messages import Message, Role, clean_text, fingerprint, without_reasoning
 
 __all__ = [
     "conversation_of",
     "from_langchain",
     "is_user",
     "last_user",
+    "native_of",
+    "question_keys",
     "text_of",
     "to_langchain",
     "turn_answer",
     "turn_questions",
+    "versioned",
 ]
 
 _SUMMARY_PREFIXES: Final = (
@@ -68,7 +74,37 @@ def from_langchain(message: BaseMessage) -> Message | None:
     if role is None:
         return None
     text = text_of(message)
-    return Message(role, text, id=message.id or None) if text and not text.isspace() else None
+    if role == "assistant":
+        text = without_reasoning(text)
+    if not text or text.isspace():
+        return None
+    if role == "user":
+        text = _with_speaker(message, text)
+    return Message(role, text, id=message.id or None)
+
+
+def versioned(message: Message) -> Message:
+    """The message as it is recorded: another text under the same id, an edited one, is another message."""
+    return message if message.id is None else replace(message, id=f"{message.id}#{fingerprint(message)}")
+
+
+def native_of(message: Message, messages: Sequence[BaseMessage]) -> BaseMessage:
+    """The message that a recorded one was made of; the last of them for an answer that is none of them."""
+    given = message.id and message.id.rpartition("#")[0]
+    for native in reversed(messages):
+        if native.id == given if given else from_langchain(native) == message:
+            return native
+    return messages[-1]
+
+
+def question_keys(messages: Sequence[BaseMessage]) -> dict[int, str]:
+    """What tells the user's messages apart, by their places: id and text; the ordinal where there is no id."""
+    keys: dict[int, str] = {}
+    for place, message in enumerate(messages):
+        if is_user(message):
+            text = fingerprint(Message("user", text_of(message)))
+            keys[place] = f"{message.id or f'#{len(keys)}'}#{text}"
+    return keys
 
 
 def conversation_of(messages: Iterable[BaseMessage]) -> list[Message]:
@@ -92,7 +128,7 @@ def last_user(messages: Sequence[BaseMessage]) -> BaseMessage | None:
     return next((one for one in reversed(messages) if is_user(one)), None)
 
 
-def turn_questions(messages: Sequence[BaseMessage], seen: frozenset[str] = frozenset()) -> list[Message]:
+def turn_questions(messages: Sequence[BaseMessage], seen: Collection[str] = ()) -> list[Message]:
     """What the user said since the last answer, oldest first.
 
     The frameworks hand over the whole conversation. New is what stands at its end: behind the last message
@@ -100,18 +136,16 @@ def turn_questions(messages: Sequence[BaseMessage], seen: frozenset[str] = froze
 
     Args:
         messages: the conversation, tool traffic included.
-        seen: ids of user messages that were handled before.
+        seen: keys of user messages that were handled before, as `question_keys` gives them.
     """
+    keys = question_keys(messages)
     found: list[Message] = []
-    for message in reversed(messages):
-        if isinstance(message, AIMessage) or _role(message) == "assistant":
+    for place in reversed(range(len(messages))):
+        message = messages[place]
+        if isinstance(message, AIMessage) or _role(message) == "assistant" or keys.get(place) in seen:
             break
-        if is_user(message):
-            if message.id in seen:
-                break
-            stored = from_langchain(message)
-            if stored is not None:
-                found.append(stored)
+        if place in keys and (stored := from_langchain(message)) is not None:
+            found.append(versioned(stored))
     return found[::-1]
 
 
@@ -124,11 +158,12 @@ def turn_answer(messages: Sequence[BaseMessage], *, direct: bool = False) -> Mes
     """
     last = messages[-1] if messages else None
     if isinstance(last, ToolMessage):
-        text = clean_text(text_of(last))
-        return Message("assistant", text, id=last.id or None) if direct and text.strip() else None
+        text = text_of(last)
+        return versioned(Message("assistant", text, id=last.id or None)) if direct and text.strip() else None
     if last is None or _role(last) != "assistant":
         return None
-    return from_langchain(last)
+    answer = from_langchain(last)
+    return None if answer is None else versioned(answer)
 
 
 def text_of(message: BaseMessage) -> str:
@@ -140,6 +175,13 @@ def text_of(message: BaseMessage) -> str:
         if not text.strip() and not isinstance(content, str) and _role(message) == "user":
             text = "\n".join(_placeholders(content))
     return clean_text(text)
+
+
+def _with_speaker(message: BaseMessage, text: str) -> str:
+    """In a group the memory has to know whose words these are; `name` alone never leaves the framework."""
+    speaker = " ".join(clean_text(message.name or "").split())
+    known = not speaker or speaker.lower() in _ROLES or text.startswith(f"{speaker}: ")
+    return text if known else f"{speaker}: {text}"
 
 
 def _role(message: BaseMessage) -> Role | None:

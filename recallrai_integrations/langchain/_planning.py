@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
 from langchain.agents.middleware import AgentState
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 
 from recallrai_integrations.adapter import TurnCache
@@ -18,16 +16,15 @@ from recallrai_integrations.errors import InvalidInputError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.recall import Recall
 
-from ._binding import Binding, Identity
-from ._messages import from_langchain, is_user, last_user, turn_questions
-from ._turns import Ledger, Storing, Turn, answer_of, is_inside_tool, is_nested, is_resuming
+from ._binding import Binding
+from ._messages import from_langchain, native_of
+from ._provenance import is_nested, outermost, writer_of
+from ._telling import Once
+from ._turns import Asked, Handed, Ledger, Storing, Turn, answer_of, is_resuming, not_landed
 
 __all__ = ["Nested", "Planner", "Step"]
 
 Nested = Literal["auto", "store", "recall_only", "off"]
-_SEEN_KEPT = 50  # of the latest user messages; older ones stand before an answer anyway
-
-logger = logging.getLogger("recallrai_integrations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,22 +32,28 @@ class Step:
     """What a hook has to do.
 
     Args:
-        ledger: whose conversation it is.
-        turn: which turn of it, for `Planner.keep`.
+        ledger: whose conversation it is, and which turn.
         messages: to be stored.
-        in_doubt: they may have been stored by a step that was cut off.
+        asked: where they stand, when they are questions.
+        in_doubt: they may be stored already: by a step that was cut off, or by another agent.
         question: the user's text as it is stored.
         recalls: nothing was recalled for this turn yet.
         update: of the agent's state.
     """
 
     ledger: Ledger
-    turn: Hashable
     messages: list[Message]
+    asked: Asked | None = None
     in_doubt: bool
     question: str | None = None
     recalls: bool = False
     update: dict[str, Any] | None = None
+
+    def not_landed(self, tail: Sequence[Message]) -> list[Message]:
+        """What is to be stored, in view of the latest messages of the thread."""
+        if self.asked is None:
+            return not_landed(self.messages, tail)
+        return self.asked.not_landed(self.messages, tail)
 
 
 class Planner:
@@ -60,8 +63,8 @@ class Planner:
         binding: whose memory runs are about.
         nested: what agents within graphs do.
         should_store: the application's word on each message.
-        structured: structured responses are stored.
-        direct: results of tools with `return_direct` are stored.
+        structured: structured responses are stored; None warns once that they are not.
+        direct: results of tools with `return_direct` are stored; None warns once that they are not.
 
     Raises:
         InvalidInputError: an unknown `nested`.
@@ -73,8 +76,8 @@ class Planner:
         *,
         nested: Nested,
         should_store: Callable[[Storing], bool] | None,
-        structured: bool,
-        direct: bool,
+        structured: bool | None,
+        direct: bool | None,
     ) -> None:
         if nested not in get_args(Nested):
             raise InvalidInputError(f"nested must be one of {', '.join(get_args(Nested))}, not {nested!r}.")
@@ -84,40 +87,61 @@ class Planner:
         self._structured = structured
         self._direct = direct
         self._turns = TurnCache[Turn]()
-        self._warned_of_order = False
+        self._handed = Handed()
+        self._order = Once(
+            "A middleware changed the user's message after it had been stored in RecallrAI. "
+            "List RecallrAIMiddleware last, behind PIIMiddleware and the like."
+        )
+        self._unknown_writer = Once(
+            "An agent within a graph was asked something that is not what the user said, so nothing of it is "
+            'stored in RecallrAI. Pass RecallrAIMiddleware(nested="store") if it is the user\'s, and '
+            'nested="recall_only" if a model wrote it.'
+        )
+        self._lost_structured = Once(
+            "The agent's structured response is not stored in RecallrAI. Pass "
+            "RecallrAIMiddleware(store_structured=True) to store it as JSON, or False to leave it out."
+        )
+        self._lost_direct = Once(
+            "The result of a tool was the agent's answer, and is not stored in RecallrAI. Pass "
+            "RecallrAIMiddleware(store_direct=True) to store it, or False to leave it out."
+        )
 
     def question(self, state: AgentState[Any], context: Any, config: RunnableConfig) -> Step | None:
         """Before a model call: what the user said that is new, and whether to recall; None: nothing to do."""
-        mode = self._mode(config)
-        if mode == "off":
+        nested = is_nested(config)
+        if nested and self._nested == "off":
             return None
         identity = self._binding.identity(config, context)
+        asked = Asked.of(state["messages"])
         before = Ledger.read(_values(state))
+        ours = before is not None and before.identity == identity
+        if before is not None and ours and asked.continues(before.turn) and self._known(before) is not None:
+            return None  # a further call of the model in a turn that is under way
         run = ""
         if identity.thread_id is None:
-            run = before.run if before is not None and before.run else uuid.uuid4().hex
-        asked = last_user(state["messages"])
-        turn = _turn(identity, run, asked)
-        cached = self._turns.get(turn) is not None
-        if cached and before is not None and before.identity == identity and _was_seen(asked, before):
-            return None  # a further call of the model in a turn that is under way
-        users = (one.id for one in reversed(state["messages"]) if is_user(one) and one.id is not None)
-        ledger = Ledger(identity, run, frozenset(islice(users, _SEEN_KEPT)))
-        new = turn_questions(state["messages"], before.seen if before is not None else frozenset())
-        messages = [one for one in new if mode == "store" and self._may_store(one, ledger, state)]
-        recalls = not cached and asked is not None and from_langchain(asked) is not None
+            run = before.run if before is not None else ""
+            run = run or (outermost(config) if nested else "") or uuid.uuid4().hex
+        goes_on = before is not None and asked.continues(before.turn)
+        stores = before.stores if before is not None and goes_on else self._stores(asked.native, config)
+        turn = before.turn if before is not None and goes_on else asked.key
+        ledger = Ledger(identity, run, turn, stores, asked.keys)
+        new = [] if goes_on else asked.questions(before.seen if before is not None else ())
+        messages = [one for one in new if stores and self._may_store(one, ledger, state)]
+        cached = (asked.has_id or goes_on) and self._known(ledger) is not None
+        recalls = not cached and asked.native is not None and from_langchain(asked.native) is not None
         # Nothing to recall by: a question that was kept out, or a sub-agent's conversation of its own.
         if recalls and (
-            (mode == "store" and new and (not messages or messages[-1] != new[-1]))
-            or (mode == "recall_only" and identity.thread_id is None)
+            (stores and new and (not messages or messages[-1] != new[-1]))
+            or (not stores and identity.thread_id is None)
         ):
-            self._turns.put(turn, Turn(None))
+            self._turns.put(_key(ledger), Turn(None))
             recalls = False
+        in_doubt = before is None and self._handed.in_doubt(identity, asked)
         return Step(
             ledger=ledger,
-            turn=turn,
             messages=messages,
-            in_doubt=bool(messages) and not cached and is_resuming(config),
+            asked=asked,
+            in_doubt=bool(messages) and (in_doubt or (not cached and is_resuming(config))),
             question=messages[-1].content if messages else None,
             recalls=recalls,
             update=None if ledger == before else {"recallrai": ledger.written()},
@@ -126,55 +150,61 @@ class Planner:
     def answer(self, state: AgentState[Any], context: Any, config: RunnableConfig) -> Step | None:
         """After a run: what was answered; None when the turn has not come to the model."""
         before = Ledger.read(_values(state))
-        asked = last_user(state["messages"])
-        if self._mode(config) != "store" or before is None or not _was_seen(asked, before):
+        asked = Asked.of(state["messages"])
+        if before is None or not before.stores or not (asked.continues(before.turn) or asked.key in before.seen):
             return None
-        ledger = Ledger(self._binding.identity(config, context), before.run, before.seen)
-        turn = _turn(ledger.identity, ledger.run, asked)
-        answer = answer_of(_values(state), structured=self._structured, direct=self._direct)
+        ledger = replace(before, identity=self._binding.identity(config, context))
+        answer = answer_of(_values(state), structured=bool(self._structured), direct=bool(self._direct))
+        if answer is None:
+            self._warn_of_a_lost_answer(state)
         keep = answer is not None and self._may_store(answer, ledger, state)
         return Step(
             ledger=ledger,
-            turn=turn,
             messages=[answer] if answer is not None and keep else [],
-            in_doubt=keep and self._turns.get(turn) is None and is_resuming(config),
+            in_doubt=keep and self._known(ledger) is None and is_resuming(config),
         )
 
-    def turn_of(self, state: AgentState[Any]) -> tuple[Ledger | None, Hashable, Turn | None]:
-        """At a model call: whose conversation it is, which turn, and what this process knows of that."""
+    def turn_of(self, state: AgentState[Any]) -> tuple[Ledger | None, Turn | None]:
+        """At a model call: whose conversation it is, and what this process knows of its turn."""
         ledger = Ledger.read(_values(state))
         if ledger is None:
-            return None, None, None
-        asked = last_user(state["messages"])
-        key = _turn(ledger.identity, ledger.run, asked)
-        turn = self._turns.get(key)
-        if turn is not None and turn.question is not None and not self._warned_of_order:
-            now = from_langchain(asked) if asked is not None else None
-            if now is not None and now.content != turn.question:
-                self._warned_of_order = True
-                logger.warning(
-                    "A middleware changed the user's message after it had been stored in RecallrAI. "
-                    "List RecallrAIMiddleware last, behind PIIMiddleware and the like."
-                )
-        return ledger, key, turn
+            return None, None
+        turn = self._known(ledger)
+        asked = Asked.of(state["messages"]).native
+        now = from_langchain(asked) if asked is not None else None
+        if turn is not None and turn.question is not None and now is not None and now.content != turn.question:
+            self._order.warn()
+        return ledger, turn
 
-    def keep(self, turn: Hashable, recall: Recall, question: str | None = None) -> Turn:
+    def keep(self, ledger: Ledger, recall: Recall, question: str | None = None) -> Turn:
         """Keeps what was recalled for a turn."""
         kept = Turn(recall, question)
-        self._turns.put(turn, kept)
+        self._turns.put(_key(ledger), kept)
         return kept
 
-    def _mode(self, config: RunnableConfig) -> Literal["store", "recall_only", "off"]:
-        if not is_nested(config):
-            return "store"
+    def _known(self, ledger: Ledger) -> Turn | None:
+        return self._turns.get(_key(ledger))
+
+    def _stores(self, question: BaseMessage | None, config: RunnableConfig) -> bool:
         if self._nested != "auto":
-            return self._nested
-        return "recall_only" if is_inside_tool(config) else "store"
+            return self._nested == "store" or not is_nested(config)
+        writer = writer_of(question, config)
+        if writer == "application":
+            self._unknown_writer.warn()
+        return writer == "user"
+
+    def _warn_of_a_lost_answer(self, state: AgentState[Any]) -> None:
+        if state.get("structured_response") is not None:
+            if self._structured is None:
+                self._lost_structured.warn()
+        elif self._direct is None and isinstance(state["messages"][-1], ToolMessage):
+            self._lost_direct.warn()
 
     def _may_store(self, message: Message, ledger: Ledger, state: AgentState[Any]) -> bool:
         if self._should_store is None:
             return True
-        native = next(one for one in reversed(state["messages"]) if one.id == message.id)
+        native = native_of(message, state["messages"])
+        message = replace(message, id=native.id or None)
         identity = ledger.identity
         return bool(
             self._should_store(
@@ -185,13 +215,9 @@ class Planner:
         )
 
 
-def _turn(identity: Identity, run: str, asked: BaseMessage | None) -> Hashable:
+def _key(ledger: Ledger) -> Hashable:
     """A turn is known by its question."""
-    return identity, run, None if asked is None else asked.id
-
-
-def _was_seen(asked: BaseMessage | None, ledger: Ledger) -> bool:
-    return asked is not None and asked.id in ledger.seen
+    return ledger.identity, ledger.run, ledger.turn
 
 
 def _values(state: AgentState[Any]) -> Mapping[str, Any]:

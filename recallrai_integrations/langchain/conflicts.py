@@ -33,7 +33,7 @@ from recallrai_integrations.errors import ServiceUnavailableError
 from recallrai_integrations.models import MergeConflict
 
 from ._binding import Binding, runtime_context
-from ._turns import is_inside_tool
+from ._provenance import is_within_tool
 
 __all__ = ["MergeConflictMiddleware", "merge_conflict_nodes"]
 
@@ -90,7 +90,7 @@ class MergeConflictMiddleware(AgentMiddleware):
         self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> None:
         """Asks and resolves."""
-        if not is_inside_tool(config):
+        if not is_within_tool(config):
             self._asking.run(config, runtime.context)
 
     @override
@@ -98,7 +98,7 @@ class MergeConflictMiddleware(AgentMiddleware):
         self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> None:
         """The async twin of `before_agent`."""
-        if not is_inside_tool(config):
+        if not is_within_tool(config):
             await self._asking.arun(config, runtime.context)
 
 

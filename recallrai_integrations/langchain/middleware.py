@@ -21,7 +21,7 @@ from ._binding import Binding
 from ._planning import Nested, Planner
 from ._progress import Progress
 from ._prompting import with_memories
-from ._turns import Ledger, Storing, Turn, not_landed
+from ._turns import Ledger, Storing, Turn
 
 __all__ = ["MemoryState", "RecallrAIMiddleware"]
 
@@ -68,13 +68,15 @@ class RecallrAIMiddleware(AgentMiddleware):
         process_every: n of `process="every_n_turns"`.
         auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
         metadata: for the sessions that are opened.
-        nested: for an agent within another graph. `"auto"` stores when it is a node, whose question is the
-            user's, and only recalls when a tool calls it, since then a model wrote the question. `"store"`,
-            `"recall_only"` and `"off"` (no memory at all) hold for both.
+        nested: for an agent within another graph. `"auto"` stores when it is asked what the user said, as a
+            node and behind the hand-over of another agent. It only recalls when a tool calls it, or when the
+            question is none of the words that the application's call was given: then a model wrote it.
+            `"store"`, `"recall_only"` and `"off"` (no memory at all) hold for all of them.
         should_store: asked with one `Storing` for each message; False keeps it out of the memory. A turn
             whose question is not stored recalls nothing.
-        store_structured: store structured responses, as JSON.
-        store_direct: store the results of tools with `return_direct` as answers.
+        store_structured: store structured responses, as JSON; None does not, and warns once.
+        store_direct: store the results of tools with `return_direct` as answers; None does not, and warns
+            once.
         progress: tell what the recall does in `stream_mode="custom"`; None while somebody streams.
 
     Raises:
@@ -113,8 +115,8 @@ class RecallrAIMiddleware(AgentMiddleware):
         metadata: Mapping[str, Any] | None = None,
         nested: Nested = "auto",
         should_store: Callable[[Storing], bool] | None = None,
-        store_structured: bool = False,
-        store_direct: bool = False,
+        store_structured: bool | None = None,
+        store_direct: bool | None = None,
         progress: bool | None = None,
     ) -> None:
         super().__init__()
@@ -151,12 +153,12 @@ class RecallrAIMiddleware(AgentMiddleware):
         if step.messages or step.recalls:
             conversation = self._conversation(step.ledger)
             tail = conversation.history(_TAIL) if step.in_doubt else []
-            if messages := not_landed(step.messages, tail):
+            if messages := step.not_landed(tail):
                 conversation.record(messages)
             if step.recalls:
                 progress = Progress(runtime.stream_writer, config, wanted=self._progress)
                 recall = conversation.recall(**self._recalling(progress))
-                self._planner.keep(step.turn, recall, step.question)
+                self._planner.keep(step.ledger, recall, step.question)
                 progress.end(recall)
         return step.update
 
@@ -171,12 +173,12 @@ class RecallrAIMiddleware(AgentMiddleware):
         if step.messages or step.recalls:
             conversation = await self._aconversation(step.ledger)
             tail = await conversation.ahistory(_TAIL) if step.in_doubt else []
-            if messages := not_landed(step.messages, tail):
+            if messages := step.not_landed(tail):
                 await conversation.arecord(messages)
             if step.recalls:
                 progress = Progress(runtime.stream_writer, config, wanted=self._progress)
                 recall = await conversation.arecall(**self._recalling(progress))
-                self._planner.keep(step.turn, recall, step.question)
+                self._planner.keep(step.ledger, recall, step.question)
                 progress.end(recall)
         return step.update
 
@@ -185,12 +187,12 @@ class RecallrAIMiddleware(AgentMiddleware):
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
     ) -> ModelCallResult[Any]:
         """Puts what was recalled into this request, and into nothing else."""
-        ledger, key, turn = self._planner.turn_of(request.state)
+        ledger, turn = self._planner.turn_of(request.state)
         if ledger is None:
             return handler(request)
         if turn is None:  # resumed in another process, or long ago
             recall = self._conversation(ledger).recall(**self._recalling())
-            turn = self._planner.keep(key, recall)
+            turn = self._planner.keep(ledger, recall)
         return handler(self._with_memories(request, turn))
 
     @override
@@ -200,13 +202,13 @@ class RecallrAIMiddleware(AgentMiddleware):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelCallResult[Any]:
         """The async twin of `wrap_model_call`."""
-        ledger, key, turn = self._planner.turn_of(request.state)
+        ledger, turn = self._planner.turn_of(request.state)
         if ledger is None:
             return await handler(request)
         if turn is None:
             conversation = await self._aconversation(ledger)
             recall = await conversation.arecall(**self._recalling())
-            turn = self._planner.keep(key, recall)
+            turn = self._planner.keep(ledger, recall)
         return await handler(self._with_memories(request, turn))
 
     @override
@@ -218,7 +220,7 @@ class RecallrAIMiddleware(AgentMiddleware):
         if step is not None:
             conversation = self._conversation(step.ledger)
             tail = conversation.history(_TAIL) if step.in_doubt else []
-            if messages := not_landed(step.messages, tail):
+            if messages := step.not_landed(tail):
                 conversation.record(messages)
             conversation.end_run()
         return None
@@ -232,7 +234,7 @@ class RecallrAIMiddleware(AgentMiddleware):
         if step is not None:
             conversation = await self._aconversation(step.ledger)
             tail = await conversation.ahistory(_TAIL) if step.in_doubt else []
-            if messages := not_landed(step.messages, tail):
+            if messages := step.not_landed(tail):
                 await conversation.arecord(messages)
             await conversation.aend_run()
         return None
@@ -241,6 +243,8 @@ class RecallrAIMiddleware(AgentMiddleware):
         if turn.recall is None:
             return request
         system, messages = with_memories(turn.recall, request.system_message, request.messages)
+        if messages == request.messages:  # the same list: middleware behind us may add to it in place
+            return request.override(system_message=system)
         return request.override(system_message=system, messages=cast("list[AnyMessage]", messages))
 
     def _recalling(self, progress: Progress | None = None) -> dict[str, Any]:
