@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import set_config_context
+from langchain_core.runnables.utils import ConfigurableFieldSpec
 
 from recallrai_integrations.adapter import ConnectionSource
 from recallrai_integrations.connection import Connection
@@ -87,6 +88,25 @@ class Binding:
             user_id_text(_first("user_id", places)) if user is None else user,
             thread_id_text(_first("thread_id", places)) if thread is None else thread,
         )
+
+    @property
+    def config_specs(self) -> list[ConfigurableFieldSpec]:
+        """What is read of `configurable`, for servers that pass on what is declared, and for introspection."""
+        return [
+            ConfigurableFieldSpec(
+                id=name,
+                annotation=kind,
+                name=name.replace("_", " ").capitalize(),
+                description=description,
+                default=default,
+                is_shared=True,
+            )
+            for name, kind, description, default, fixed in (
+                ("user_id", str, "Whose memory it is.", "", self.user_id),
+                ("thread_id", str | None, "The ongoing conversation.", None, self.thread_id),
+            )
+            if fixed is None
+        ]
 
     def conversation(self, identity: Identity) -> Conversation:
         """The conversation of an identity; no I/O unless the connection has still to be made."""

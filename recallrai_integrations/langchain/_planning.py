@@ -5,26 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 from langchain.agents.middleware import AgentState
 from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 
 from recallrai_integrations.adapter import TurnCache
-from recallrai_integrations.errors import InvalidInputError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.recall import Recall
 
 from ._binding import Binding
 from ._messages import from_langchain, native_of
-from ._provenance import is_nested, outermost, writer_of
+from ._provenance import Nested, Nesting, is_nested, outermost
 from ._telling import Once
 from ._turns import Asked, Handed, Ledger, Storing, Turn, answer_of, is_resuming, not_landed
 
-__all__ = ["Nested", "Planner", "Step"]
-
-Nested = Literal["auto", "store", "recall_only", "off"]
+__all__ = ["Planner", "Step"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +76,8 @@ class Planner:
         structured: bool | None,
         direct: bool | None,
     ) -> None:
-        if nested not in get_args(Nested):
-            raise InvalidInputError(f"nested must be one of {', '.join(get_args(Nested))}, not {nested!r}.")
         self._binding = binding
-        self._nested: Nested = nested
+        self._nesting = Nesting(nested, "RecallrAIMiddleware")
         self._should_store = should_store
         self._structured = structured
         self._direct = direct
@@ -91,11 +86,6 @@ class Planner:
         self._order = Once(
             "A middleware changed the user's message after it had been stored in RecallrAI. "
             "List RecallrAIMiddleware last, behind PIIMiddleware and the like."
-        )
-        self._unknown_writer = Once(
-            "An agent within a graph was asked something that is not what the user said, so nothing of it is "
-            'stored in RecallrAI. Pass RecallrAIMiddleware(nested="store") if it is the user\'s, and '
-            'nested="recall_only" if a model wrote it.'
         )
         self._lost_structured = Once(
             "The agent's structured response is not stored in RecallrAI. Pass "
@@ -108,8 +98,7 @@ class Planner:
 
     def question(self, state: AgentState[Any], context: Any, config: RunnableConfig) -> Step | None:
         """Before a model call: what the user said that is new, and whether to recall; None: nothing to do."""
-        nested = is_nested(config)
-        if nested and self._nested == "off":
+        if self._nesting.is_off(config):
             return None
         identity = self._binding.identity(config, context)
         asked = Asked.of(state["messages"])
@@ -120,9 +109,11 @@ class Planner:
         run = ""
         if identity.thread_id is None:
             run = before.run if before is not None else ""
-            run = run or (outermost(config) if nested else "") or uuid.uuid4().hex
+            run = run or (outermost(config) if is_nested(config) else "") or uuid.uuid4().hex
         goes_on = before is not None and asked.continues(before.turn)
-        stores = before.stores if before is not None and goes_on else self._stores(asked.native, config)
+        stores = (
+            before.stores if before is not None and goes_on else self._nesting.stores(asked.native, config)
+        )
         turn = before.turn if before is not None and goes_on else asked.key
         ledger = Ledger(identity, run, turn, stores, asked.keys)
         new = [] if goes_on else asked.questions(before.seen if before is not None else ())
@@ -136,7 +127,7 @@ class Planner:
         ):
             self._turns.put(_key(ledger), Turn(None))
             recalls = False
-        in_doubt = before is None and self._handed.in_doubt(identity, asked)
+        in_doubt = before is None and self._handed.in_doubt(None, identity, asked)
         return Step(
             ledger=ledger,
             messages=messages,
@@ -151,7 +142,11 @@ class Planner:
         """After a run: what was answered; None when the turn has not come to the model."""
         before = Ledger.read(_values(state))
         asked = Asked.of(state["messages"])
-        if before is None or not before.stores or not (asked.continues(before.turn) or asked.key in before.seen):
+        if (
+            before is None
+            or not before.stores
+            or not (asked.continues(before.turn) or asked.key in before.seen)
+        ):
             return None
         ledger = replace(before, identity=self._binding.identity(config, context))
         answer = answer_of(_values(state), structured=bool(self._structured), direct=bool(self._direct))
@@ -172,7 +167,12 @@ class Planner:
         turn = self._known(ledger)
         asked = Asked.of(state["messages"]).native
         now = from_langchain(asked) if asked is not None else None
-        if turn is not None and turn.question is not None and now is not None and now.content != turn.question:
+        if (
+            turn is not None
+            and turn.question is not None
+            and now is not None
+            and now.content != turn.question
+        ):
             self._order.warn()
         return ledger, turn
 
@@ -184,14 +184,6 @@ class Planner:
 
     def _known(self, ledger: Ledger) -> Turn | None:
         return self._turns.get(_key(ledger))
-
-    def _stores(self, question: BaseMessage | None, config: RunnableConfig) -> bool:
-        if self._nested != "auto":
-            return self._nested == "store" or not is_nested(config)
-        writer = writer_of(question, config)
-        if writer == "application":
-            self._unknown_writer.warn()
-        return writer == "user"
 
     def _warn_of_a_lost_answer(self, state: AgentState[Any]) -> None:
         if state.get("structured_response") is not None:

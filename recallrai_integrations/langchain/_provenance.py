@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, cast, get_args
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -25,11 +25,15 @@ from langgraph.types import Command
 from pydantic import BaseModel
 from typing_extensions import override
 
+from recallrai_integrations.errors import InvalidInputError
+
 from ._binding import configurable
 from ._messages import text_of
+from ._telling import Once
 
-__all__ = ["Writer", "caller", "is_nested", "is_within_tool", "outermost", "writer_of"]
+__all__ = ["Nested", "Nesting", "Writer", "caller", "is_nested", "is_within_tool", "outermost", "writer_of"]
 
+Nested = Literal["auto", "store", "recall_only", "off"]
 Writer = Literal["user", "tool", "application"]
 """Who wrote a question: `"tool"` when one called the agent, `"application"` when nobody is known to have."""
 
@@ -151,6 +155,41 @@ class _Runs(BaseCallbackHandler):
 
 _runs: Final = _Runs()
 register_configure_hook(ContextVar("recallrai_runs", default=_runs), inheritable=True)
+
+
+class Nesting:
+    """What one surface does where it runs within something else.
+
+    Args:
+        nested: `"auto"` stores what the user wrote and recalls for all; the others hold wherever it is nested.
+        name: of the surface, for the warning.
+
+    Raises:
+        InvalidInputError: an unknown `nested`.
+    """
+
+    def __init__(self, nested: Nested, name: str) -> None:
+        if nested not in get_args(Nested):
+            raise InvalidInputError(f"nested must be one of {', '.join(get_args(Nested))}, not {nested!r}.")
+        self._nested: Nested = nested
+        self._unknown_writer = Once(
+            f"{name} was asked something that is not what the user said, so nothing of it is stored in "
+            f'RecallrAI. Pass {name}(nested="store") if it is the user\'s, and nested="recall_only" if a model '
+            "wrote it."
+        )
+
+    def is_off(self, config: RunnableConfig) -> bool:
+        """Whether it does nothing at all here."""
+        return self._nested == "off" and (is_nested(config) or is_within_tool(config))
+
+    def stores(self, question: BaseMessage | None, config: RunnableConfig) -> bool:
+        """Whether the turn that a question begins is stored; warns once where nobody is known to have asked."""
+        if self._nested == "auto":
+            writer = writer_of(question, config)
+            if writer == "application":
+                self._unknown_writer.warn()
+            return writer == "user"
+        return self._nested == "store" or not (is_nested(config) or is_within_tool(config))
 
 
 def is_nested(config: Mapping[str, Any]) -> bool:

@@ -206,7 +206,10 @@ class Asked:
         unanswered = len(said)
         while unanswered and said[unanswered - 1][0] == "assistant":
             unanswered -= 1
-        if earlier and said[:unanswered][-len(asked) - 1 :] == [(earlier[-1].role, earlier[-1].content), *asked]:
+        if earlier and said[:unanswered][-len(asked) - 1 :] == [
+            (earlier[-1].role, earlier[-1].content),
+            *asked,
+        ]:
             return []
         answered = {(one.role, one.content) for one in conversation_of(self.behind)}
         while said and said[-1] in answered:
@@ -224,14 +227,15 @@ class Handed:
     def __init__(self) -> None:
         self._known = TurnCache[bool](_CONVERSATIONS_KEPT)
 
-    def in_doubt(self, identity: Identity, asked: Asked) -> bool:
+    def in_doubt(self, connection: object, identity: Identity, asked: Asked) -> bool:
         """Whether the question may be in the thread already, so that the thread has to be read."""
         if asked.behind or identity.thread_id is None:
             return bool(asked.behind)
+        thread = (connection, identity)
         said = conversation_of(asked.before)
-        digest = (identity, fingerprint(Message("user", "\n".join(map(fingerprint, said)))))
-        known, again = self._known.get(identity), self._known.get(digest)
-        self._known.put(identity, True)
+        digest = (thread, fingerprint(Message("user", "\n".join(map(fingerprint, said)))))
+        known, again = self._known.get(thread), self._known.get(digest)
+        self._known.put(thread, True)
         self._known.put(digest, True)
         handed_whole = any(one.role == "assistant" for one in said)
         return handed_whole and (again is not None or known is None)
@@ -268,7 +272,9 @@ def answer_of(state: Mapping[str, Any], *, structured: bool, direct: bool) -> Me
     response = state.get("structured_response")
     if response is not None:
         last_id = messages[-1].id if messages else None
-        return versioned(Message("assistant", clean_text(as_json(response)), id=last_id)) if structured else None
+        return (
+            versioned(Message("assistant", clean_text(as_json(response)), id=last_id)) if structured else None
+        )
     answer = turn_answer(messages, direct=direct)
     if answer is not None and isinstance(messages[-1], AIMessage) and _NOTICE.match(answer.content):
         return None

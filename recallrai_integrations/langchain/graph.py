@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, cast
 
 from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.runnables.utils import ConfigurableFieldSpec
 from langgraph.channels import UntrackedValue
+from typing_extensions import override
 
 from recallrai_integrations.adapter import TurnCache
 from recallrai_integrations.connection import Connection
@@ -17,8 +20,9 @@ from recallrai_integrations.options import ContextOptions, ProcessPolicy, Recall
 from recallrai_integrations.recall import Recall
 
 from ._binding import Binding, Identity, runtime_context
-from ._messages import conversation_of, last_user, turn_answer, turn_questions
-from ._turns import is_resuming, not_landed
+from ._messages import conversation_of, turn_answer
+from ._provenance import Nested, Nesting, outermost
+from ._turns import Asked, Handed, is_resuming
 
 __all__ = ["RecalledText", "finish_node", "recall_node", "remember_node"]
 
@@ -28,6 +32,7 @@ RecalledText: TypeAlias = Annotated[str, UntrackedValue]
 _TAIL = 10
 _open_turns = TurnCache[Conversation](10_000)
 """Conversations whose question was stored and whose answer is awaited, for all nodes of this process."""
+_handed = Handed()
 
 
 def recall_node(
@@ -41,6 +46,7 @@ def recall_node(
     context: ContextOptions | None = None,
     metadata: Mapping[str, Any] | None = None,
     auto_process_after_seconds: int = 600,
+    nested: Nested = "auto",
 ) -> Runnable[Any, dict[str, Any]]:
     """A node that stores the user's new message, recalls by it, and writes the memories to the state.
 
@@ -57,6 +63,7 @@ def recall_node(
         context: how memories are written, in place of the connection's options.
         metadata: for the sessions that are opened.
         auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
+        nested: where the graph is called by another one, or by a tool; see `RecallrAIMiddleware`.
 
     Example:
         ```python
@@ -86,47 +93,21 @@ def recall_node(
             )
         ```
     """
-    binding = _binding(
+    binding = Binding.of(
         connection,
         user_id,
         thread_id,
         metadata=metadata,
         auto_process_after_seconds=auto_process_after_seconds,
     )
-    options: dict[str, Any] = {"options": recall, "context": context}
-
-    def written(messages: Sequence[BaseMessage], recalled: Recall) -> dict[str, Any]:
-        return {context_key: recalled.prompt(sent=conversation_of(messages)).text}
-
-    def node(state: Any, config: RunnableConfig) -> dict[str, Any]:
-        messages, identity, key = _at(binding, state, messages_key, config)
-        new = turn_questions(messages)
-        if not new:
-            return {context_key: ""}
-        conversation = _open_turns.get(key)
-        if conversation is None:
-            conversation = binding.conversation(identity)
-            tail = conversation.history(_TAIL) if is_resuming(config) else []
-            if new := not_landed(new, tail):
-                conversation.record(new)
-            _open_turns.put(key, conversation)
-        return written(messages, conversation.recall(**options))
-
-    async def anode(state: Any, config: RunnableConfig) -> dict[str, Any]:
-        messages, identity, key = _at(binding, state, messages_key, config)
-        new = turn_questions(messages)
-        if not new:
-            return {context_key: ""}
-        conversation = _open_turns.get(key)
-        if conversation is None:
-            conversation = await binding.aconversation(identity)
-            tail = await conversation.ahistory(_TAIL) if is_resuming(config) else []
-            if new := not_landed(new, tail):
-                await conversation.arecord(new)
-            _open_turns.put(key, conversation)
-        return written(messages, await conversation.arecall(**options))
-
-    return RunnableLambda(node, afunc=anode, name="recall")
+    work = _Recalling(
+        binding,
+        messages_key,
+        Nesting(nested, "recall_node"),
+        context_key=context_key,
+        options={"options": recall, "context": context},
+    )
+    return _Node(work, "recall")
 
 
 def remember_node(
@@ -139,6 +120,7 @@ def remember_node(
     process_every: int = 10,
     metadata: Mapping[str, Any] | None = None,
     auto_process_after_seconds: int = 600,
+    nested: Nested = "auto",
 ) -> Runnable[Any, dict[str, Any]]:
     """A node that stores the answer, and the user's message where no `recall_node` did; put it last.
 
@@ -152,6 +134,7 @@ def remember_node(
         process_every: n of `process="every_n_turns"`.
         metadata: for the sessions that are opened.
         auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
+        nested: as in `recall_node`.
 
     Example:
         ```python
@@ -175,7 +158,7 @@ def remember_node(
             assert len(connection.conversation("ada", "thread-1").history()) == 2
         ```
     """
-    binding = _binding(
+    binding = Binding.of(
         connection,
         user_id,
         thread_id,
@@ -185,36 +168,7 @@ def remember_node(
         auto_process_after_seconds=auto_process_after_seconds,
     )
 
-    def node(state: Any, config: RunnableConfig) -> dict[str, Any]:
-        messages, identity, key = _at(binding, state, messages_key, config)
-        asked_in = _open_turns.get(key)
-        conversation = asked_in if asked_in and not identity.thread_id else binding.conversation(identity)
-        questions: list[Message] = []
-        if asked_in is None:  # there is no recall node, or it ran in another process
-            questions = not_landed(_last_questions(messages), conversation.history(_TAIL))
-        if new := [*questions, *_answers(messages)]:
-            conversation.record(new)
-        _open_turns.drop(key)
-        conversation.end_run()
-        return {}
-
-    async def anode(state: Any, config: RunnableConfig) -> dict[str, Any]:
-        messages, identity, key = _at(binding, state, messages_key, config)
-        asked_in = _open_turns.get(key)
-        if asked_in and not identity.thread_id:
-            conversation = asked_in
-        else:
-            conversation = await binding.aconversation(identity)
-        questions: list[Message] = []
-        if asked_in is None:
-            questions = not_landed(_last_questions(messages), await conversation.ahistory(_TAIL))
-        if new := [*questions, *_answers(messages)]:
-            await conversation.arecord(new)
-        _open_turns.drop(key)
-        await conversation.aend_run()
-        return {}
-
-    return RunnableLambda(node, afunc=anode, name="remember")
+    return _Node(_Remembering(binding, messages_key, Nesting(nested, "remember_node")), "remember")
 
 
 def finish_node(
@@ -255,49 +209,163 @@ def finish_node(
             assert connection.user("ada").memories()
         ```
     """
-    binding = _binding(connection, user_id, thread_id)
+    return _Node(_Finishing(Binding.of(connection, user_id, thread_id), wait), "finish")
 
-    def node(_: Any, config: RunnableConfig) -> dict[str, Any]:
-        binding.conversation(binding.identity(config, runtime_context(config))).finish(wait)
+
+class _Node(RunnableLambda[Any, dict[str, Any]]):
+    """A node that says what it reads of a run's config."""
+
+    def __init__(self, work: _Recalling | _Remembering | _Finishing, name: str) -> None:
+        super().__init__(work.run, afunc=work.arun, name=name)
+        self._binding = work.binding
+
+    @property
+    @override
+    def config_specs(self) -> list[ConfigurableFieldSpec]:
+        return self._binding.config_specs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """What a node is asked to do in one run of it."""
+
+    messages: list[BaseMessage]
+    identity: Identity
+    asked: Asked
+    stores: bool
+    key: tuple[Any, ...]
+
+    def opened(self, conversation: Conversation) -> Conversation | None:
+        """The conversation that has its question already."""
+        return _open_turns.get((conversation.connection, *self.key))
+
+    def open(self, conversation: Conversation) -> None:
+        _open_turns.put((conversation.connection, *self.key), conversation)
+
+    def close(self, conversation: Conversation) -> None:
+        _open_turns.drop((conversation.connection, *self.key))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What the nodes of a turn have in common."""
+
+    binding: Binding
+    messages_key: str
+    nesting: Nesting
+
+    def _turn(self, state: Any, config: RunnableConfig) -> _Turn | None:
+        """Which turn it is; None where there is nothing to do."""
+        if self.nesting.is_off(config):
+            return None
+        given = (
+            cast("Mapping[str, Any]", state).get(self.messages_key, [])
+            if isinstance(state, Mapping)
+            else getattr(state, self.messages_key)
+        )
+        messages = convert_to_messages(given)
+        identity = self.binding.identity(config, runtime_context(config))
+        asked = Asked.of(messages)
+        told_apart = asked.key if asked.has_id else (asked.key, outermost(config))
+        return _Turn(
+            messages=messages,
+            identity=identity,
+            asked=asked,
+            stores=self.nesting.stores(asked.native, config),
+            key=(identity, told_apart),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Recalling(_Step):
+    context_key: str
+    options: Mapping[str, Any]
+
+    def run(self, state: Any, config: RunnableConfig) -> dict[str, Any]:
+        turn = self._turn(state, config)
+        if turn is None or not self._recalls(turn):
+            return {self.context_key: ""}
+        conversation = self.binding.conversation(turn.identity)
+        if (opened := turn.opened(conversation)) is not None:
+            conversation = opened
+        elif turn.stores:
+            tail = conversation.history(_TAIL) if self._in_doubt(turn, conversation, config) else []
+            if new := turn.asked.not_landed(turn.asked.questions(), tail):
+                conversation.record(new)
+            turn.open(conversation)
+        return self._written(turn, conversation.recall(**self.options))
+
+    async def arun(self, state: Any, config: RunnableConfig) -> dict[str, Any]:
+        turn = self._turn(state, config)
+        if turn is None or not self._recalls(turn):
+            return {self.context_key: ""}
+        conversation = await self.binding.aconversation(turn.identity)
+        if (opened := turn.opened(conversation)) is not None:
+            conversation = opened
+        elif turn.stores:
+            tail = await conversation.ahistory(_TAIL) if self._in_doubt(turn, conversation, config) else []
+            if new := turn.asked.not_landed(turn.asked.questions(), tail):
+                await conversation.arecord(new)
+            turn.open(conversation)
+        return self._written(turn, await conversation.arecall(**self.options))
+
+    def _recalls(self, turn: _Turn) -> bool:
+        return bool(turn.asked.questions()) and (turn.stores or turn.identity.thread_id is not None)
+
+    def _in_doubt(self, turn: _Turn, conversation: Conversation, config: RunnableConfig) -> bool:
+        return _handed.in_doubt(conversation.connection, turn.identity, turn.asked) or is_resuming(config)
+
+    def _written(self, turn: _Turn, recalled: Recall) -> dict[str, Any]:
+        return {self.context_key: recalled.prompt(sent=conversation_of(turn.messages)).text}
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembering(_Step):
+    def run(self, state: Any, config: RunnableConfig) -> dict[str, Any]:
+        turn = self._turn(state, config)
+        if turn is not None and turn.stores:
+            conversation = self.binding.conversation(turn.identity)
+            opened = turn.opened(conversation)
+            if opened is not None and turn.identity.thread_id is None:
+                conversation = opened
+            # Without an open turn there is no recall node, or it ran in another process.
+            tail = conversation.history(_TAIL) if opened is None else []
+            if new := self._new(turn, tail, asks=opened is None):
+                conversation.record(new)
+            turn.close(conversation)
+            conversation.end_run()
         return {}
 
-    async def anode(_: Any, config: RunnableConfig) -> dict[str, Any]:
-        conversation = await binding.aconversation(binding.identity(config, runtime_context(config)))
-        await conversation.afinish(wait)
+    async def arun(self, state: Any, config: RunnableConfig) -> dict[str, Any]:
+        turn = self._turn(state, config)
+        if turn is not None and turn.stores:
+            conversation = await self.binding.aconversation(turn.identity)
+            opened = turn.opened(conversation)
+            if opened is not None and turn.identity.thread_id is None:
+                conversation = opened
+            tail = await conversation.ahistory(_TAIL) if opened is None else []
+            if new := self._new(turn, tail, asks=opened is None):
+                await conversation.arecord(new)
+            turn.close(conversation)
+            await conversation.aend_run()
         return {}
 
-    return RunnableLambda(node, afunc=anode, name="finish")
+    def _new(self, turn: _Turn, tail: Sequence[Message], *, asks: bool) -> list[Message]:
+        questions = turn.asked.not_landed(turn.asked.questions(), tail) if asks else []
+        answer = turn_answer(turn.messages)
+        return questions if answer is None else [*questions, answer]
 
 
-def _binding(
-    connection: Connection | None, user_id: str | None, thread_id: str | None, **sessions: Any
-) -> Binding:
-    return Binding.of(connection, user_id, thread_id, **sessions)
+@dataclass(frozen=True, slots=True)
+class _Finishing:
+    binding: Binding
+    wait: bool | float
 
+    def run(self, _: Any, config: RunnableConfig) -> dict[str, Any]:
+        self.binding.conversation(self.binding.identity(config, runtime_context(config))).finish(self.wait)
+        return {}
 
-def _at(
-    binding: Binding, state: Any, messages_key: str, config: RunnableConfig
-) -> tuple[list[BaseMessage], Identity, tuple[Any, ...]]:
-    """The messages, whose they are, and which turn of theirs it is."""
-    given = (
-        cast("Mapping[str, Any]", state).get(messages_key, [])
-        if isinstance(state, Mapping)
-        else getattr(state, messages_key)
-    )
-    messages = convert_to_messages(given)
-    identity = binding.identity(config, runtime_context(config))
-    asked = last_user(messages)
-    turn = None if asked is None else asked.id or str(cast("object", asked.content))  # pyright: ignore[reportUnknownMemberType] - untyped dict blocks
-    return messages, identity, (identity, turn)
-
-
-def _answers(messages: Sequence[BaseMessage]) -> list[Message]:
-    answer = turn_answer(messages)
-    return [] if answer is None else [answer]
-
-
-def _last_questions(messages: Sequence[BaseMessage]) -> list[Message]:
-    """What the user said in the turn that the messages end with."""
-    asked = last_user(messages)
-    end = 0 if asked is None else next(n for n, one in enumerate(messages, 1) if one is asked)
-    return turn_questions(messages[:end])
+    async def arun(self, _: Any, config: RunnableConfig) -> dict[str, Any]:
+        identity = self.binding.identity(config, runtime_context(config))
+        await (await self.binding.aconversation(identity)).afinish(self.wait)
+        return {}

@@ -18,9 +18,10 @@ from recallrai_integrations.conversation import Conversation
 from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
 
 from ._binding import Binding
-from ._planning import Nested, Planner
+from ._planning import Planner
 from ._progress import Progress
 from ._prompting import with_memories
+from ._provenance import Nested
 from ._turns import Ledger, Storing, Turn
 
 __all__ = ["MemoryState", "RecallrAIMiddleware"]
