@@ -22,7 +22,7 @@ from ._flows.rules import THREAD_KEY
 from .conversation import Conversation
 from .credentials import Credentials
 from .errors import InvalidInputError
-from .identity import thread_id_text, user_id_text
+from .identity import service_id_text, thread_id_text, user_id_text
 from .models import Forgotten, Imported
 from .options import ContextOptions, DeliveryOptions, ProcessPolicy, RecallOptions, is_number
 from .outbox import ConversationKey
@@ -206,6 +206,7 @@ class Connection:
 
         Raises:
             NotFoundError: there was nothing to delete.
+            InvalidInputError: an id that cannot be one; nothing was sent or dropped.
             ForgetIncompleteError: something could still be read afterwards; it is named.
             ServiceUnavailableError: an outage, whatever `on_error` says; call again.
         """
@@ -401,8 +402,9 @@ class Connection:
 
         blocking = self.runtime.outbox.blocking
         if memory_id is not None:
-            return flows.forget_memory(user, memory_id)
+            return flows.forget_memory(user, service_id_text("memory id", memory_id))
         if session_id is not None:
+            session_id = service_id_text("session id", session_id)
             return flows.forget_session(user, session_id, states, blocking=blocking)
         if thread is not None:
             return flows.forget_thread(user, thread, states, blocking=blocking)

@@ -310,7 +310,7 @@ class Conversation:
         on_progress: Callable[[str], object] | None,
     ) -> flows.Flow[flows.Recalled]:
         wanted = (
-            options.include_system_prompt and context.instructions is None and context.placement == "system"
+            options.include_system_prompt and context.instructions is None and context.placement != "user"
         )
         return flows.recall(
             self._state,

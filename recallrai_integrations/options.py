@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo
 from .errors import InvalidInputError
 from .hooks import Event, Redaction
 
-__all__ = ["ContextOptions", "DeliveryOptions", "ProcessPolicy", "RecallOptions", "Strategy"]
+__all__ = ["ContextOptions", "DeliveryOptions", "Placement", "ProcessPolicy", "RecallOptions", "Strategy"]
 
 Strategy: TypeAlias = Literal["low_latency", "balanced", "agentic", "auto", "deep"]
+Placement: TypeAlias = Literal["system", "user", "split"]
 ProcessPolicy: TypeAlias = Literal["every_run", "every_n_turns", "manual"]
 
 
@@ -103,7 +104,9 @@ class ContextOptions:
         placement: `"system"` appends instructions and memories to the system prompt, the memories last;
             `"user"` leaves the system prompt and the history as they are, so that a provider's prefix cache
             survives, and puts the memories into the last user message of this request only. The service's
-            long instructions are left out then, since they would be paid anew in every turn.
+            long instructions are left out then, since they would be paid anew in every turn. `"split"` puts
+            the instructions, which are the same in every turn, at the end of the system prompt and the
+            memories into the last user message: both are read, and the prefix is cached.
         drop_current_conversation: leave out lines of the ongoing conversation that the framework sends as
             messages in the same request.
         max_chars: upper bound of the memories in characters, instructions not counted; None for no bound.
@@ -128,7 +131,7 @@ class ContextOptions:
         ```
     """
 
-    placement: Literal["system", "user"] = "system"
+    placement: Placement = "system"
     drop_current_conversation: bool = True
     max_chars: int | None = None
     max_tokens: int | None = None
@@ -137,7 +140,7 @@ class ContextOptions:
     instructions: str | None = None
 
     def __post_init__(self) -> None:
-        _check_choice("placement", self.placement, ("system", "user"))
+        _check_choice("placement", self.placement, get_args(Placement))
         if self.max_chars is not None:
             _check_int("max_chars", self.max_chars, 1)
         _check_function("count_tokens", self.count_tokens)

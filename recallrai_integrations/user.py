@@ -97,6 +97,7 @@ class UserMemory:
         """One memory with its versions and connections.
 
         Raises:
+            InvalidInputError: an id that cannot be one of the service; nothing was sent.
             NotFoundError: there is none of that id.
         """
         return self._runtime.run(iter(GetMemory(self.user_id, memory_id)))
@@ -113,6 +114,7 @@ class UserMemory:
             previous_versions: also the older versions; otherwise the one before becomes current again.
 
         Raises:
+            InvalidInputError: an id that cannot be one of the service; nothing was sent.
             NotFoundError: there is none of that id.
             ForgetIncompleteError: the service still tells it.
         """
@@ -125,7 +127,11 @@ class UserMemory:
         )
 
     def conflicts(self, status: str | None = "PENDING") -> list[MergeConflict]:
-        """Merge conflicts, oldest first; by default those that wait for the user. None for all."""
+        """Merge conflicts, oldest first; by default those that wait for the user. None for all.
+
+        Raises:
+            InvalidInputError: a status other than those of `MergeConflict`.
+        """
         return self._runtime.run(flows.all_conflicts(self.user_id, status))
 
     async def aconflicts(self, status: str | None = "PENDING") -> list[MergeConflict]:
@@ -136,6 +142,7 @@ class UserMemory:
         """One merge conflict.
 
         Raises:
+            InvalidInputError: an id that cannot be one of the service; nothing was sent.
             NotFoundError: there is none of that id.
         """
         return self._runtime.run(iter(GetConflict(self.user_id, conflict_id)))

@@ -1,11 +1,65 @@
-"""What the adapters of all frameworks share: getting a connection late, and one recall for each user turn."""
+"""What the adapters of all frameworks share, so that each holds only what is particular to its framework.
 
-from typing import Final
+```text
+Binding, Identity, ConnectionSource    whose memory, which conversation, by which connection
+Turn, TurnCache                        one turn: begin, prompt for each request, end; found again by the run
+calling_tool, outer_turn               runs inside a tool of another run
+question_of, answer_of, from_openai    a framework's messages as what was said
+unsent, not_landed, new_questions      what of a conversation is new
+MEMORY_TOOLS, MergeConflictQuestions   tools for models, questions for users; `wording` has the texts
+Steps, Twin, run, arun                 a hook written once for both colours
+```
+"""
 
+from .alignment import new_questions, not_landed, unsent
+from .binding import Binding, Identity, look_up
+from .conflicts import MergeConflictQuestions
 from .connections import ConnectionSource
-from .turns import TurnCache
+from .mapping import (
+    IMAGE_PLACEHOLDER,
+    answer_of,
+    from_openai,
+    from_openai_all,
+    named,
+    parts_text,
+    placeholder,
+    question_of,
+    role_of,
+)
+from .nesting import begin_tool, calling_tool, end_tool, outer_turn
+from .steps import Steps, Twin, arun, run
+from .tools import MEMORY_TOOLS, MemoryTool, ToolRefusal
+from .turns import Turn, TurnCache
 
-__all__ = ["IMAGE_PLACEHOLDER", "ConnectionSource", "TurnCache"]
-
-IMAGE_PLACEHOLDER: Final = "[image]"
-"""Stands for a message that holds no text but an image (ours)."""
+__all__ = [
+    "IMAGE_PLACEHOLDER",
+    "MEMORY_TOOLS",
+    "Binding",
+    "ConnectionSource",
+    "Identity",
+    "MemoryTool",
+    "MergeConflictQuestions",
+    "Steps",
+    "ToolRefusal",
+    "Turn",
+    "TurnCache",
+    "Twin",
+    "answer_of",
+    "arun",
+    "begin_tool",
+    "calling_tool",
+    "end_tool",
+    "from_openai",
+    "from_openai_all",
+    "look_up",
+    "named",
+    "new_questions",
+    "not_landed",
+    "outer_turn",
+    "parts_text",
+    "placeholder",
+    "question_of",
+    "role_of",
+    "run",
+    "unsent",
+]

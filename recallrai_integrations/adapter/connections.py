@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from typing import Any
+import uuid
+from typing import Any, cast
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from typing_extensions import override
 
 from recallrai_integrations.connecting import connect
 from recallrai_integrations.connection import Connection
+from recallrai_integrations.errors import InvalidInputError
 
 __all__ = ["ConnectionSource"]
 
@@ -22,10 +25,14 @@ class ConnectionSource:
 
     Adapters are made at import time, in constructors, on event loops: none of these may do I/O. Adapters
     that are given no connection share one, also those that are made anew for every request. Copies of an
-    adapter share it too, and pickling or deep-copying never takes a key along.
+    adapter share it too. A pickle holds no key but a mark, by which the process that wrote it finds the
+    connection again while it lives; another process makes one from its environment.
 
     Args:
         connection: the application's; None to `connect()` from the environment on first use.
+
+    Raises:
+        InvalidInputError: something else than a connection.
 
     Example:
         ```python
@@ -39,6 +46,10 @@ class ConnectionSource:
     """
 
     def __init__(self, connection: Connection | None = None) -> None:
+        if connection is not None and not isinstance(cast("object", connection), Connection):
+            raise InvalidInputError(
+                f"connection must be what connect() returns, not a {type(connection).__name__}."
+            )
         self._connection = connection
 
     @property
@@ -64,7 +75,29 @@ class ConnectionSource:
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
-        return (ConnectionSource, ())
+        return (ConnectionSource.marked, (self.mark,))
+
+    @property
+    def mark(self) -> str | None:
+        """A random text by which this process finds the connection again; None for the environment's."""
+        return None if self._connection is None else _mark(self._connection)
+
+    @classmethod
+    def marked(cls, mark: str | None) -> ConnectionSource:
+        """The source with a mark; in another process, and for None, the environment's."""
+        return cls(None if mark is None else _connections.get(mark))
+
+
+_connections: WeakValueDictionary[str, Connection] = WeakValueDictionary()
+_marks: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
+_marks_lock = threading.Lock()
+
+
+def _mark(connection: Connection) -> str:
+    with _marks_lock:
+        mark = _marks.setdefault(connection, uuid.uuid4().hex)
+        _connections[mark] = connection
+    return mark
 
 
 _environment_lock = threading.Lock()

@@ -1,43 +1,240 @@
-"""`TurnCache`: one recall for each turn of the user."""
+"""`Turn`: what every adapter does in a turn of its user; `TurnCache`: where it is found again."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar, override
 
+from recallrai_integrations.context import Prompt
+from recallrai_integrations.conversation import Conversation
+from recallrai_integrations.messages import Message
 from recallrai_integrations.recall import Recall
 
-__all__ = ["TurnCache"]
+from .alignment import not_landed
+from .binding import Binding, Identity
+from .mapping import answer_of, question_of
+from .nesting import outer_turn
+from .steps import Steps, Twin, arun, run
+
+__all__ = ["Turn", "TurnCache"]
 
 T = TypeVar("T", default=Recall)
+
+_TAIL = 20
+"""How many of the latest stored messages a resumed turn is compared with."""
+_NOTHING = Prompt("", "")
+
+
+@dataclass(eq=False, slots=True)
+class Turn:
+    """One turn of one user: what was asked is stored, memories are recalled once, the answer is stored.
+
+    Made by `begin` or `abegin`, before the first request to the model, and kept for the run: in a variable
+    where one function spans the run, in what the framework makes for each run, or in a `TurnCache` by the
+    framework's id of the run. Never in a field of the adapter, which serves many users at once.
+
+    A run that failed, was left or waits for somebody's approval needs nothing: its question is stored, and it
+    has no answer. Call `begin` with `resumed=True` when such a run goes on.
+
+    Inside a tool of another run (see `calling_tool`) a turn stores nothing, since a model wrote its
+    question. It has the memories of the run around it, if that is about the same user.
+
+    Attributes:
+        identity: whose turn it is.
+        conversation: where it is stored. Without a thread this very object is the conversation.
+        questions: what the user said, as it is stored; empty in a turn that nobody began, such as a later
+            step of a workflow.
+        recall: what was recalled; None when there was nothing to recall by.
+        stores: False inside a tool of another run.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import Binding, Turn
+
+        with connect(local=":memory:") as connection:
+            binding = Binding.of(connection)
+            turn = Turn.begin(binding, "What shall I cook?", {"user_id": "ada", "thread_id": "t"})
+            for _ in range(2):  # requests to the model
+                system_prompt = f"You are a cook. {turn.prompt().system}"
+            turn.end("Try the tofu curry.")
+        ```
+    """
+
+    identity: Identity
+    conversation: Conversation
+    questions: tuple[Message, ...]
+    recall: Recall | None
+    stores: bool = True
+    _ended: bool = False
+
+    @classmethod
+    def begin(
+        cls,
+        binding: Binding,
+        questions: str | Message | Sequence[Message],
+        *places: Any,
+        resumed: bool = False,
+        on_progress: Callable[[str], object] | None = None,
+    ) -> Turn:
+        """Stores what the user said and recalls what helps with it.
+
+        Args:
+            binding: connection, identity and options of the adapter.
+            questions: what the user said that is new, or nothing: "" or an empty list. Text is taken as it
+                is; messages keep their ids, by which one that this process stored before is passed over.
+            places: where the framework keeps identity, for `Binding.identity`.
+            resumed: the run may have begun before, here or in another process, as after an approval, a
+                crash or a retry. What of the questions is stored already is read first (one request) and not
+                stored again.
+            on_progress: told what a slow recall does; see `Conversation.recall`.
+
+        Raises:
+            MissingIdentityError: nobody says who the user is.
+            RecallrAIIntegrationError: as `Conversation.record` and `Conversation.recall` do.
+        """
+        return run(cls.beginning(binding, questions, *places, resumed=resumed, on_progress=on_progress))
+
+    @classmethod
+    async def abegin(
+        cls,
+        binding: Binding,
+        questions: str | Message | Sequence[Message],
+        *places: Any,
+        resumed: bool = False,
+        on_progress: Callable[[str], object] | None = None,
+    ) -> Turn:
+        """The async twin of `begin`."""
+        return await arun(
+            cls.beginning(binding, questions, *places, resumed=resumed, on_progress=on_progress)
+        )
+
+    @classmethod
+    def beginning(
+        cls,
+        binding: Binding,
+        questions: str | Message | Sequence[Message],
+        *places: Any,
+        resumed: bool = False,
+        on_progress: Callable[[str], object] | None = None,
+    ) -> Steps[Turn]:
+        """`begin` as steps, for an adapter whose hooks are steps themselves."""
+        identity = binding.identity(*places)
+        outer = outer_turn()
+        if outer is not None:
+            recall = outer.recall if outer.identity.user_id == identity.user_id else None
+            return cls(identity, outer.conversation, (), recall, stores=False)
+        asked = _messages(questions)
+        conversation = yield from binding.opening(identity)
+        new = asked
+        if resumed and asked and identity.thread_id is not None:
+            tail = yield from Twin(conversation.history, conversation.ahistory, _TAIL)
+            new = not_landed(asked, tail)
+        if new:
+            yield from Twin(conversation.record, conversation.arecord, new)
+        recall = None
+        if asked or identity.thread_id is not None:  # a new conversation without a question recalls nothing
+            recall = yield from Twin(
+                conversation.recall,
+                conversation.arecall,
+                options=binding.recall,
+                context=binding.context,
+                on_progress=on_progress,
+            )
+        return cls(identity, conversation, tuple(asked), recall)
+
+    def prompt(self, sent: Sequence[Message] | None = None) -> Prompt:
+        """What goes into one request to the model, and into nothing that outlives it; no I/O.
+
+        `Prompt.system` belongs at the end of the system prompt, `Prompt.beside` before the user's last
+        message; either is "" where the placement has nothing there.
+
+        Args:
+            sent: all conversation messages in the same request, which memories need not repeat; None stands
+                for the questions of this turn.
+        """
+        if self.recall is None:
+            return _NOTHING
+        return self.recall.prompt(self.questions if sent is None else sent)
+
+    def answer(self, answer: str | Message | None, *, resumed: bool = False) -> None:
+        """Stores an answer, without the reasoning in it; blank text and None are none.
+
+        Args:
+            answer: the final text for the user. Narration between tool calls is no answer.
+            resumed: it may be stored already, as in `begin`.
+
+        Raises:
+            RecallrAIIntegrationError: as `Conversation.record` does.
+        """
+        run(self.answering(answer, resumed=resumed))
+
+    async def aanswer(self, answer: str | Message | None, *, resumed: bool = False) -> None:
+        """The async twin of `answer`."""
+        await arun(self.answering(answer, resumed=resumed))
+
+    def answering(self, answer: str | Message | None, *, resumed: bool = False) -> Steps[None]:
+        """`answer` as steps."""
+        message = answer_of(answer) if isinstance(answer, str) else answer
+        if message is None or not self.stores:
+            return
+        if resumed and self.identity.thread_id is not None:
+            tail = yield from Twin(self.conversation.history, self.conversation.ahistory, _TAIL)
+            if not not_landed([message], tail):
+                return
+        yield from Twin(self.conversation.record, self.conversation.arecord, message)
+
+    def end(self, answer: str | Message | None = None, *, resumed: bool = False) -> None:
+        """Stores the answer, if there is one, and ends the run: the `process` policy decides what follows.
+
+        Only for runs that came to their end; a second call does nothing, nor does one inside a tool of
+        another run.
+
+        Args:
+            answer: as in `answer`.
+            resumed: as in `answer`.
+        """
+        run(self.ending(answer, resumed=resumed))
+
+    async def aend(self, answer: str | Message | None = None, *, resumed: bool = False) -> None:
+        """The async twin of `end`."""
+        await arun(self.ending(answer, resumed=resumed))
+
+    def ending(self, answer: str | Message | None = None, *, resumed: bool = False) -> Steps[None]:
+        """`end` as steps."""
+        if self._ended or not self.stores:
+            return
+        self._ended = True
+        yield from self.answering(answer, resumed=resumed)
+        yield from Twin(self.conversation.end_run, self.conversation.aend_run)
 
 
 class TurnCache(Generic[T]):
     """What belongs to the latest user turns: a tool loop recalls once however often it calls the model.
 
-    Lives in the process only: memories are never put into a framework's state.
+    Lives in the process only: memories are never put into a framework's state, nor into a pickle.
 
     Args:
-        size: turns kept, the least recently used goes first.
+        size: turns kept, the least recently used goes first; more than run at once. Runs that were left
+            without an end go this way.
 
     Example:
         ```python
         from recallrai_integrations import connect
-        from recallrai_integrations.adapter import TurnCache
+        from recallrai_integrations.adapter import Binding, Turn, TurnCache
 
-        recalls = TurnCache()
+        turns = TurnCache[Turn]()
         with connect(local=":memory:") as connection:
-            conversation = connection.conversation("ada", "thread-1")
-            conversation.record(("user", "What should I cook?"))
-            for _ in range(3):  # each call of the model in the tool loop of one turn
-                recall = recalls.get(("thread-1", "message-1"))
-                if recall is None:
-                    recall = conversation.recall()
-                    recalls.put(("thread-1", "message-1"), recall)
+            binding = Binding.of(connection, user_id="ada")
+            for _ in range(3):  # each call of the model in the tool loop of one run
+                turn = turns.get("run-1")
+                if turn is None:
+                    turn = turns.put("run-1", Turn.begin(binding, "What should I cook?"))
         ```
     """
 
@@ -47,25 +244,41 @@ class TurnCache(Generic[T]):
         self._turns: OrderedDict[Hashable, T] = OrderedDict()
 
     def get(self, turn: Hashable) -> T | None:
-        """What was kept for a turn, usually its recall, if it is still there."""
+        """What was kept for a turn, if it is still there."""
         with self._lock:
             kept = self._turns.get(turn)
             if kept is not None:
                 self._turns.move_to_end(turn)
             return kept
 
-    def put(self, turn: Hashable, value: T) -> None:
-        """Keeps something for a turn."""
+    def put(self, turn: Hashable, value: T) -> T:
+        """Keeps something for a turn, and returns it."""
         with self._lock:
             self._turns[turn] = value
             self._turns.move_to_end(turn)
             if len(self._turns) > self._size:
                 self._turns.popitem(last=False)
+        return value
+
+    def pop(self, turn: Hashable) -> T | None:
+        """What was kept for a turn that has ended, which is forgotten."""
+        with self._lock:
+            return self._turns.pop(turn, None)
 
     def drop(self, turn: Hashable) -> None:
         """Forgets a turn that has ended."""
-        with self._lock:
-            self._turns.pop(turn, None)
+        self.pop(turn)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TurnCache[T]:
         return self
+
+    @override
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (TurnCache, (self._size,))
+
+
+def _messages(questions: str | Message | Sequence[Message]) -> list[Message]:
+    if isinstance(questions, str):
+        question = question_of(questions)
+        return [] if question is None else [question]
+    return [questions] if isinstance(questions, Message) else list(questions)

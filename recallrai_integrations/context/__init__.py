@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from recallrai_integrations.messages import Message, clean_text
-from recallrai_integrations.options import ContextOptions
+from recallrai_integrations.options import ContextOptions, Placement
 
 from .budget import fit
 from .compaction import compact
@@ -38,11 +38,31 @@ class Prompt:
         memories: the delimited block, which changes from turn to turn; "" when there is nothing to tell.
         omitted: memories, summaries, messages, paragraphs and version histories that were left out of
             `memories` to keep `max_chars` or `max_tokens`; the block says the same number.
+        placement: where they go, see `ContextOptions`.
     """
 
     instructions: str
     memories: str
     omitted: int = 0
+    placement: Placement = "system"
+
+    @property
+    def system(self) -> str:
+        """What goes at the end of the system prompt; "" when nothing does.
+
+        With `"split"` the instructions, also in a turn without memories: a prefix that changes is cached
+        anew.
+        """
+        if self.placement == "split":
+            return self.instructions
+        return self.text if self.placement == "system" else ""
+
+    @property
+    def beside(self) -> str:
+        """What goes before the text of the user's last message; "" when nothing does."""
+        if self.placement == "split":
+            return self.memories
+        return self.text if self.placement == "user" else ""
 
     @property
     def text(self) -> str:
@@ -91,7 +111,7 @@ def render(
     if options.compact:
         sections = compact(sections)
     memories, omitted = fit(sections, options)
-    return Prompt(guidance, memories, omitted)
+    return Prompt(guidance, memories, omitted, options.placement)
 
 
 @lru_cache(maxsize=8)

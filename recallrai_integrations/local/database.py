@@ -253,6 +253,7 @@ def _locked(path: str) -> sqlite3.Connection:
     Two processes on one file would both take up the same unprocessed sessions.
     """
     lock: sqlite3.Connection | None = None
+    schema.keep_private(f"{path}-lock")
     try:
         lock = sqlite3.connect(f"{path}-lock", timeout=0, isolation_level=None, check_same_thread=False)
         lock.execute("BEGIN EXCLUSIVE")

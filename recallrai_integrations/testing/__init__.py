@@ -25,9 +25,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .adapter import AdapterContract, Answered
+    from .adapter import AdapterContract, Answered, RunFailed
 
-__all__ = ["AdapterContract", "Answered"]
+__all__ = ["AdapterContract", "Answered", "RunFailed"]
 
 
 def __getattr__(name: str) -> Any:

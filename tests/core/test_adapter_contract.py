@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import itertools
 from collections.abc import Callable
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from recallrai_integrations import Connection, Conversation, Message, NotFoundError, Recall
-from recallrai_integrations.adapter import ConnectionSource, TurnCache
+from recallrai_integrations import Connection, NotFoundError
+from recallrai_integrations.adapter import Binding, Turn, TurnCache
 from recallrai_integrations.testing import AdapterContract, Answered
+from recallrai_integrations.testing.adapter import ABILITIES
 
 PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
 
@@ -42,30 +44,26 @@ class BotMemory:
     """
 
     def __init__(self, connection: Connection | None = None, *, user_id: str | None = None) -> None:
-        self._source = ConnectionSource(connection)  # no I/O in a constructor
-        self._user_id = user_id
-        self._turns = TurnCache[tuple[Conversation, Recall]]()
+        self._binding = Binding.of(connection, user_id, where="bot.ask(text, user_id=…)")
+        self._turns = TurnCache[Turn]()
 
     async def before_model(self, run):
-        question = Message("user", run["text"])
         turn = self._turns.get(run["id"])
         if turn is None:  # the first request of the run: the others get the same memories
-            connection = await self._source.aget()
-            user_id = self._user_id or run.get("user_id")
-            conversation = connection.conversation(user_id, run.get("thread_id"))
-            await conversation.arecord(question)
-            turn = conversation, await conversation.arecall()
-            self._turns.put(run["id"], turn)
-        return turn[1].prompt(sent=[question]).text
+            turn = self._turns.put(run["id"], await Turn.abegin(self._binding, run["text"], run))
+        return turn.prompt().text
 
     async def after_run(self, run, answer):
-        conversation, _ = self._turns.get(run["id"])  # the same object: without a thread, it is the session
-        self._turns.drop(run["id"])
-        await conversation.arecord(("assistant", answer))
-        await conversation.aend_run()
+        await self._turns.pop(run["id"]).aend(answer)
 
 
 class TestBotMemory(AdapterContract):
+    lacks = (
+        dict.fromkeys(["stream", "leave"], "a bot answers at once")
+        | dict.fromkeys(["narrate", "delegate", "hand_off", "pause"], "a bot has no tools")
+        | {"retry": "a bot does not try again", "kept": "a bot keeps nothing"}
+    )
+
     async def turn(self, connection, user_id, thread_id, text):
         prompts = []
 
@@ -76,9 +74,35 @@ class TestBotMemory(AdapterContract):
         bot = Bot(model, BotMemory(connection))
         return Answered(await bot.ask(text, user_id=user_id, thread_id=thread_id), prompts)
 
+    async def fail(self, connection, user_id, thread_id, text):
+        def model(prompt):
+            raise ConnectionError
+
+        with suppress(ConnectionError):
+            await Bot(model, BotMemory(connection)).ask(text, user_id=user_id, thread_id=thread_id)
+
+    async def cancel(self, connection, user_id, thread_id, text):
+        def model(prompt):
+            raise asyncio.CancelledError
+
+        with suppress(asyncio.CancelledError):
+            await Bot(model, BotMemory(connection)).ask(text, user_id=user_id, thread_id=thread_id)
+
+    async def at_once(self, connection, asked):
+        memory = BotMemory(connection)  # one for all
+
+        async def one(user_id, thread_id, text):
+            prompts = []
+            bot = Bot(lambda prompt: prompts.append(prompt) or f"answer to {user_id}", memory)
+            return Answered(await bot.ask(text, user_id=user_id, thread_id=thread_id), prompts)
+
+        return await asyncio.gather(*(one(*which) for which in asked))
+
 
 class TestNoFramework(AdapterContract):
     """The calls that every adapter comes down to, in the other colour."""
+
+    lacks = dict.fromkeys(ABILITIES, "there is no framework")
 
     def turn(self, connection, user_id, thread_id, text):
         conversation = connection.conversation(user_id, thread_id)

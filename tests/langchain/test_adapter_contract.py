@@ -6,6 +6,7 @@ from langchain.agents import create_agent
 
 from recallrai_integrations.langchain import RecallrAIMiddleware
 from recallrai_integrations.testing import AdapterContract, Answered
+from recallrai_integrations.testing.adapter import ABILITIES
 from recallrai_integrations.testing.langchain import ScriptedChatModel, run, tool_call
 
 
@@ -16,6 +17,8 @@ def look_up() -> str:
 
 class TestMiddleware(AdapterContract):
     colour = "sync"
+
+    lacks = dict.fromkeys(ABILITIES, "not tried yet")
 
     def turn(self, connection, user_id, thread_id, text):
         model = ScriptedChatModel(script=[tool_call("look_up"), f"answer to {text}"])

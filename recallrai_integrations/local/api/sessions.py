@@ -50,7 +50,7 @@ async def add_message(
     return Json({"detail": "Message added successfully"})
 
 
-@router.post("", status_code=201, response_model=SessionAnswer, responses=errors(404))
+@router.post("", status_code=201, response_model=SessionAnswer, responses=errors(400, 404))
 async def create_session(caller: Caller, custom_user_id: UserIdInPath, body: SessionToCreate) -> Response:
     """Open a session. `custom_created_at_utc` backdates it and what is remembered from it."""
     least = caller.settings.min_auto_process_seconds
@@ -119,7 +119,7 @@ async def get_session(
     return Json({"session": await caller.database.read(found)})
 
 
-@router.put("/{session_id}", response_model=SessionAnswer, responses=errors(404))
+@router.put("/{session_id}", response_model=SessionAnswer, responses=errors(400, 404))
 async def update_session(
     caller: Caller, custom_user_id: UserIdInPath, session_id: SessionIdInPath, body: SessionChanges
 ) -> Response:

@@ -1,0 +1,195 @@
+"""`Binding`: whose memory a run is about, which conversation it belongs to, and how that is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from typing_extensions import Self
+
+from recallrai_integrations.connection import Connection
+from recallrai_integrations.conversation import Conversation
+from recallrai_integrations.errors import MissingIdentityError
+from recallrai_integrations.identity import thread_id_text, user_id_text
+from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
+from recallrai_integrations.user import UserMemory
+
+from .connections import ConnectionSource
+from .nesting import outer_turn
+from .steps import Steps, Twin, arun, run
+
+__all__ = ["Binding", "Identity", "look_up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The user of a run, and its thread.
+
+    Args:
+        user_id: as text, fit to be sent.
+        thread_id: None for a run that is a conversation by itself.
+    """
+
+    user_id: str
+    thread_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """The arguments that all adapters share: a connection, an identity, and how sessions are kept.
+
+    Frozen: an adapter whose fields may change makes a new one from its fields each time, which costs nothing.
+
+    Args:
+        source: the connection, or the promise of one from the environment.
+        user_id: wins over what the run says.
+        thread_id: wins over what the run says.
+        metadata: for the sessions that are opened.
+        process: when a session is processed after a run; see `Connection.conversation`.
+        process_every: n of `process="every_n_turns"`.
+        auto_process_after_seconds: of inactivity, by the service.
+        recall: what is asked for, in place of the connection's options.
+        context: how it is put into prompts, in place of the connection's options.
+        where: where this framework keeps the user's id, for the error when there is none, such as
+            `'Runner.run(…, context={"user_id": …})'`.
+        missing: the error's class, for frameworks that let only their own errors through: a subclass of
+            `MissingIdentityError` and of theirs.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import Binding, Identity
+
+        with connect(local=":memory:") as connection:
+            binding = Binding.of(connection, where='run(state={"user_id": …})')
+            state, session = {"user_id": "ada"}, {"thread_id": "thread-1"}
+            assert binding.identity(state, session) == Identity("ada", "thread-1")
+        ```
+    """
+
+    source: ConnectionSource
+    user_id: str | None = None
+    thread_id: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    process: ProcessPolicy | None = None
+    process_every: int = 10
+    auto_process_after_seconds: int = 600
+    recall: RecallOptions | None = None
+    context: ContextOptions | None = None
+    where: str = ""
+    missing: type[MissingIdentityError] = MissingIdentityError
+
+    @classmethod
+    def of(
+        cls,
+        connection: Connection | ConnectionSource | None,
+        user_id: object = None,
+        thread_id: object = None,
+        **options: Any,
+    ) -> Self:
+        """A binding of checked arguments; no I/O.
+
+        Args:
+            connection: the application's, or None for one from the environment.
+            user_id: text, int or UUID; None when each run says.
+            thread_id: the same.
+            options: the other fields.
+
+        Raises:
+            InvalidInputError: not a connection, or an id that cannot be sent.
+            MissingIdentityError: an empty user id.
+        """
+        source = connection if isinstance(connection, ConnectionSource) else ConnectionSource(connection)
+        binding = cls(source=source, thread_id=thread_id_text(thread_id), **options)
+        return binding if user_id is None else binding.with_user(user_id)
+
+    def with_user(self, user_id: object) -> Self:
+        """The same for a user, whatever runs say.
+
+        Raises:
+            MissingIdentityError: an empty user id.
+            InvalidInputError: an id that cannot be sent.
+        """
+        return replace(self, user_id=self._user(user_id))
+
+    def identity(self, *places: Any) -> Identity:
+        """User and thread of a run: the arguments, else the first place that names them.
+
+        Inside a tool of another run, which often says nothing of users, the user is that run's.
+
+        Args:
+            places: where the framework keeps identity, the most particular first: mappings or objects, each
+                with `user_id` or `thread_id` or neither. None is no place.
+
+        Raises:
+            MissingIdentityError: nobody says who the user is.
+            InvalidInputError: an id that cannot be sent.
+        """
+        user = self.user_id or look_up("user_id", *places)
+        thread = self.thread_id or look_up("thread_id", *places)
+        outer = outer_turn()
+        if user is None and outer is not None:
+            user = outer.identity.user_id
+        return Identity(self._user(user), thread_id_text(thread))
+
+    def conversation(self, identity: Identity) -> Conversation:
+        """The conversation of an identity; no I/O unless the connection has still to be made."""
+        return run(self.opening(identity))
+
+    async def aconversation(self, identity: Identity) -> Conversation:
+        """The async twin of `conversation`."""
+        return await arun(self.opening(identity))
+
+    def opening(self, identity: Identity) -> Steps[Conversation]:
+        """`conversation` as steps."""
+        connection = yield from self.connecting()
+        return connection.conversation(
+            identity.user_id,
+            identity.thread_id,
+            metadata=self.metadata,
+            process=self.process,
+            process_every=self.process_every,
+            auto_process_after_seconds=self.auto_process_after_seconds,
+        )
+
+    def user(self, *places: Any) -> UserMemory:
+        """The memories of the user of a run.
+
+        Raises:
+            MissingIdentityError: nobody says who the user is.
+        """
+        return run(self.remembering(*places))
+
+    async def auser(self, *places: Any) -> UserMemory:
+        """The async twin of `user`."""
+        return await arun(self.remembering(*places))
+
+    def remembering(self, *places: Any) -> Steps[UserMemory]:
+        """`user` as steps."""
+        user_id = self.identity(*places).user_id
+        connection = yield from self.connecting()
+        return connection.user(user_id)
+
+    def connecting(self) -> Steps[Connection]:
+        """The connection, as steps."""
+        return (yield from Twin(self.source.get, self.source.aget))
+
+    def _user(self, user_id: object) -> str:
+        if user_id is None or user_id == "":
+            where = f", or set it where it is read from: {self.where}" if self.where else ""
+            raise self.missing(f"No user id. Pass user_id=…{where}.")
+        return user_id_text(user_id)
+
+
+def look_up(name: str, *places: Any) -> Any:
+    """The first value of a name in some places: mappings by key, other objects by attribute; else None."""
+    for place in places:
+        value = (
+            cast("Mapping[str, Any]", place).get(name)
+            if isinstance(place, Mapping)
+            else getattr(place, name, None)
+        )
+        if value is not None:
+            return value
+    return None

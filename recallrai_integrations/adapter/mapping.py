@@ -1,0 +1,143 @@
+"""From a framework's messages to what was said: the parts of it that all adapters decide alike.
+
+```text
+text parts                     one below the other
+no text, but an image          "[image]"; the same for audio, video and files
+reasoning                      never; also where a model writes it into its text, as <think>…</think>
+a message that calls tools     no answer: its text is narration
+a user's message with a name   "Pia: I love sushi", so that who said it stays with what was said
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, cast
+
+from recallrai_integrations.messages import Message, Role, clean_text
+from recallrai_integrations.reasoning import without_reasoning
+
+__all__ = [
+    "IMAGE_PLACEHOLDER",
+    "answer_of",
+    "from_openai",
+    "from_openai_all",
+    "named",
+    "parts_text",
+    "placeholder",
+    "question_of",
+    "role_of",
+]
+
+IMAGE_PLACEHOLDER: Final = "[image]"
+"""Stands for a message that holds no text but an image (ours)."""
+_PLACEHOLDERS: Final = {
+    "image": IMAGE_PLACEHOLDER,
+    "image_url": IMAGE_PLACEHOLDER,
+    "input_image": IMAGE_PLACEHOLDER,
+    "audio": "[audio]",
+    "input_audio": "[audio]",
+    "video": "[video]",
+    "file": "[file]",
+    "input_file": "[file]",
+    "document": "[document]",
+}
+_ROLES: Final[dict[str, Role]] = {
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "ai": "assistant",
+    "chatbot": "assistant",
+    "model": "assistant",
+}
+_TEXT_PARTS: Final = frozenset({"text", "input_text", "output_text"})
+_NOT_NAMES: Final = frozenset({"user", "human", "assistant", "ai"})
+_LONGEST_NAME: Final = 64
+
+
+def role_of(role: object) -> Role | None:
+    """The role under any of its usual names, in any case; None for system, tools and all else."""
+    return _ROLES.get(str(getattr(role, "value", role)).lower())
+
+
+def placeholder(kinds: Iterable[str]) -> str:
+    """What stands for a message without text, by the kinds of its parts: "[image]" and the like, or ""."""
+    return next((_PLACEHOLDERS[kind] for kind in kinds if kind in _PLACEHOLDERS), "")
+
+
+def named(text: str, name: object) -> str:
+    """A user's text with who said it, `"Pia: I love sushi"`; as it is without a name.
+
+    Args:
+        text: what was said.
+        name: the name in the message, as in a group chat. A role's name, such as "user", is none.
+    """
+    who = " ".join(name.split())[:_LONGEST_NAME] if isinstance(name, str) else ""
+    if not who or not text.strip() or who.lower() in _NOT_NAMES or text.startswith(f"{who}:"):
+        return text
+    return f"{who}: {text}"
+
+
+def question_of(text: str, *, id: str | None = None, name: object = None) -> Message | None:  # noqa: A002 - as Message has it
+    """The user's text as a message to be stored; None when it is blank."""
+    cleaned = named(clean_text(text), name)
+    return Message("user", cleaned, id=id or None) if cleaned.strip() else None
+
+
+def answer_of(text: str, *, id: str | None = None) -> Message | None:  # noqa: A002 - as Message has it
+    """A final answer as a message to be stored, without the reasoning in it; None when nothing is left."""
+    cleaned = without_reasoning(clean_text(text))
+    return Message("assistant", cleaned, id=id or None) if cleaned.strip() else None
+
+
+def parts_text(content: object) -> str:
+    """The text of content as OpenAI has it: a text, or a list of parts; a placeholder where only media are.
+
+    Args:
+        content: text, or parts of the forms of chat completions and Responses, as mappings or objects.
+    """
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, Iterable) or isinstance(content, Mapping):
+        return ""
+    parts = list(cast("Iterable[object]", content))
+    texts = "\n".join(text for text in map(_part_text, parts) if text)
+    return texts if texts.strip() else placeholder(str(_get(part, "type")) for part in parts)
+
+
+def from_openai(item: object) -> Message | None:
+    """A message of chat completions or Responses; None when neither the user nor the assistant said it.
+
+    Args:
+        item: a mapping or an object with `role` and `content`; tool calls, their outputs, reasoning and other
+            items are passed over.
+    """
+    role = role_of(_get(item, "role"))
+    if role is None or (role == "assistant" and (_get(item, "tool_calls") or _get(item, "function_call"))):
+        return None
+    text = parts_text(_get(item, "content"))
+    identity = _get(item, "id")
+    id_text = identity if isinstance(identity, str) else None
+    if role == "user":
+        return question_of(text, id=id_text, name=_get(item, "name"))
+    refusal = _get(item, "refusal")
+    return answer_of(text or (refusal if isinstance(refusal, str) else ""), id=id_text)
+
+
+def from_openai_all(items: Sequence[object]) -> list[Message]:
+    """The conversation within a list of items, in order."""
+    return [message for item in items if (message := from_openai(item)) is not None]
+
+
+def _part_text(part: object) -> str:
+    if isinstance(part, str):
+        return part
+    kind = _get(part, "type")
+    text = _get(part, "text" if kind in _TEXT_PARTS else "refusal") if kind else None
+    return text if isinstance(text, str) else ""
+
+
+def _get(item: object, name: str) -> Any:
+    if isinstance(item, Mapping):
+        return cast("Mapping[str, Any]", item).get(name)
+    return getattr(item, name, None)

@@ -1,0 +1,59 @@
+"""Runs inside a tool of another run: a sub-agent, whose question a model wrote.
+
+Such a run stores nothing, since nobody said it, and has the memories of the run around it. All frameworks
+share one context variable, so an agent of one framework may be a tool of an agent of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .turns import Turn
+
+__all__ = ["begin_tool", "calling_tool", "end_tool", "outer_turn"]
+
+_outer: ContextVar[Turn | None] = ContextVar("recallrai_outer_turn", default=None)
+
+
+def outer_turn() -> Turn | None:
+    """The turn whose tool is running here; None outside of tools."""
+    return _outer.get()
+
+
+@contextmanager
+def calling_tool(turn: Turn | None) -> Generator[None]:
+    """Marks what runs inside as a tool of a turn; for a hook that wraps the call of a tool.
+
+    Args:
+        turn: the turn that calls the tool; None leaves things as they are.
+    """
+    if turn is None:
+        yield
+        return
+    token = _outer.set(turn)
+    try:
+        yield
+    finally:
+        _outer.reset(token)
+
+
+def begin_tool(turn: Turn) -> Turn | None:
+    """Marks what follows in this context as a tool of a turn, where no hook wraps the call of a tool.
+
+    Only for frameworks that call two functions, one before and one after a tool, in the same context.
+
+    Returns:
+        The turn that was marked before, for `end_tool`.
+    """
+    before = _outer.get()
+    _outer.set(turn)
+    return before
+
+
+def end_tool(before: Turn | None) -> None:
+    """Takes the mark of `begin_tool` back, also after an error of the tool."""
+    _outer.set(before)

@@ -1,0 +1,301 @@
+"""The tools by which a model looks into its user's memory and corrects it, once for all frameworks."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, cast
+
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from recallrai_integrations.errors import (
+    CredentialsError,
+    InvalidInputError,
+    MissingIdentityError,
+    NotFoundError,
+    RequestRejectedError,
+    ServiceError,
+)
+from recallrai_integrations.options import RecallOptions
+from recallrai_integrations.user import UserMemory
+
+from .binding import Binding
+from .steps import Steps, Twin, arun, run
+from .wording import conflicts_text, memories_text, settled_text
+
+__all__ = ["MEMORY_TOOLS", "MemoryTool", "ToolRefusal"]
+
+_UNPROCESSABLE: Final = 422
+
+
+class ToolRefusal(Exception):  # noqa: N818 - an answer for the model, which the run goes on with
+    """What a tool says to the model in place of a result: one line, for the framework's own tool error."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryTool:
+    """A tool over one user's memories, for the tool type of any framework. The model never chooses the user.
+
+    Frameworks that take a schema use `name`, `description` and `arguments` (a pydantic model) or `parameters`
+    (JSON schema), and `call` or `acall`. Frameworks that read a function's signature use `function` or
+    `afunction`.
+
+    Attributes:
+        name: as the model sees it.
+        description: the same.
+        arguments: what the model passes.
+        read_only: it changes nothing.
+        destructive: it deletes for good.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import MEMORY_TOOLS, Binding
+
+        with connect(local=":memory:") as connection:
+            binding = Binding.of(connection)
+            search, *_ = MEMORY_TOOLS
+            print(search.name, search.parameters["properties"])
+            print(search.call(binding, {"question": "What is my dog called?"}, {"user_id": "ada"}))
+        ```
+    """
+
+    name: str
+    description: str
+    arguments: type[BaseModel]
+    _work: Callable[[UserMemory, Any, RecallOptions | None], Steps[str]]
+    read_only: bool = False
+    destructive: bool = False
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The arguments as JSON schema, an object."""
+        schema = self.arguments.model_json_schema()
+        return {key: value for key, value in schema.items() if key not in ("title", "description")}
+
+    def call(self, binding: Binding, arguments: Mapping[str, Any] | str | BaseModel, *places: Any) -> str:
+        """Calls the tool for the user of a run.
+
+        Args:
+            binding: of the adapter.
+            arguments: from the model: an object, its JSON text, or the checked model.
+            places: where the framework keeps identity, for `Binding.identity`.
+
+        Returns:
+            Text for the model; one line when the service refuses, cannot do it now, or an argument is wrong.
+
+        Raises:
+            MissingIdentityError: nobody says who the user is.
+            CredentialsError: the key was refused.
+        """
+        try:
+            return self.invoke(binding, arguments, *places)
+        except ToolRefusal as refusal:
+            return str(refusal)
+
+    async def acall(
+        self, binding: Binding, arguments: Mapping[str, Any] | str | BaseModel, *places: Any
+    ) -> str:
+        """The async twin of `call`."""
+        try:
+            return await self.ainvoke(binding, arguments, *places)
+        except ToolRefusal as refusal:
+            return str(refusal)
+
+    def invoke(self, binding: Binding, arguments: Mapping[str, Any] | str | BaseModel, *places: Any) -> str:
+        """The same as `call`, for frameworks that mark a tool's errors.
+
+        Raises:
+            ToolRefusal: in place of the line for the model.
+        """
+        return run(self._calling(binding, arguments, places))
+
+    async def ainvoke(
+        self, binding: Binding, arguments: Mapping[str, Any] | str | BaseModel, *places: Any
+    ) -> str:
+        """The async twin of `invoke`."""
+        return await arun(self._calling(binding, arguments, places))
+
+    def function(self, binding: Binding, places: Callable[[], tuple[Any, ...]] = tuple) -> Callable[..., str]:
+        """A function with the tool's name, docstring and typed signature, for frameworks that read those.
+
+        Args:
+            binding: of the adapter.
+            places: called at each call, for identity that belongs to the run, such as a context variable.
+        """
+
+        def function(**arguments: Any) -> str:
+            return self.call(binding, arguments, *places())
+
+        return self._described(function)
+
+    def afunction(
+        self, binding: Binding, places: Callable[[], tuple[Any, ...]] = tuple
+    ) -> Callable[..., Any]:
+        """The async twin of `function`: a coroutine function."""
+
+        async def function(**arguments: Any) -> str:
+            return await self.acall(binding, arguments, *places())
+
+        return self._described(function)
+
+    def _calling(
+        self, binding: Binding, arguments: Mapping[str, Any] | str | BaseModel, places: tuple[Any, ...]
+    ) -> Steps[str]:
+        user = yield from binding.remembering(*places)
+        try:
+            return (yield from self._work(user, self._checked(arguments), binding.recall))
+        except (MissingIdentityError, CredentialsError):
+            raise
+        except (ServiceError, InvalidInputError) as error:
+            raise ToolRefusal(_line(error)) from error
+
+    def _checked(self, arguments: Mapping[str, Any] | str | BaseModel) -> BaseModel:
+        if isinstance(arguments, self.arguments):
+            return arguments
+        try:
+            if isinstance(arguments, str):
+                return self.arguments.model_validate(json.loads(arguments or "{}"))
+            return self.arguments.model_validate(arguments)
+        except ValidationError as error:
+            wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+            raise InvalidInputError(f"The arguments are wrong: {wrong}") from error
+        except ValueError as error:
+            raise InvalidInputError(f"The arguments are no JSON: {error}") from error
+
+    def _described(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        fields = self.arguments.model_fields
+        parameters = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                annotation=field.annotation,
+                default=inspect.Parameter.empty
+                if field.is_required()
+                else field.get_default(call_default_factory=True),
+            )
+            for name, field in fields.items()
+        ]
+        described = cast("Any", function)
+        described.__name__ = described.__qualname__ = self.name
+        lines = [f"    {name}: {field.description}" for name, field in fields.items()]
+        described.__doc__ = "\n".join([self.description, *(["", "Args:", *lines] if lines else [])])
+        described.__annotations__ = {**{one.name: one.annotation for one in parameters}, "return": str}
+        described.__signature__ = inspect.Signature(parameters, return_annotation=str)
+        return function
+
+
+class _Search(BaseModel):
+    question: str = Field(description="What to look for, as a question or statement about the user.")
+    limit: int = Field(default=10, ge=1, le=50, description="Most memories to return.")
+
+
+class _List(BaseModel):
+    categories: list[str] = Field(
+        default_factory=list, description="Only memories of one of these categories."
+    )
+    limit: int = Field(default=20, ge=1, le=100, description="Most memories to return, the newest first.")
+
+
+class _Forget(BaseModel):
+    memory_id: str = Field(description="The id in brackets in front of the memory.")
+
+
+class _Nothing(BaseModel):
+    pass
+
+
+class _Chosen(BaseModel):
+    question: str = Field(description="The question, word for word.")
+    answer: str = Field(description="One of its options, word for word.")
+
+
+def _as_pairs(answers: object) -> object:
+    if isinstance(answers, Mapping):
+        pairs = cast("Mapping[str, Any]", answers)
+        return [{"question": question, "answer": answer} for question, answer in pairs.items()]
+    return answers
+
+
+class _Answers(BaseModel):
+    conflict_id: str = Field(description="The id in brackets in front of the contradiction.")
+    answers: Annotated[list[_Chosen], BeforeValidator(_as_pairs)] = Field(
+        description="The user's answer to each question."
+    )
+
+
+def _search(user: UserMemory, asked: _Search, recall: RecallOptions | None) -> Steps[str]:
+    found = yield from Twin(user.search, user.asearch, asked.question, k=asked.limit, options=recall)
+    return memories_text(found)
+
+
+def _list(user: UserMemory, asked: _List, _: RecallOptions | None) -> Steps[str]:
+    found = yield from Twin(user.memories, user.amemories, categories=asked.categories, limit=asked.limit)
+    return memories_text(found)
+
+
+def _forget(user: UserMemory, asked: _Forget, _: RecallOptions | None) -> Steps[str]:
+    try:
+        yield from Twin(user.forget_memory, user.aforget_memory, asked.memory_id)
+    except RequestRejectedError as error:
+        if error.status == _UNPROCESSABLE:  # an id that is none
+            raise NotFoundError(str(error), status=error.status) from error
+        raise
+    return f"Memory {asked.memory_id} is deleted."
+
+
+def _conflicts(user: UserMemory, _: _Nothing, __: RecallOptions | None) -> Steps[str]:
+    return conflicts_text((yield from Twin(user.conflicts, user.aconflicts)))
+
+
+def _answer(user: UserMemory, asked: _Answers, _: RecallOptions | None) -> Steps[str]:
+    conflict = yield from Twin(user.conflict, user.aconflict, asked.conflict_id)
+    chosen = {one.question: one.answer for one in asked.answers}
+    return settled_text((yield from Twin(user.resolve, user.aresolve, conflict, chosen)))
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, NotFoundError):
+        return "There is nothing with this id; list again to see the ids."
+    return f"That did not work: {' '.join(str(error).split())}"
+
+
+MEMORY_TOOLS: Final = (
+    MemoryTool(
+        "search_memory",
+        "Searches what is remembered about the user from earlier conversations.",
+        _Search,
+        _search,
+        read_only=True,
+    ),
+    MemoryTool(
+        "list_memories",
+        "Lists what is remembered about the user, newest first.",
+        _List,
+        _list,
+        read_only=True,
+    ),
+    MemoryTool(
+        "forget_memory",
+        "Deletes one memory for good, with its older versions. Only when the user asks for it.",
+        _Forget,
+        _forget,
+        destructive=True,
+    ),
+    MemoryTool(
+        "list_merge_conflicts",
+        "Lists contradictions in what is remembered that only the user can settle, with the questions.",
+        _Nothing,
+        _conflicts,
+        read_only=True,
+    ),
+    MemoryTool(
+        "answer_merge_conflict",
+        "Settles one contradiction with the answers that the user gave.",
+        _Answers,
+        _answer,
+    ),
+)
+"""All of them, in the order in which they are offered."""
