@@ -14,7 +14,7 @@ Tool, Function, System, Remove    never
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, cast
 
@@ -26,8 +26,8 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from recallrai_integrations.adapter import IMAGE_PLACEHOLDER
-from recallrai_integrations.messages import Message, Role, clean_text, fingerprint, without_reasoning
+from recallrai_integrations.adapter import answer_of, placeholder, question_of, role_of
+from recallrai_integrations.messages import Message, Role, clean_text, fingerprint
 
 __all__ = [
     "conversation_of",
@@ -48,24 +48,6 @@ _SUMMARY_PREFIXES: Final = (
     "Here is a summary of the conversation so far:",
     "This is a summary of the conversation",
 )
-_PLACEHOLDERS: Final = {
-    "image": IMAGE_PLACEHOLDER,
-    "image_url": IMAGE_PLACEHOLDER,
-    "input_image": IMAGE_PLACEHOLDER,
-    "audio": "[audio]",
-    "input_audio": "[audio]",
-    "video": "[video]",
-    "file": "[file]",
-    "input_file": "[file]",
-    "document": "[file]",
-}
-_ROLES: Final[dict[str, Role]] = {
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "ai": "assistant",
-    "model": "assistant",
-}
 
 
 def from_langchain(message: BaseMessage) -> Message | None:
@@ -75,12 +57,8 @@ def from_langchain(message: BaseMessage) -> Message | None:
         return None
     text = text_of(message)
     if role == "assistant":
-        text = without_reasoning(text)
-    if not text or text.isspace():
-        return None
-    if role == "user":
-        text = _with_speaker(message, text)
-    return Message(role, text, id=message.id or None)
+        return answer_of(text, id=message.id)
+    return question_of(text, id=message.id, name=message.name)
 
 
 def versioned(message: Message) -> Message:
@@ -98,7 +76,7 @@ def native_of(message: Message, messages: Sequence[BaseMessage]) -> BaseMessage:
 
 
 def question_keys(messages: Sequence[BaseMessage]) -> dict[int, str]:
-    """What tells the user's messages apart, by their places: id and text; the ordinal where there is no id."""
+    """What tells the user's messages apart, by their places: id and text; without an id, the ordinal."""
     keys: dict[int, str] = {}
     for place, message in enumerate(messages):
         if is_user(message):
@@ -173,15 +151,8 @@ def text_of(message: BaseMessage) -> str:
     if not text or text.isspace():
         text = _told_otherwise(message)
         if not text.strip() and not isinstance(content, str) and _role(message) == "user":
-            text = "\n".join(_placeholders(content))
+            text = placeholder(str(block.get("type")) for block in content if isinstance(block, dict))
     return clean_text(text)
-
-
-def _with_speaker(message: BaseMessage, text: str) -> str:
-    """In a group the memory has to know whose words these are; `name` alone never leaves the framework."""
-    speaker = " ".join(clean_text(message.name or "").split())
-    known = not speaker or speaker.lower() in _ROLES or text.startswith(f"{speaker}: ")
-    return text if known else f"{speaker}: {text}"
 
 
 def _role(message: BaseMessage) -> Role | None:
@@ -190,7 +161,7 @@ def _role(message: BaseMessage) -> Role | None:
     if isinstance(message, AIMessage):
         return None if message.tool_calls or message.invalid_tool_calls else "assistant"
     if isinstance(message, ChatMessage):
-        return _ROLES.get(message.role.lower())
+        return role_of(message.role)
     return None
 
 
@@ -232,11 +203,3 @@ def _told_otherwise(message: BaseMessage) -> str:
 
 def _transcript(audio: Any) -> Any:
     return cast("dict[str, Any]", audio).get("transcript") if isinstance(audio, dict) else None
-
-
-def _placeholders(content: list[str | dict[str, Any]]) -> Iterator[str]:
-    for block in content:
-        if isinstance(block, dict):
-            kind = str(block.get("type", ""))
-            if kind in _PLACEHOLDERS:
-                yield _PLACEHOLDERS[kind]

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 from langchain.agents.middleware import AgentState
-from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 
-from recallrai_integrations.adapter import TurnCache
+from recallrai_integrations.adapter import Binding, Turn, TurnCache, not_landed
 from recallrai_integrations.messages import Message
-from recallrai_integrations.recall import Recall
 
-from ._binding import Binding
+from ._asked import Asked, Handed, Landed
+from ._identity import identity_of
 from ._messages import from_langchain, native_of
 from ._provenance import Nested, Nesting, is_nested, outermost
 from ._telling import Once
-from ._turns import Asked, Handed, Ledger, Storing, Turn, answer_of, is_resuming, not_landed
+from ._turns import Ledger, Storing, is_resuming, run_answer
 
 __all__ = ["Planner", "Step"]
 
@@ -31,26 +32,18 @@ class Step:
     Args:
         ledger: whose conversation it is, and which turn.
         messages: to be stored.
-        asked: where they stand, when they are questions.
         in_doubt: they may be stored already: by a step that was cut off, or by another agent.
-        question: the user's text as it is stored.
-        recalls: nothing was recalled for this turn yet.
+        begins: this process knows nothing of the turn yet.
+        recalls: something is to be recalled for it.
         update: of the agent's state.
     """
 
     ledger: Ledger
     messages: list[Message]
-    asked: Asked | None = None
-    in_doubt: bool
-    question: str | None = None
+    in_doubt: Landed | None
+    begins: bool = False
     recalls: bool = False
     update: dict[str, Any] | None = None
-
-    def not_landed(self, tail: Sequence[Message]) -> list[Message]:
-        """What is to be stored, in view of the latest messages of the thread."""
-        if self.asked is None:
-            return not_landed(self.messages, tail)
-        return self.asked.not_landed(self.messages, tail)
 
 
 class Planner:
@@ -100,7 +93,7 @@ class Planner:
         """Before a model call: what the user said that is new, and whether to recall; None: nothing to do."""
         if self._nesting.is_off(config):
             return None
-        identity = self._binding.identity(config, context)
+        identity = identity_of(self._binding, config, context)
         asked = Asked.of(state["messages"])
         before = Ledger.read(_values(state))
         ours = before is not None and before.identity == identity
@@ -118,23 +111,19 @@ class Planner:
         ledger = Ledger(identity, run, turn, stores, asked.keys)
         new = [] if goes_on else asked.questions(before.seen if before is not None else ())
         messages = [one for one in new if stores and self._may_store(one, ledger, state)]
-        cached = (asked.has_id or goes_on) and self._known(ledger) is not None
-        recalls = not cached and asked.native is not None and from_langchain(asked.native) is not None
+        begins = self._known(ledger) is None or not (asked.has_id or goes_on)
+        resuming = begins and is_resuming(config)
+        doubtful = resuming or (before is None and self._handed.in_doubt(None, identity, asked))
         # Nothing to recall by: a question that was kept out, or a sub-agent's conversation of its own.
-        if recalls and (
-            (stores and new and (not messages or messages[-1] != new[-1]))
-            or (not stores and identity.thread_id is None)
-        ):
-            self._turns.put(_key(ledger), Turn(None))
-            recalls = False
-        in_doubt = before is None and self._handed.in_doubt(None, identity, asked)
+        kept_out = stores and bool(new) and (not messages or messages[-1] != new[-1])
+        nothing = not stores and identity.thread_id is None
+        says = asked.native is not None and from_langchain(asked.native) is not None
         return Step(
             ledger=ledger,
             messages=messages,
-            asked=asked,
-            in_doubt=bool(messages) and (in_doubt or (not cached and is_resuming(config))),
-            question=messages[-1].content if messages else None,
-            recalls=recalls,
+            in_doubt=partial(asked.not_landed, messages) if doubtful else None,
+            begins=begins,
+            recalls=begins and says and not kept_out and not nothing,
             update=None if ledger == before else {"recallrai": ledger.written()},
         )
 
@@ -148,15 +137,17 @@ class Planner:
             or not (asked.continues(before.turn) or asked.key in before.seen)
         ):
             return None
-        ledger = replace(before, identity=self._binding.identity(config, context))
-        answer = answer_of(_values(state), structured=bool(self._structured), direct=bool(self._direct))
+        ledger = replace(before, identity=identity_of(self._binding, config, context))
+        answer = run_answer(_values(state), structured=bool(self._structured), direct=bool(self._direct))
         if answer is None:
             self._warn_of_a_lost_answer(state)
         keep = answer is not None and self._may_store(answer, ledger, state)
+        messages = [answer] if answer is not None and keep else []
+        resumed = self._known(ledger) is None and is_resuming(config)
         return Step(
             ledger=ledger,
-            messages=[answer] if answer is not None and keep else [],
-            in_doubt=keep and self._known(ledger) is None and is_resuming(config),
+            messages=messages,
+            in_doubt=partial(not_landed, messages) if resumed else None,
         )
 
     def turn_of(self, state: AgentState[Any]) -> tuple[Ledger | None, Turn | None]:
@@ -176,11 +167,9 @@ class Planner:
             self._order.warn()
         return ledger, turn
 
-    def keep(self, ledger: Ledger, recall: Recall, question: str | None = None) -> Turn:
-        """Keeps what was recalled for a turn."""
-        kept = Turn(recall, question)
-        self._turns.put(_key(ledger), kept)
-        return kept
+    def keep(self, ledger: Ledger, turn: Turn) -> Turn:
+        """Keeps what this process knows of a turn."""
+        return self._turns.put(_key(ledger), turn)
 
     def _known(self, ledger: Ledger) -> Turn | None:
         return self._turns.get(_key(ledger))

@@ -1,7 +1,7 @@
 """Who wrote a question: the user, or a model that asks another agent.
 
-A sub-agent gets its question as a human message whoever wrote it. What tells is the run around it: the user's
-words are in what the outermost run was given, and nothing under a tool is theirs. LangChain tells callbacks of
+A sub-agent gets its question as a human message whoever wrote it. The runs around it tell: the user's words
+are in what the outermost run was given, and nothing under a tool is theirs. LangChain calls its callbacks for
 every run, with its parent and its input; one handler in the process takes note of those that are under way.
 """
 
@@ -25,9 +25,10 @@ from langgraph.types import Command
 from pydantic import BaseModel
 from typing_extensions import override
 
+from recallrai_integrations.adapter import outer_turn
 from recallrai_integrations.errors import InvalidInputError
 
-from ._binding import configurable
+from ._identity import configurable
 from ._messages import text_of
 from ._telling import Once
 
@@ -161,7 +162,8 @@ class Nesting:
     """What one surface does where it runs within something else.
 
     Args:
-        nested: `"auto"` stores what the user wrote and recalls for all; the others hold wherever it is nested.
+        nested: `"auto"` stores what the user wrote, and always recalls; the others hold wherever it is
+            nested.
         name: of the surface, for the warning.
 
     Raises:
@@ -174,8 +176,8 @@ class Nesting:
         self._nested: Nested = nested
         self._unknown_writer = Once(
             f"{name} was asked something that is not what the user said, so nothing of it is stored in "
-            f'RecallrAI. Pass {name}(nested="store") if it is the user\'s, and nested="recall_only" if a model '
-            "wrote it."
+            f'RecallrAI. Pass {name}(nested="store") if it is the user\'s, and nested="recall_only" if a '
+            "model wrote it."
         )
 
     def is_off(self, config: RunnableConfig) -> bool:
@@ -183,7 +185,7 @@ class Nesting:
         return self._nested == "off" and (is_nested(config) or is_within_tool(config))
 
     def stores(self, question: BaseMessage | None, config: RunnableConfig) -> bool:
-        """Whether the turn that a question begins is stored; warns once where nobody is known to have asked."""
+        """Whether the turn that a question begins is stored; warns once where nobody knows who asked."""
         if self._nested == "auto":
             writer = writer_of(question, config)
             if writer == "application":
@@ -199,7 +201,8 @@ def is_nested(config: Mapping[str, Any]) -> bool:
 
 def is_within_tool(config: RunnableConfig) -> bool:
     """Whether a tool called the run, so that a model wrote the question."""
-    return "tools" in _levels(config)[:-1] or any(run.tool for run in _around(config))
+    in_tools_node = "tools" in _levels(config)[:-1]
+    return outer_turn() is not None or in_tools_node or any(run.tool for run in _around(config))
 
 
 def caller(config: RunnableConfig) -> UUID | None:

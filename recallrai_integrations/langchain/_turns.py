@@ -1,41 +1,32 @@
-"""Turns of an agent: which messages were handled, how a run is nested, what its answer is."""
+"""Turns of an agent: what its state says of them, and what its answer is."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice, takewhile
 from typing import Any, Final, cast
 
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel
 
-from recallrai_integrations._flows import rules
-from recallrai_integrations.adapter import TurnCache
-from recallrai_integrations.messages import Message, clean_text, fingerprint
-from recallrai_integrations.recall import Recall
+from recallrai_integrations.adapter import Identity
+from recallrai_integrations.messages import Message, clean_text
 
-from ._binding import Identity, configurable
-from ._messages import conversation_of, question_keys, turn_answer, turn_questions, versioned
+from ._identity import configurable
+from ._messages import turn_answer, versioned
 
 __all__ = [
-    "Asked",
-    "Handed",
     "Ledger",
     "Storing",
-    "Turn",
-    "answer_of",
     "as_json",
     "is_resuming",
-    "not_landed",
+    "run_answer",
 ]
 
 _VERSION: Final = 2
-_SEEN_KEPT: Final = 50  # of the latest user messages; older ones stand before an answer anyway
-_CONVERSATIONS_KEPT: Final = 10_000
 _NOTICE: Final = re.compile(
     r"Model call limits exceeded: |('[^']+' tool|Tool) call limit reached: "
     r"|Model call failed after \d+ attempt"
@@ -79,19 +70,6 @@ class Storing:
     user_id: str
     thread_id: str | None
     native: BaseMessage = dataclasses.field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What this process knows of a user turn.
-
-    Args:
-        recall: what was recalled; None when nothing is to be recalled for it.
-        question: the user's text as it was stored.
-    """
-
-    recall: Recall | None
-    question: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,123 +122,12 @@ class Ledger:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a conversation asks now: the user's latest message, and what stands around it.
-
-    Args:
-        native: that message; None where the user said nothing.
-        key: tells it apart from all others.
-        keys: of the latest user messages, itself included.
-        before: the conversation up to it.
-        behind: what stands behind it: nothing, a tool loop, a hand-over by another agent, an answer.
-    """
-
-    native: BaseMessage | None
-    key: str
-    keys: frozenset[str]
-    before: Sequence[BaseMessage]
-    behind: Sequence[BaseMessage]
-
-    @classmethod
-    def of(cls, messages: Sequence[BaseMessage]) -> Asked:
-        """What is asked in the messages of a state."""
-        keys = question_keys(messages)
-        if not keys:
-            return cls(None, "", frozenset(), messages, ())
-        place = max(keys)
-        latest = frozenset(islice(reversed(keys.values()), _SEEN_KEPT))
-        return cls(messages[place], keys[place], latest, messages[: place + 1], messages[place + 1 :])
-
-    @property
-    def has_id(self) -> bool:
-        """Whether it can be told apart from the same words, said at another time."""
-        return self.native is not None and bool(self.native.id)
-
-    def continues(self, turn: str) -> bool:
-        """Whether a turn is under way: the model called tools, and has not answered yet.
-
-        Its question may look otherwise by now, where a middleware behind us redacts it.
-        """
-        same_message = self.key.rsplit("#", 1)[0] == turn.rsplit("#", 1)[0]
-        return self.key == turn or (same_message and bool(self.behind) and not conversation_of(self.behind))
-
-    def questions(self, seen: Collection[str] = ()) -> list[Message]:
-        """What is new of what the user said, oldest first."""
-        return turn_questions(self.before, seen)
-
-    def not_landed(self, questions: Sequence[Message], tail: Sequence[Message]) -> list[Message]:
-        """Those of the questions that are not in the thread yet.
-
-        Args:
-            questions: of this conversation, as they would be recorded.
-            tail: the latest messages of the thread. What landed stands at its end. Behind it may be answers
-                that this conversation has too; or another answer, where the one before the question is the
-                same: then this one is generated anew.
-        """
-        if not questions or not tail:
-            return list(questions)
-        said = [(one.role, one.content) for one in tail]
-        asked = [(one.role, one.content) for one in questions]
-        earlier = conversation_of(self.before)[: -len(asked)]
-        unanswered = len(said)
-        while unanswered and said[unanswered - 1][0] == "assistant":
-            unanswered -= 1
-        if earlier and said[:unanswered][-len(asked) - 1 :] == [
-            (earlier[-1].role, earlier[-1].content),
-            *asked,
-        ]:
-            return []
-        answered = {(one.role, one.content) for one in conversation_of(self.behind)}
-        while said and said[-1] in answered:
-            said.pop()
-        return not_landed(questions, tail[: len(said)])
-
-
-class Handed:
-    """Conversations that were handed over whole, by servers that keep none.
-
-    Such a server hands over the same conversation again when an answer is to be generated anew, with fresh
-    ids or none; and the turn before may have been another process's.
-    """
-
-    def __init__(self) -> None:
-        self._known = TurnCache[bool](_CONVERSATIONS_KEPT)
-
-    def in_doubt(self, connection: object, identity: Identity, asked: Asked) -> bool:
-        """Whether the question may be in the thread already, so that the thread has to be read."""
-        if asked.behind or identity.thread_id is None:
-            return bool(asked.behind)
-        thread = (connection, identity)
-        said = conversation_of(asked.before)
-        digest = (thread, fingerprint(Message("user", "\n".join(map(fingerprint, said)))))
-        known, again = self._known.get(thread), self._known.get(digest)
-        self._known.put(thread, True)
-        self._known.put(digest, True)
-        handed_whole = any(one.role == "assistant" for one in said)
-        return handed_whole and (again is not None or known is None)
-
-
 def is_resuming(config: Mapping[str, Any]) -> bool:
     """Whether the run goes on from a checkpoint, and a step may be one that was cut off half-way."""
     return bool(configurable(config).get("__pregel_resuming"))
 
 
-def not_landed(messages: Sequence[Message], tail: Sequence[Message]) -> list[Message]:
-    """Those of a repeated step's messages that its first try had not stored.
-
-    Args:
-        messages: questions, or an answer.
-        tail: the latest messages of the conversation. What landed stands at its very end, with nothing of
-            the other side behind it; the same words further up were said before.
-    """
-    if not messages or not tail:
-        return list(messages)
-    last = list(takewhile(lambda one: one.role == messages[0].role, reversed(tail)))
-    return rules.unsent(messages, last[::-1])
-
-
-def answer_of(state: Mapping[str, Any], *, structured: bool, direct: bool) -> Message | None:
+def run_answer(state: Mapping[str, Any], *, structured: bool, direct: bool) -> Message | None:
     """What the agent answered in the end, as it is stored; None when there is no answer to store.
 
     Args:
@@ -281,9 +148,14 @@ def answer_of(state: Mapping[str, Any], *, structured: bool, direct: bool) -> Me
     return answer
 
 
-def as_json(response: Any) -> str:
-    if isinstance(response, BaseModel):
-        return response.model_dump_json()
-    if dataclasses.is_dataclass(response) and not isinstance(response, type):
-        response = dataclasses.asdict(response)
-    return json.dumps(response, ensure_ascii=False, default=str)
+def as_json(value: Any) -> str:
+    """A structured answer as text."""
+    return json.dumps(_plain(value), ensure_ascii=False, default=_plain, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value if isinstance(value, (Mapping, list, tuple, str, int, float, type(None))) else str(value)

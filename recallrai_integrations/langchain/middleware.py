@@ -10,24 +10,28 @@ from langchain.agents.middleware.types import ModelCallResult, PrivateStateAttr
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
-from typing_extensions import NotRequired, override
+from typing_extensions import NotRequired, TypeVar, override
 
-from recallrai_integrations.adapter import TurnCache
+from recallrai_integrations.adapter import Steps, Turn, TurnCache, Twin, arun, run
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.conversation import Conversation
 from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
+from recallrai_integrations.recall import Recall
 
-from ._binding import Binding
+from ._asked import recording
+from ._identity import bind
 from ._planning import Planner
 from ._progress import Progress
 from ._prompting import with_memories
 from ._provenance import Nested
-from ._turns import Ledger, Storing, Turn
+from ._turns import Ledger, Storing
 
 __all__ = ["MemoryState", "RecallrAIMiddleware"]
 
-_RUNS_IN_MIND = 10_000
-_TAIL = 10
+ContextT = TypeVar("ContextT", default=Any)
+
+_runs = TurnCache[Conversation](10_000)
+"""Conversations of runs without a thread, which the agents of one graph share."""
 
 _NO_CONFIG: RunnableConfig = {}  # hooks called by hand; LangGraph hands over its own
 
@@ -38,7 +42,7 @@ class MemoryState(AgentState[Any]):
     recallrai: NotRequired[Annotated[dict[str, Any], PrivateStateAttr]]
 
 
-class RecallrAIMiddleware(AgentMiddleware):
+class RecallrAIMiddleware(AgentMiddleware[MemoryState, ContextT]):
     """Gives an agent the memory of its user: stores what is said, recalls what helps.
 
     For each turn the user's new message is stored, memories are recalled once, every model call of the turn
@@ -122,17 +126,17 @@ class RecallrAIMiddleware(AgentMiddleware):
     ) -> None:
         super().__init__()
         self.tools = []
-        self._binding = Binding.of(
+        self._binding = bind(
             connection,
             user_id,
             thread_id,
+            recall=recall,
+            context=context,
             metadata=metadata,
             process=process,
             process_every=process_every,
             auto_process_after_seconds=auto_process_after_seconds,
         )
-        self._recall_options = recall
-        self._context_options = context
         self._progress = progress
         self._planner = Planner(
             self._binding,
@@ -141,106 +145,81 @@ class RecallrAIMiddleware(AgentMiddleware):
             structured=store_structured,
             direct=store_direct,
         )
-        self._runs = TurnCache[Conversation](_RUNS_IN_MIND)
 
     @override
     def before_model(
-        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
+        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
         """Stores what the user said and recalls, both once per turn."""
-        step = self._planner.question(state, runtime.context, config)
-        if step is None:
-            return None
-        if step.messages or step.recalls:
-            conversation = self._conversation(step.ledger)
-            tail = conversation.history(_TAIL) if step.in_doubt else []
-            if messages := step.not_landed(tail):
-                conversation.record(messages)
-            if step.recalls:
-                progress = Progress(runtime.stream_writer, config, wanted=self._progress)
-                recall = conversation.recall(**self._recalling(progress))
-                self._planner.keep(step.ledger, recall, step.question)
-                progress.end(recall)
-        return step.update
+        return run(self._asking(state, runtime, config))
 
     @override
     async def abefore_model(
-        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
+        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
         """The async twin of `before_model`."""
-        step = self._planner.question(state, runtime.context, config)
-        if step is None:
-            return None
-        if step.messages or step.recalls:
-            conversation = await self._aconversation(step.ledger)
-            tail = await conversation.ahistory(_TAIL) if step.in_doubt else []
-            if messages := step.not_landed(tail):
-                await conversation.arecord(messages)
-            if step.recalls:
-                progress = Progress(runtime.stream_writer, config, wanted=self._progress)
-                recall = await conversation.arecall(**self._recalling(progress))
-                self._planner.keep(step.ledger, recall, step.question)
-                progress.end(recall)
-        return step.update
+        return await arun(self._asking(state, runtime, config))
 
     @override
     def wrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
+        self,
+        request: ModelRequest[ContextT],
+        handler: Callable[[ModelRequest[ContextT]], ModelResponse[Any]],
     ) -> ModelCallResult[Any]:
         """Puts what was recalled into this request, and into nothing else."""
-        ledger, turn = self._planner.turn_of(request.state)
-        if ledger is None:
-            return handler(request)
-        if turn is None:  # resumed in another process, or long ago
-            recall = self._conversation(ledger).recall(**self._recalling())
-            turn = self._planner.keep(ledger, recall)
-        return handler(self._with_memories(request, turn))
+        return handler(run(self._informing(request)))
 
     @override
     async def awrap_model_call(
         self,
-        request: ModelRequest[Any],
-        handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
+        request: ModelRequest[ContextT],
+        handler: Callable[[ModelRequest[ContextT]], Awaitable[ModelResponse[Any]]],
     ) -> ModelCallResult[Any]:
         """The async twin of `wrap_model_call`."""
-        ledger, turn = self._planner.turn_of(request.state)
-        if ledger is None:
-            return await handler(request)
-        if turn is None:
-            conversation = await self._aconversation(ledger)
-            recall = await conversation.arecall(**self._recalling())
-            turn = self._planner.keep(ledger, recall)
-        return await handler(self._with_memories(request, turn))
+        return await handler(await arun(self._informing(request)))
 
     @override
     def after_agent(
-        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
+        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
         """Stores the final answer; a run that is a conversation by itself is made into memories."""
-        step = self._planner.answer(state, runtime.context, config)
-        if step is not None:
-            conversation = self._conversation(step.ledger)
-            tail = conversation.history(_TAIL) if step.in_doubt else []
-            if messages := step.not_landed(tail):
-                conversation.record(messages)
-            conversation.end_run()
-        return None
+        return run(self._ending(state, runtime, config))
 
     @override
     async def aafter_agent(
-        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
+        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
         """The async twin of `after_agent`."""
-        step = self._planner.answer(state, runtime.context, config)
-        if step is not None:
-            conversation = await self._aconversation(step.ledger)
-            tail = await conversation.ahistory(_TAIL) if step.in_doubt else []
-            if messages := step.not_landed(tail):
-                await conversation.arecord(messages)
-            await conversation.aend_run()
-        return None
+        return await arun(self._ending(state, runtime, config))
 
-    def _with_memories(self, request: ModelRequest[Any], turn: Turn) -> ModelRequest[Any]:
+    def _asking(
+        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig
+    ) -> Steps[dict[str, Any] | None]:
+        step = self._planner.question(state, runtime.context, config)
+        if step is None:
+            return None
+        if step.messages or step.begins:
+            conversation = yield from self._conversation(step.ledger)
+            yield from recording(conversation, step.messages, in_doubt=step.in_doubt)
+            if step.begins:
+                recall = None
+                if step.recalls:
+                    progress = Progress(runtime.stream_writer, config, wanted=self._progress)
+                    progress.begin()
+                    recall = yield from self._recalling(conversation, on_progress=progress.listener)
+                    progress.end(recall)
+                turn = Turn(step.ledger.identity, conversation, tuple(step.messages), recall)
+                self._planner.keep(step.ledger, turn)
+        return step.update
+
+    def _informing(self, request: ModelRequest[ContextT]) -> Steps[ModelRequest[ContextT]]:
+        ledger, turn = self._planner.turn_of(request.state)
+        if ledger is None:
+            return request
+        if turn is None:  # resumed in another process, or long ago
+            conversation = yield from self._conversation(ledger)
+            recall = yield from self._recalling(conversation)
+            turn = self._planner.keep(ledger, Turn(ledger.identity, conversation, (), recall))
         if turn.recall is None:
             return request
         system, messages = with_memories(turn.recall, request.system_message, request.messages)
@@ -248,27 +227,35 @@ class RecallrAIMiddleware(AgentMiddleware):
             return request.override(system_message=system)
         return request.override(system_message=system, messages=cast("list[AnyMessage]", messages))
 
-    def _recalling(self, progress: Progress | None = None) -> dict[str, Any]:
-        if progress is not None:
-            progress.begin()
-        return {
-            "options": self._recall_options,
-            "context": self._context_options,
-            "on_progress": None if progress is None else progress.listener,
-        }
+    def _ending(
+        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig
+    ) -> Steps[dict[str, Any] | None]:
+        step = self._planner.answer(state, runtime.context, config)
+        if step is not None:
+            conversation = yield from self._conversation(step.ledger)
+            yield from recording(conversation, step.messages, in_doubt=step.in_doubt)
+            yield from Twin(conversation.end_run, conversation.aend_run)
+        return None
 
-    def _conversation(self, ledger: Ledger) -> Conversation:
-        return self._running(ledger) or self._started(ledger, self._binding.conversation(ledger.identity))
-
-    async def _aconversation(self, ledger: Ledger) -> Conversation:
-        return self._running(ledger) or self._started(
-            ledger, await self._binding.aconversation(ledger.identity)
+    def _recalling(
+        self, conversation: Conversation, on_progress: Callable[[str], object] | None = None
+    ) -> Steps[Recall]:
+        recall, context = self._binding.recall, self._binding.context
+        return (
+            yield from Twin(
+                conversation.recall,
+                conversation.arecall,
+                options=recall,
+                context=context,
+                on_progress=on_progress,
+            )
         )
 
-    def _running(self, ledger: Ledger) -> Conversation | None:
-        return self._runs.get(ledger.run) if ledger.run else None
-
-    def _started(self, ledger: Ledger, conversation: Conversation) -> Conversation:
-        if ledger.run:
-            self._runs.put(ledger.run, conversation)
-        return conversation
+    def _conversation(self, ledger: Ledger) -> Steps[Conversation]:
+        """A conversation without a thread is found again by its run."""
+        running = _runs.get((self._binding.source.mark, ledger.run)) if ledger.run else None
+        if running is None:
+            running = yield from self._binding.opening(ledger.identity)
+            if ledger.run:
+                _runs.put((self._binding.source.mark, ledger.run), running)
+        return running
