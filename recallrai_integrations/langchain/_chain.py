@@ -77,19 +77,18 @@ class Keys:
         """
         if isinstance(output, Mapping) and (self.output is not None or not whole):
             output = _picked(cast("Mapping[str, Any]", output), self.output, "output", self.output_option)
-        if isinstance(output, BaseMessage):
-            return [output]
-        parts = cast("Sequence[Any]", output) if isinstance(output, (list, tuple)) else [output]
-        if parts and all(isinstance(one, BaseMessage) for one in parts):
-            return list(parts)
-        if not all(isinstance(one, _STORABLE) for one in parts) or any(
-            isinstance(one, Document) for one in parts
-        ):
+        parts: list[object] = [output]
+        if isinstance(output, (list, tuple)):
+            parts = [*cast("Sequence[object]", output)]
+        messages = [one for one in parts if isinstance(one, BaseMessage)]
+        if len(messages) == len(parts):
+            return messages
+        if not all(isinstance(one, _STORABLE) and not isinstance(one, Document) for one in parts):
             raise InvalidInputError(
-                f"The answer is of type {type(output).__name__}, which is no text; say where it is with "
+                f"The answer is of type {type(cast('object', output)).__name__}, which is no text; say where it is with "
                 f"{self.output_option}=…"
             )
-        return [AIMessage(output if isinstance(output, str) else as_json(output))] if parts else []
+        return [AIMessage(output if isinstance(output, str) else as_json(output))]
 
 
 class Sink:
@@ -217,27 +216,27 @@ def _with_model(
     runnable: Runnable[Any, Any], change: Callable[[Runnable[Any, Any]], Runnable[Any, Any]]
 ) -> Runnable[Any, Any] | None:
     """The runnable with another one for its last chat model; None when there is no model in sight."""
+    changed: Runnable[Any, Any] | None = None
     if isinstance(runnable, RunnableSequence):
         steps = list(runnable.steps)
         for place in reversed(range(len(steps))):
-            changed = _with_model(steps[place], change)
-            if changed is not None:
-                steps[place] = changed
-                return RunnableSequence(*steps, name=runnable.name)
-        return None
-    if _takes_messages(runnable):
-        return change(runnable)
-    if isinstance(runnable, RunnableWithFallbacks):
+            step = _with_model(steps[place], change)
+            if step is not None:
+                steps[place] = step
+                changed = RunnableSequence(*steps, name=runnable.name)
+                break
+    elif _takes_messages(runnable):
+        changed = change(runnable)
+    elif isinstance(runnable, RunnableWithFallbacks):
         chains = [runnable.runnable, *runnable.fallbacks]
         changes = [_with_model(one, change) for one in chains]
-        if not any(changes):
-            return None
-        first, *further = [new or old for new, old in zip(changes, chains, strict=True)]
-        return runnable.model_copy(update={"runnable": first, "fallbacks": further})
-    if isinstance(runnable, RunnableBindingBase):
+        if any(one is not None for one in changes):
+            first, *further = [new or old for new, old in zip(changes, chains, strict=True)]
+            changed = runnable.model_copy(update={"runnable": first, "fallbacks": further})
+    elif isinstance(runnable, RunnableBindingBase):
         bound = _with_model(runnable.bound, change)
-        return None if bound is None else runnable.model_copy(update={"bound": bound})
-    return None
+        changed = None if bound is None else runnable.model_copy(update={"bound": bound})
+    return changed
 
 
 def _takes_messages(runnable: Runnable[Any, Any]) -> bool:

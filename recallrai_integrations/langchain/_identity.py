@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import set_config_context
 from langchain_core.runnables.utils import ConfigurableFieldSpec
+from typing_extensions import override
 
 from recallrai_integrations.adapter import Binding, Identity, Steps
 from recallrai_integrations.connection import Connection
@@ -81,6 +82,7 @@ class OwnConversation:
     def __deepcopy__(self, memo: dict[int, Any]) -> OwnConversation:
         return OwnConversation()
 
+    @override
     def __reduce__(self) -> tuple[Any, ...]:
         return (OwnConversation, ())
 

@@ -158,12 +158,8 @@ class Planner:
         turn = self._known(ledger)
         asked = Asked.of(state["messages"]).native
         now = from_langchain(asked) if asked is not None else None
-        if (
-            turn is not None
-            and turn.question is not None
-            and now is not None
-            and now.content != turn.question
-        ):
+        stored = turn.questions[-1] if turn is not None and turn.questions else None
+        if stored is not None and now is not None and now.content != stored.content:
             self._order.warn()
         return ledger, turn
 

@@ -56,8 +56,6 @@ class _Runs(BaseCallbackHandler):
     """Takes note of the runs that are under way. Says nothing, keeps nothing of a run that has ended."""
 
     run_inline = True  # in order, also in async runs
-    ignore_retriever = True
-    ignore_custom_event = True
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -262,13 +260,11 @@ def _forms(question: BaseMessage, around: Sequence[_Run]) -> set[str]:
 
 
 def _messages_in(given: Any) -> list[BaseMessage]:
-    found = cast("Mapping[str, Any]", given).values() if isinstance(given, Mapping) else [given]
-    return [
-        one
-        for value in found
-        for one in (cast("list[Any]", value) if isinstance(value, list) else [value])
-        if isinstance(one, BaseMessage)
-    ]
+    values: list[Any] = [*cast("dict[str, Any]", given).values()] if isinstance(given, dict) else [given]
+    found: list[Any] = []
+    for value in values:
+        found += value if isinstance(value, list) else [value]
+    return [one for one in found if isinstance(one, BaseMessage)]
 
 
 def _texts(given: Any, depth: int = 0) -> Iterator[str]:
@@ -286,14 +282,15 @@ def _texts(given: Any, depth: int = 0) -> Iterator[str]:
 def _parts(given: Any) -> Iterator[Any]:
     if isinstance(given, PromptValue):
         yield from given.to_messages()
-    elif isinstance(given, Mapping):
-        if "content" in given:  # a message as a dict, maybe of blocks
+    elif isinstance(given, dict):
+        values = cast("dict[str, Any]", given)
+        if "content" in values:  # a message as a dict, maybe of blocks
             with suppress(ValueError, TypeError, KeyError, NotImplementedError):
-                yield from convert_to_messages([given])
-        yield from cast("Mapping[Any, Any]", given).values()
+                yield from convert_to_messages([values])
+        yield from values.values()
     elif isinstance(given, (list, tuple)):
         yield from cast("Sequence[Any]", given)
-    elif isinstance(given, BaseModel) or (dataclasses.is_dataclass(given) and not isinstance(given, type)):
-        names = type(given).model_fields if isinstance(given, BaseModel) else dataclasses.fields(given)
-        for name in names:
-            yield getattr(given, name if isinstance(name, str) else name.name)
+    elif isinstance(given, BaseModel):
+        yield from (getattr(given, name) for name in type(given).model_fields)
+    elif dataclasses.is_dataclass(given) and not isinstance(given, type):
+        yield from (getattr(given, field.name) for field in dataclasses.fields(given))

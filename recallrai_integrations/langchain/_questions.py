@@ -1,4 +1,4 @@
-"""Questions to chains that are asked again: by retries, fallbacks, parallel branches, an application's loop."""
+"""Questions that are asked again: by retries, fallbacks, parallel branches and an application's loop."""
 
 from __future__ import annotations
 
@@ -49,10 +49,7 @@ class Question:
             known = _unanswered.get(key)
             if known is not None:
                 return known, True
-            identified = [
-                one if one.id is not None else replace(one, id=uuid.uuid4().hex) for one in messages
-            ]
-            question = cls(conversation, identified, key, shared=within is not None)
+            question = cls(conversation, list(map(_identified, messages)), key, shared=within is not None)
             if question.shared and messages:
                 _unanswered.put(key, question)
         return question, False
@@ -78,6 +75,10 @@ class Question:
             _unanswered.put(self.key, self)
         elif not self.shared:
             _unanswered.drop(self.key)
+
+
+def _identified(message: Message) -> Message:
+    return message if message.id is not None else replace(message, id=uuid.uuid4().hex)
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
+from typing_extensions import override
+
 from recallrai_integrations.errors import RecallrAIIntegrationError
 
 __all__ = ["Once", "tell_not_stored"]
@@ -32,6 +34,7 @@ class Once:
             self._told.add(details)
         logger.warning(self._text, *details)
 
+    @override
     def __reduce__(self) -> tuple[type[Once], tuple[str]]:
         return (Once, (self._text,))
 

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _VERSION: Final = 2
+_JSON: Final = (dict, list, tuple, str, int, float, bool, type(None))
 _NOTICE: Final = re.compile(
     r"Model call limits exceeded: |('[^']+' tool|Tool) call limit reached: "
     r"|Model call failed after \d+ attempt"
@@ -153,9 +154,9 @@ def as_json(value: Any) -> str:
     return json.dumps(_plain(value), ensure_ascii=False, default=_plain, separators=(",", ":"))
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
-    return value if isinstance(value, (Mapping, list, tuple, str, int, float, type(None))) else str(value)
+    return value if type(value) in _JSON else str(value)

@@ -23,7 +23,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import set_config_context
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
-from typing_extensions import TypeVar, override
+from typing_extensions import override
 
 from recallrai_integrations.adapter import MergeConflictQuestions
 from recallrai_integrations.adapter.wording import conflicts_value
@@ -36,12 +36,10 @@ from ._provenance import is_within_tool
 
 __all__ = ["MergeConflictMiddleware", "merge_conflict_nodes"]
 
-ContextT = TypeVar("ContextT", default=Any)
-
 _NO_CONFIG: RunnableConfig = {}  # hooks called by hand; LangGraph hands over its own
 
 
-class MergeConflictMiddleware(AgentMiddleware[AgentState[Any], ContextT]):
+class MergeConflictMiddleware(AgentMiddleware[AgentState[Any], Any]):
     """Asks the user about pending merge conflicts before an agent begins.
 
     Costs one request per run. A sub-agent that a tool calls asks nothing. See the module for the form of
@@ -86,7 +84,7 @@ class MergeConflictMiddleware(AgentMiddleware[AgentState[Any], ContextT]):
 
     @override
     def before_agent(
-        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig = _NO_CONFIG
+        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> None:
         """Asks and resolves."""
         if not is_within_tool(config):
@@ -94,7 +92,7 @@ class MergeConflictMiddleware(AgentMiddleware[AgentState[Any], ContextT]):
 
     @override
     async def abefore_agent(
-        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig = _NO_CONFIG
+        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> None:
         """The async twin of `before_agent`."""
         if not is_within_tool(config):

@@ -10,7 +10,7 @@ from langchain.agents.middleware.types import ModelCallResult, PrivateStateAttr
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
-from typing_extensions import NotRequired, TypeVar, override
+from typing_extensions import NotRequired, override
 
 from recallrai_integrations.adapter import Steps, Turn, TurnCache, Twin, arun, run
 from recallrai_integrations.connection import Connection
@@ -28,8 +28,6 @@ from ._turns import Ledger, Storing
 
 __all__ = ["MemoryState", "RecallrAIMiddleware"]
 
-ContextT = TypeVar("ContextT", default=Any)
-
 _runs = TurnCache[Conversation](10_000)
 """Conversations of runs without a thread, which the agents of one graph share."""
 
@@ -42,7 +40,7 @@ class MemoryState(AgentState[Any]):
     recallrai: NotRequired[Annotated[dict[str, Any], PrivateStateAttr]]
 
 
-class RecallrAIMiddleware(AgentMiddleware[MemoryState, ContextT]):
+class RecallrAIMiddleware(AgentMiddleware[AgentState[Any], Any]):
     """Gives an agent the memory of its user: stores what is said, recalls what helps.
 
     For each turn the user's new message is stored, memories are recalled once, every model call of the turn
@@ -148,14 +146,14 @@ class RecallrAIMiddleware(AgentMiddleware[MemoryState, ContextT]):
 
     @override
     def before_model(
-        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig = _NO_CONFIG
+        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
         """Stores what the user said and recalls, both once per turn."""
         return run(self._asking(state, runtime, config))
 
     @override
     async def abefore_model(
-        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig = _NO_CONFIG
+        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
         """The async twin of `before_model`."""
         return await arun(self._asking(state, runtime, config))
@@ -163,8 +161,8 @@ class RecallrAIMiddleware(AgentMiddleware[MemoryState, ContextT]):
     @override
     def wrap_model_call(
         self,
-        request: ModelRequest[ContextT],
-        handler: Callable[[ModelRequest[ContextT]], ModelResponse[Any]],
+        request: ModelRequest[Any],
+        handler: Callable[[ModelRequest[Any]], ModelResponse[Any]],
     ) -> ModelCallResult[Any]:
         """Puts what was recalled into this request, and into nothing else."""
         return handler(run(self._informing(request)))
@@ -172,28 +170,28 @@ class RecallrAIMiddleware(AgentMiddleware[MemoryState, ContextT]):
     @override
     async def awrap_model_call(
         self,
-        request: ModelRequest[ContextT],
-        handler: Callable[[ModelRequest[ContextT]], Awaitable[ModelResponse[Any]]],
+        request: ModelRequest[Any],
+        handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelCallResult[Any]:
         """The async twin of `wrap_model_call`."""
         return await handler(await arun(self._informing(request)))
 
     @override
     def after_agent(
-        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig = _NO_CONFIG
+        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
         """Stores the final answer; a run that is a conversation by itself is made into memories."""
         return run(self._ending(state, runtime, config))
 
     @override
     async def aafter_agent(
-        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig = _NO_CONFIG
+        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
         """The async twin of `after_agent`."""
         return await arun(self._ending(state, runtime, config))
 
     def _asking(
-        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig
+        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig
     ) -> Steps[dict[str, Any] | None]:
         step = self._planner.question(state, runtime.context, config)
         if step is None:
@@ -212,7 +210,7 @@ class RecallrAIMiddleware(AgentMiddleware[MemoryState, ContextT]):
                 self._planner.keep(step.ledger, turn)
         return step.update
 
-    def _informing(self, request: ModelRequest[ContextT]) -> Steps[ModelRequest[ContextT]]:
+    def _informing(self, request: ModelRequest[Any]) -> Steps[ModelRequest[Any]]:
         ledger, turn = self._planner.turn_of(request.state)
         if ledger is None:
             return request
@@ -228,7 +226,7 @@ class RecallrAIMiddleware(AgentMiddleware[MemoryState, ContextT]):
         return request.override(system_message=system, messages=cast("list[AnyMessage]", messages))
 
     def _ending(
-        self, state: AgentState[Any], runtime: Runtime[ContextT], config: RunnableConfig
+        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig
     ) -> Steps[dict[str, Any] | None]:
         step = self._planner.answer(state, runtime.context, config)
         if step is not None:
