@@ -63,8 +63,12 @@ class Asked:
 
         Its question may look otherwise by now, where a middleware behind us redacts it.
         """
-        same_message = self.key.rsplit("#", 1)[0] == turn.rsplit("#", 1)[0]
-        return self.key == turn or (same_message and bool(self.behind) and not conversation_of(self.behind))
+        looping = bool(self.behind) and not conversation_of(self.behind)
+        return self.key == turn or (looping and self.is_about(turn))
+
+    def is_about(self, turn: str) -> bool:
+        """Whether it is the message that a turn began with, in whatever form."""
+        return self.key.rsplit("#", 1)[0] == turn.rsplit("#", 1)[0]
 
     def questions(self, seen: Collection[str] = ()) -> list[Message]:
         """What is new of what the user said, oldest first."""

@@ -85,8 +85,8 @@ class Keys:
             return messages
         if not all(isinstance(one, _STORABLE) and not isinstance(one, Document) for one in parts):
             raise InvalidInputError(
-                f"The answer is of type {type(cast('object', output)).__name__}, which is no text; say where it is with "
-                f"{self.output_option}=…"
+                f"The answer is of type {type(cast('object', output)).__name__}, which is no text; say where "
+                f"the text is with {self.output_option}=…"
             )
         return [AIMessage(output if isinstance(output, str) else as_json(output))]
 

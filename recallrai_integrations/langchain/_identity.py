@@ -9,13 +9,23 @@ from typing import Any, Final, cast
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import set_config_context
 from langchain_core.runnables.utils import ConfigurableFieldSpec
+from langgraph.config import get_config
 from typing_extensions import override
 
 from recallrai_integrations.adapter import Binding, Identity, Steps
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.conversation import Conversation
 
-__all__ = ["OwnConversation", "bind", "config_specs", "configurable", "identity_of", "places"]
+__all__ = [
+    "Bound",
+    "OwnConversation",
+    "bind",
+    "config_specs",
+    "configurable",
+    "current_config",
+    "identity_of",
+    "places",
+]
 
 _WHERE: Final = 'config={"configurable": {"user_id": …}} or the runtime context'
 
@@ -28,6 +38,13 @@ def bind(connection: Connection | None, user_id: object, thread_id: object = Non
 def configurable(config: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """The `configurable` part of a run's config."""
     return cast("Mapping[str, Any]", (config or {}).get("configurable") or {})
+
+
+def current_config() -> RunnableConfig:
+    """The config of the run around a hook that is not handed one; empty where LangGraph cannot tell."""
+    with suppress(RuntimeError):  # outside of a run; in async runs on Python 3.10
+        return get_config()
+    return {}
 
 
 def places(config: RunnableConfig) -> tuple[Any, ...]:
@@ -61,6 +78,22 @@ def config_specs(binding: Binding) -> list[ConfigurableFieldSpec]:
         ),
     ]
     return [one for one in specs if getattr(binding, one.id) is None]
+
+
+class Bound:
+    """An object with a binding for good: it serves another user as another object."""
+
+    _binding: Binding
+
+    @property
+    def user_id(self) -> str | None:
+        """The user that it was made for; None when each run says."""
+        return self._binding.user_id
+
+    @property
+    def thread_id(self) -> str | None:
+        """The thread that it was made for; None when each run says."""
+        return self._binding.thread_id
 
 
 class OwnConversation:

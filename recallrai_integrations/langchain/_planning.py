@@ -134,7 +134,7 @@ class Planner:
         if (
             before is None
             or not before.stores
-            or not (asked.continues(before.turn) or asked.key in before.seen)
+            or not (asked.is_about(before.turn) or asked.key in before.seen)
         ):
             return None
         ledger = replace(before, identity=identity_of(self._binding, config, context))
@@ -153,15 +153,26 @@ class Planner:
     def turn_of(self, state: AgentState[Any]) -> tuple[Ledger | None, Turn | None]:
         """At a model call: whose conversation it is, and what this process knows of its turn."""
         ledger = Ledger.read(_values(state))
-        if ledger is None:
-            return None, None
-        turn = self._known(ledger)
-        asked = Asked.of(state["messages"]).native
-        now = from_langchain(asked) if asked is not None else None
+        return ledger, None if ledger is None else self._known(ledger)
+
+    def edit(
+        self, state: AgentState[Any], turn: Turn | None, context: Any, config: RunnableConfig
+    ) -> Step | None:
+        """At a model call: what to do where the question was edited behind our hook, by `update_state`.
+
+        In a run that was not resumed it is a middleware behind us that changed the question.
+        """
+        ledger = Ledger.read(_values(state))
+        asked = Asked.of(state["messages"])
+        if ledger is None or asked.native is None or asked.key == ledger.turn:
+            return None
+        if is_resuming(config) and not asked.behind:
+            return self.question(state, context, config)
+        now = from_langchain(asked.native)
         stored = turn.questions[-1] if turn is not None and turn.questions else None
         if stored is not None and now is not None and now.content != stored.content:
             self._order.warn()
-        return ledger, turn
+        return None
 
     def keep(self, ledger: Ledger, turn: Turn) -> Turn:
         """Keeps what this process knows of a turn."""

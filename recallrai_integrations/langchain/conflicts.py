@@ -30,7 +30,7 @@ from recallrai_integrations.adapter.wording import conflicts_value
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.models import MergeConflict
 
-from ._identity import bind, configurable, places
+from ._identity import Bound, bind, configurable, places
 from ._nodes import MemoryNode
 from ._provenance import is_within_tool
 
@@ -39,7 +39,7 @@ __all__ = ["MergeConflictMiddleware", "merge_conflict_nodes"]
 _NO_CONFIG: RunnableConfig = {}  # hooks called by hand; LangGraph hands over its own
 
 
-class MergeConflictMiddleware(AgentMiddleware[AgentState[Any], Any]):
+class MergeConflictMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
     """Asks the user about pending merge conflicts before an agent begins.
 
     Costs one request per run. A sub-agent that a tool calls asks nothing. See the module for the form of
@@ -81,6 +81,7 @@ class MergeConflictMiddleware(AgentMiddleware[AgentState[Any], Any]):
         super().__init__()
         self.tools = []
         self._asking = _Asking(connection, user_id, limit)
+        self._binding = self._asking.binding
 
     @override
     def before_agent(

@@ -18,7 +18,7 @@ from recallrai_integrations.identity import user_id_text
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import SessionInfo
 
-from ._identity import OwnConversation, bind
+from ._identity import Bound, OwnConversation, bind
 from ._messages import from_langchain, to_langchain, versioned
 
 __all__ = ["RecallrAIChatMessageHistory"]
@@ -26,7 +26,7 @@ __all__ = ["RecallrAIChatMessageHistory"]
 _OURS = "recallrai-"
 
 
-class RecallrAIChatMessageHistory(BaseChatMessageHistory):
+class RecallrAIChatMessageHistory(Bound, BaseChatMessageHistory):
     """The history of a thread, across its sessions and processes, for whatever takes a chat history.
 
     Making one does no I/O, as `RunnableWithMessageHistory` needs it. Only what the user and the assistant
@@ -83,16 +83,6 @@ class RecallrAIChatMessageHistory(BaseChatMessageHistory):
         )
         self._limit = limit
         self._own = OwnConversation()
-
-    @property
-    def user_id(self) -> str:
-        """Whose history it is; another user has another history."""
-        return self._identity.user_id
-
-    @property
-    def thread_id(self) -> str | None:
-        """The ongoing conversation; another thread has another history."""
-        return self._identity.thread_id
 
     @property
     @override

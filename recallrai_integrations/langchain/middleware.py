@@ -19,8 +19,8 @@ from recallrai_integrations.options import ContextOptions, ProcessPolicy, Recall
 from recallrai_integrations.recall import Recall
 
 from ._asked import recording
-from ._identity import bind
-from ._planning import Planner
+from ._identity import Bound, bind, current_config
+from ._planning import Planner, Step
 from ._progress import Progress
 from ._prompting import with_memories
 from ._provenance import Nested
@@ -40,7 +40,7 @@ class MemoryState(AgentState[Any]):
     recallrai: NotRequired[Annotated[dict[str, Any], PrivateStateAttr]]
 
 
-class RecallrAIMiddleware(AgentMiddleware[AgentState[Any], Any]):
+class RecallrAIMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
     """Gives an agent the memory of its user: stores what is said, recalls what helps.
 
     For each turn the user's new message is stored, memories are recalled once, every model call of the turn
@@ -197,24 +197,32 @@ class RecallrAIMiddleware(AgentMiddleware[AgentState[Any], Any]):
         if step is None:
             return None
         if step.messages or step.begins:
-            conversation = yield from self._conversation(step.ledger)
-            yield from recording(conversation, step.messages, in_doubt=step.in_doubt)
+            progress = Progress(runtime.stream_writer, config, wanted=self._progress)
+            turn = yield from self._begun(step, progress)
             if step.begins:
-                recall = None
-                if step.recalls:
-                    progress = Progress(runtime.stream_writer, config, wanted=self._progress)
-                    progress.begin()
-                    recall = yield from self._recalling(conversation, on_progress=progress.listener)
-                    progress.end(recall)
-                turn = Turn(step.ledger.identity, conversation, tuple(step.messages), recall)
                 self._planner.keep(step.ledger, turn)
         return step.update
+
+    def _begun(self, step: Step, progress: Progress) -> Steps[Turn]:
+        conversation = yield from self._conversation(step.ledger)
+        yield from recording(conversation, step.messages, in_doubt=step.in_doubt)
+        recall = None
+        if step.recalls:
+            progress.begin()
+            recall = yield from self._recalling(conversation, on_progress=progress.listener)
+            progress.end(recall)
+        return Turn(step.ledger.identity, conversation, tuple(step.messages), recall)
 
     def _informing(self, request: ModelRequest[Any]) -> Steps[ModelRequest[Any]]:
         ledger, turn = self._planner.turn_of(request.state)
         if ledger is None:
             return request
-        if turn is None:  # resumed in another process, or long ago
+        config, runtime = current_config(), request.runtime
+        step = self._planner.edit(request.state, turn, getattr(runtime, "context", None), config)
+        if step is not None:
+            progress = Progress(runtime.stream_writer, config, wanted=self._progress)
+            turn = self._planner.keep(ledger, (yield from self._begun(step, progress)))
+        elif turn is None:  # resumed in another process, or long ago
             conversation = yield from self._conversation(ledger)
             recall = yield from self._recalling(conversation)
             turn = self._planner.keep(ledger, Turn(ledger.identity, conversation, (), recall))

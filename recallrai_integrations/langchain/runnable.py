@@ -21,7 +21,7 @@ from recallrai_integrations.recall import Recall
 
 from ._asked import Asked, Handed, recording
 from ._chain import Keys, Sink, check, last_parser, with_recall
-from ._identity import bind, config_specs, places
+from ._identity import Bound, bind, config_specs, places
 from ._messages import to_langchain
 from ._provenance import Nested, Nesting, caller
 from ._questions import Question, unanswered_on_error
@@ -152,7 +152,7 @@ class _Call:
 _handed = Handed()
 
 
-class RecallrAIRunnable(Runnable[Any, Any]):
+class RecallrAIRunnable(Bound, Runnable[Any, Any]):
     """A runnable with memory; made by `with_recallrai_memory`, which says what it does."""
 
     def __init__(
