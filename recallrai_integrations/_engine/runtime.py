@@ -306,7 +306,7 @@ class Runtime:
         self._background.retry_later()
 
     def _when_recovered(self) -> None:
-        if self.outbox.count():
+        if self.outbox.blocking or self.outbox.count():  # a file is looked into by a worker, off the loop
             self._background.drain()
 
 
