@@ -139,6 +139,15 @@ def unsent(given: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
     Either the longest end of `sent` found in `given` is the part that both know; where it is found more than
     once, the first place counts, so that a genuine repeat is stored rather than lost. Or, where that is
     longer, the start of `given` found anywhere in `sent`; it has to hold an answer, for the same reason.
+
+    Example:
+        ```python
+        from recallrai_integrations import Message
+        from recallrai_integrations.adapter import unsent
+
+        one, answer, two = Message("user", "one"), Message("assistant", "a"), Message("user", "two")
+        assert unsent([one, answer, two], [one, answer]) == [two]
+        ```
     """
     texts = [(one.role, one.content) for one in given]
     known = [(one.role, one.content) for one in sent]
