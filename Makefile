@@ -53,7 +53,7 @@ package: install
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python $(PIP_INSTALL) --upgrade "pip>=25.1"
-	$(VENV)/bin/python $(PIP_INSTALL) --constraint constraints.txt --editable ".[all]" --group dev
+	$(VENV)/bin/python $(PIP_INSTALL) --constraint constraints.txt --editable ".[all,frameworks]" --group dev
 	touch $@
 
 $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt

@@ -40,12 +40,13 @@ def connect(
         api_key: default `RECALLRAI_API_KEY`.
         project_id: default `RECALLRAI_PROJECT_ID`.
         base_url: default `RECALLRAI_BASE_URL`, else the hosted service.
-        timeout: seconds to wait for each phase of a request, above 0. The service's agentic recall takes up
-            to 20 seconds.
+        timeout: seconds that a request may take, from connecting to the last byte of its answer, above 0.
+            The service's agentic recall takes up to 20 seconds.
         client: your own SDK client, in place of credentials; stays yours to close.
         async_client: your own async SDK client. Either of the two is enough: the other one, and async
             clients for further event loops, are made with its credentials.
-        local: path of a database file, or `":memory:"`: starts the embedded service in this process.
+        local: path of a database file, or `":memory:"`: starts the embedded service in this process, on
+            loopback and with a random key.
         recall: what to ask for when recalling.
         context: how memories are put into prompts.
         delivery: how messages are delivered, and what happens in an outage.
@@ -80,7 +81,7 @@ def connect(
     if local is not None:
         from .local import LocalRecallrAI  # noqa: PLC0415 - an extra
 
-        server = LocalRecallrAI(local)
+        server = LocalRecallrAI(local, api_key=None)  # others on this machine cannot guess the key
         server.start()
         credentials = Credentials(server.api_key, server.project_id, server.base_url)
     elif own_clients:

@@ -94,7 +94,7 @@ class RequestRejectedError(ServiceError):
 
 
 class NotFoundError(ServiceError):
-    """The user, session, memory or merge conflict does not exist (404)."""
+    """The user, session, memory or merge conflict does not exist (404; 422 for an id of another form)."""
 
 
 class ServiceUnavailableError(ServiceError):

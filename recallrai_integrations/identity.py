@@ -1,14 +1,18 @@
-"""Ids of users and threads: checked, and made safe for URL paths.
+"""Ids: checked, and made safe for URL paths.
 
 The SDK puts a user id into the URL path as it is, so `../bob` or `a/b?c` would reach another user's path.
 Ids of the safe alphabet `[A-Za-z0-9._-]` travel unchanged; every other id is written as `enc-` and the id
 with each unsafe byte as `_XX` (hexadecimal UTF-8). An id that itself starts with `enc-` is written so too:
 no two ids share a form, and `decode_id` gives back every one of them.
+
+Ids that the service gives (sessions, memories, merge conflicts) come back through models, files and people.
+They are never mapped: one outside the safe alphabet was not given by the service, and is refused.
 """
 
 from __future__ import annotations
 
 import re
+from reprlib import repr as short_repr
 from uuid import UUID
 
 from .errors import InvalidInputError, MissingIdentityError
@@ -18,12 +22,13 @@ __all__ = [
     "MAX_THREAD_ID_LENGTH",
     "decode_id",
     "encode_id",
+    "service_id_text",
     "thread_id_text",
     "user_id_text",
 ]
 
 MAX_ID_LENGTH = 255
-"""Longest encoded user id, in characters (ours: what a usual database column and URL hold)."""
+"""Longest id in a path, encoded, in characters (ours: what a usual database column and URL hold)."""
 MAX_THREAD_ID_LENGTH = 1024
 """Longest thread id, in bytes of UTF-8 (ours: it travels in a query string)."""
 
@@ -61,6 +66,31 @@ def thread_id_text(thread_id: object) -> str | None:
     if len(text.encode()) > MAX_THREAD_ID_LENGTH:
         raise InvalidInputError(
             f"The thread id has {len(text.encode())} bytes; at most {MAX_THREAD_ID_LENGTH} can be sent."
+        )
+    return text
+
+
+def service_id_text(what: str, value: object) -> str:
+    """An id given by the service, as the one path segment that it is.
+
+    Args:
+        what: what has the id, such as "memory id".
+        value: the id; a `UUID` is written out.
+
+    Raises:
+        InvalidInputError: empty, only dots, longer than 255 characters, or with other characters than
+            `[A-Za-z0-9._-]`. The message is one line, fit for a model.
+    """
+    text = str(value) if isinstance(value, UUID) else value
+    if (
+        not isinstance(text, str)
+        or len(text) > MAX_ID_LENGTH
+        or not _SAFE.fullmatch(text)
+        or not text.strip(".")
+    ):
+        raise InvalidInputError(
+            f"The {what} {short_repr(value)} is not one of the service: those have 1 to {MAX_ID_LENGTH} "
+            "letters, digits, '-', '_' and '.'. List again to see the ids."
         )
     return text
 

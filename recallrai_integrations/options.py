@@ -225,7 +225,7 @@ class DeliveryOptions:
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a number; `True` is none."""
+    """Whether it is a number; `True` is not one."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -97,7 +97,8 @@ class UserMemory:
         """One memory with its versions and connections.
 
         Raises:
-            NotFoundError: there is none of that id.
+            InvalidInputError: an id that cannot be one of the service; nothing was sent.
+            NotFoundError: this user has nothing with that id.
         """
         return self._runtime.run(iter(GetMemory(self.user_id, memory_id)))
 
@@ -113,7 +114,8 @@ class UserMemory:
             previous_versions: also the older versions; otherwise the one before becomes current again.
 
         Raises:
-            NotFoundError: there is none of that id.
+            InvalidInputError: an id that cannot be one of the service; nothing was sent.
+            NotFoundError: this user has nothing with that id.
             ForgetIncompleteError: the service still tells it.
         """
         self._runtime.run(flows.forget_memory(self.user_id, memory_id, previous_versions=previous_versions))
@@ -125,7 +127,11 @@ class UserMemory:
         )
 
     def conflicts(self, status: str | None = "PENDING") -> list[MergeConflict]:
-        """Merge conflicts, oldest first; by default those that wait for the user. None for all."""
+        """Merge conflicts, oldest first; by default those that wait for the user. None for all.
+
+        Raises:
+            InvalidInputError: a status other than those of `MergeConflict`.
+        """
         return self._runtime.run(flows.all_conflicts(self.user_id, status))
 
     async def aconflicts(self, status: str | None = "PENDING") -> list[MergeConflict]:
@@ -136,7 +142,8 @@ class UserMemory:
         """One merge conflict.
 
         Raises:
-            NotFoundError: there is none of that id.
+            InvalidInputError: an id that cannot be one of the service; nothing was sent.
+            NotFoundError: this user has nothing with that id.
         """
         return self._runtime.run(iter(GetConflict(self.user_id, conflict_id)))
 

@@ -18,6 +18,7 @@ import pytest
 
 from recallrai_integrations import Connection, DeliveryOptions, connect
 from recallrai_integrations._backend import requests, sdk
+from recallrai_integrations._flows import ops
 from recallrai_integrations.identity import encode_id
 from recallrai_integrations.local import LocalRecallrAI
 
@@ -64,7 +65,7 @@ def _own_users(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         used.add(user_id)
         return prefix + encode_id(user_id)
 
-    for module in (requests, sdk):
+    for module in (ops, requests, sdk):
         monkeypatch.setattr(module, "encode_id", encode)
     yield
     with connect() as connection:

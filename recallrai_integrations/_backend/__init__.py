@@ -7,6 +7,7 @@ answers     answer of the SDK -> our values
 errors      error of the SDK, of httpx or of its parsing -> our errors
 sdk         the SDK's objects, made without a request
 transport   what only the transport sees
+bounds      how long a request and how large an answer may be
 ```
 """
 

@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from recallrai_integrations._flows import ops
 from recallrai_integrations._flows.ops import ServiceOp
-from recallrai_integrations.errors import ServiceUnavailableError
+from recallrai_integrations.errors import InvalidInputError, ServiceUnavailableError
+from recallrai_integrations.identity import service_id_text
 from recallrai_integrations.messages import Message, Role
 from recallrai_integrations.models import (
     ConflictingMemory,
@@ -34,7 +35,11 @@ def read(op: ServiceOp[Any], raw: Any) -> Any:
 
 
 def _session_info(op: ServiceOp[Any], raw: Any) -> SessionInfo:
-    return SessionInfo(raw.session_id, op.user_id, raw.status.value, raw.metadata, raw.created_at)
+    try:
+        session_id = service_id_text("session id", raw.session_id)
+    except InvalidInputError as error:  # everything of the session would be asked for by it
+        raise ServiceUnavailableError("The service answered with a session id that fits no path.") from error
+    return SessionInfo(session_id, op.user_id, raw.status.value, raw.metadata, raw.created_at)
 
 
 def _user_info(op: ServiceOp[Any], raw: Any) -> UserInfo:

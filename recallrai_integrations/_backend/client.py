@@ -28,6 +28,7 @@ from recallrai_integrations.credentials import Credentials
 from recallrai_integrations.models import ContextAnswer
 
 from .answers import final, read
+from .bounds import within
 from .errors import Translating
 from .requests import send, stream
 from .sdk import Sdk, http_of
@@ -70,9 +71,10 @@ class Backend:
 
         Raises:
             CredentialsError, RequestRejectedError, NotFoundError, ServiceUnavailableError: see `errors`.
+            InvalidInputError: the path would not be that of the op; nothing was sent.
         """
         answered.set(None)
-        with self._in_use:
+        with self._in_use, within(self._sync.seconds):
             if isinstance(op, ops.GetContext) and op.on_progress is not None:
                 return cast("T", self._streamed(op, op.on_progress))
             answer: T | None = None
@@ -86,6 +88,10 @@ class Backend:
         with Translating(op):
             client = await self._async_client()
         async with client as sdk:
+            return await self._asend(op, sdk)
+
+    async def _asend(self, op: ServiceOp[T], sdk: Sdk) -> T:
+        with within(sdk.seconds):
             if isinstance(op, ops.GetContext) and op.on_progress is not None:
                 return cast("T", await self._astreamed(op, op.on_progress, sdk))
             answer: T | None = None
@@ -94,7 +100,7 @@ class Backend:
             return cast("T", answer)
 
     def _streamed(self, op: ops.GetContext, tell: Callable[[str], object]) -> ContextAnswer:
-        """A recall whose status texts are told as they come; what `tell` raises is the caller's."""
+        """A recall that hands on the service's status texts; what `tell` raises is the caller's."""
         last = None
         with closing(stream(op, self._sync)) as events:
             while True:
@@ -133,7 +139,7 @@ class Backend:
         Raises:
             ServiceError: see `send`.
         """
-        with self._in_use, Translating():
+        with self._in_use, within(self._sync.seconds), Translating():
             answer = self._sync.http.get("/api/v1/system-prompt", params={"recall_strategy": strategy})
             return answer.json().get("system_prompt") or ""
 

@@ -12,7 +12,14 @@ from recallrai.exceptions import AuthenticationError, RecallrAIError, Validation
 from recallrai.exceptions import ConnectionError as SdkConnectionError
 from recallrai.exceptions import TimeoutError as SdkTimeoutError
 
-from recallrai_integrations._flows.ops import ServiceOp
+from recallrai_integrations._flows.ops import (
+    DeleteMemory,
+    DeleteSession,
+    GetConflict,
+    GetMemory,
+    GetSession,
+    ServiceOp,
+)
 from recallrai_integrations.errors import (
     CredentialsError,
     NotFoundError,
@@ -21,7 +28,7 @@ from recallrai_integrations.errors import (
     ServiceUnavailableError,
 )
 
-from .transport import answered, status_seen
+from .transport import answered, sending, status_seen
 
 __all__ = ["Translating"]
 
@@ -30,12 +37,16 @@ _BUGS: Final = (NameError, ImportError, RecursionError, MemoryError)
 
 _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
+_ONLY_IDS: Final = (GetSession, DeleteSession, GetMemory, DeleteMemory, GetConflict)
+"""Requests of which nothing but the ids can be refused: one of another form names nothing."""
+
 
 class Translating:
-    """A block that errors out of the SDK leave as ours; of a bad answer it raises whatever its code ran into.
+    """A block in which the SDK carries out an op: no other path is asked for, and errors leave as ours.
 
-    Only the SDK runs inside, no framework and no hook of the application: no interrupt of a graph can be
-    taken for an outage. What is no `Exception`, such as a cancellation, goes on as it is.
+    Of a bad answer the SDK raises whatever its code ran into. Only the SDK runs inside, no framework and no
+    hook of the application: no interrupt of a graph can be taken for an outage. What is no `Exception`, such
+    as a cancellation, goes on as it is.
 
     Args:
         op: what was asked for.
@@ -45,11 +56,12 @@ class Translating:
         self._op = op
 
     def __enter__(self) -> None:
-        return
+        sending.set(self._op)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        sending.set(None)  # never `reset`: an abandoned coroutine ends in another context
         if isinstance(error, Exception) and not isinstance(error, _BUGS):
             raise translate(error, self._op) from error
 
@@ -78,7 +90,9 @@ def translate(error: Exception, op: ServiceOp[Any] | None = None) -> RecallrAIIn
     if not outage:
         assert status is not None
         detail = getattr(error, "message", "") or type(error).__name__
-        if status == HTTPStatus.NOT_FOUND:
+        only_ids = isinstance(error, ValidationError) and isinstance(op, _ONLY_IDS)
+        if status == HTTPStatus.NOT_FOUND or only_ids:
+            detail = "the service has nothing with this id" if only_ids else detail
             return NotFoundError(f"{what}: {detail}", status=status)
         if isinstance(error, ValidationError):
             detail = "the service found a value that it does not accept (its answer is dropped by the SDK)"

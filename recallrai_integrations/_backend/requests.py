@@ -163,7 +163,7 @@ def _(op: ops.GetConflict, sdk: Sdk) -> Any:
 
 @send.register
 def _(op: ops.ResolveConflict, sdk: Sdk) -> Any:
-    conflict = sdk.conflict(op.user_id, op.conflict.conflict_id)
+    conflict = sdk.conflict(op.user_id, op.conflict_id)
     return conflict.resolve(
         [
             MergeConflictAnswer(question=given.question, answer=given.answer, message=given.message)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Final
 
+import httpx
 from recallrai.models import MergeConflictModel, MergeConflictStatus, SessionModel, SessionStatus, UserModel
 
 from recallrai_integrations.identity import encode_id
@@ -42,6 +43,11 @@ class Sdk:
     def http(self) -> Any:
         """The SDK's own HTTP client."""
         return http_of(self.client)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long a request may take; None without a limit."""
+        return httpx.Timeout(self.http.timeout).read
 
     def user(self, user_id: str) -> Any:
         """A `User`, known by the application's id."""

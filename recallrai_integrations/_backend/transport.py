@@ -1,4 +1,4 @@
-"""What the transport sees and the SDK does not tell: the status behind an unreadable body, `Retry-After`."""
+"""What only the transport sees: the path as sent, the status behind an unreadable body, `Retry-After`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
 from math import inf
+from typing import Any
 
 import httpx
 
-__all__ = ["answered", "status_seen", "watch"]
+from recallrai_integrations._flows.ops import ServiceOp
+from recallrai_integrations.errors import InvalidInputError
+
+from .bounds import bound, measured
+
+__all__ = ["answered", "sending", "status_seen", "watch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +28,36 @@ class Answered:
 
 
 answered: ContextVar[Answered | None] = ContextVar("recallrai_answered", default=None)
+sending: ContextVar[ServiceOp[Any] | None] = ContextVar("recallrai_sending", default=None)
+"""The op whose request the SDK makes now; a request with another path is not sent."""
+
+
+def _check(request: httpx.Request) -> None:
+    """Every second segment is an id of the op: `users/{id}/sessions/{id}/context`. httpx has resolved dots.
+
+    Raises:
+        InvalidInputError: another path.
+    """
+    op = sending.get()
+    if op is None:  # not of this package: the client may be the application's
+        return
+    path = request.url.raw_path.partition(b"?")[0].decode("ascii")
+    segments = path.rpartition("/api/v1/")[2].split("/")
+    creates_user = request.method == "POST" and segments == ["users"]
+    if not (creates_user or (all(segments) and tuple(segments[1::2]) == op.path_ids)):
+        raise InvalidInputError(
+            f"{type(op).__name__} would ask for a path of something else; it was not sent."
+        )
+
+
+async def _acheck(request: httpx.Request) -> None:
+    _check(request)
 
 
 def _note(response: httpx.Response) -> None:
     asked = response.headers.get("Retry-After", "") if not response.is_success else ""
     answered.set(Answered(response.status_code, _seconds(asked) if asked else None))
+    measured(response)
 
 
 def _seconds(asked: str) -> float | None:
@@ -55,8 +86,14 @@ def status_seen(*, success: bool = True) -> int | None:
 
 
 def watch(client: httpx.Client | httpx.AsyncClient) -> None:
-    """Has a client note what it sees."""
-    note = _anote if isinstance(client, httpx.AsyncClient) else _note
+    """Has a client check what it sends, note what it sees, and keep to the bounds."""
+    is_async = isinstance(client, httpx.AsyncClient)
+    bound(client)
     hooks = client.event_hooks
-    if note not in hooks["response"]:
-        client.event_hooks = {**hooks, "response": [*hooks["response"], note]}
+    for event, hook in (
+        ("request", _acheck if is_async else _check),
+        ("response", _anote if is_async else _note),
+    ):
+        if hook not in hooks[event]:
+            hooks[event].append(hook)
+    client.event_hooks = hooks

@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from recallrai_integrations import _flows as flows
 from recallrai_integrations._backend import Backend
 from recallrai_integrations._flows import Flow, State
+from recallrai_integrations._flows.portability import Export, transcripts
+from recallrai_integrations._flows.rules import THREAD_KEY
 from recallrai_integrations.credentials import Credentials
-from recallrai_integrations.errors import ConfigurationError, OutboxError, RecallrAIIntegrationError
+from recallrai_integrations.errors import (
+    ConfigurationError,
+    InvalidInputError,
+    OutboxError,
+    RecallrAIIntegrationError,
+)
+from recallrai_integrations.identity import service_id_text, thread_id_text, user_id_text
 from recallrai_integrations.messages import Message
-from recallrai_integrations.models import Forgotten
+from recallrai_integrations.models import Forgotten, Imported
 from recallrai_integrations.options import ContextOptions, DeliveryOptions, RecallOptions
 from recallrai_integrations.outbox import ConversationKey, open_outbox
 
@@ -192,6 +202,52 @@ class Runtime:
     ) -> dict[str, Any]:
         """The metadata as they may leave the process: what the `redact` hook makes of them."""
         return redacted_metadata(self.delivery.redact, user_id, thread_id, metadata)
+
+    def forgetting(
+        self, user_id: str, thread_id: str | None, session_id: str | None, memory_id: str | None
+    ) -> Flow[Forgotten]:
+        """The flow that deletes a user, or the one thing of theirs that is named.
+
+        Raises:
+            InvalidInputError: more than one is named, or an id that cannot be one.
+        """
+        user, thread = user_id_text(user_id), thread_id_text(thread_id)
+        if sum(one is not None for one in (thread, session_id, memory_id)) > 1:
+            raise InvalidInputError("Pass one of thread_id, session_id and memory_id, not several.")
+
+        def states() -> list[State]:
+            if thread is not None:
+                return [self.conversations.at(ConversationKey(thread, user, thread))]
+            return self.conversations.of_user(user)
+
+        blocking = self.outbox.blocking
+        if memory_id is not None:
+            return flows.forget_memory(user, service_id_text("memory id", memory_id))
+        if session_id is not None:
+            session_id = service_id_text("session id", session_id)
+            return flows.forget_session(user, session_id, states, blocking=blocking)
+        if thread is not None:
+            return flows.forget_thread(user, thread, states, blocking=blocking)
+        return flows.forget_user(user, states, blocking=blocking)
+
+    def exporting(self, user_id: str) -> Iterator[Flow[list[dict[str, Any]]]]:
+        """The flows of an export, each to be run before the next is asked for."""
+        states = partial(self.conversations.of_user, user_id)
+        return Export(user_id, states, blocking=self.outbox.blocking).parts()
+
+    def importing(
+        self, user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool
+    ) -> Iterator[Flow[Imported]]:
+        """The flows of an import, one for each conversation, of what the `redact` hook leaves."""
+        for one in transcripts(lines):
+            thread = one.metadata.get(THREAD_KEY)
+            messages = self.redacted(user_id, thread, one.messages)
+            if messages:
+                metadata = self.redacted_metadata(user_id, thread, one.metadata)
+                of_user = self.redacted_metadata(user_id, None, one.profile.metadata)
+                profile = replace(one.profile, metadata=of_user)
+                redacted = replace(one, messages=messages, metadata=metadata, profile=profile)
+                yield flows.import_transcript(user_id, redacted, process=process)
 
     def emit_forgotten(self, forgotten: Forgotten, thread_id: str | None) -> None:
         """Tells the application's hook and counters what was deleted."""

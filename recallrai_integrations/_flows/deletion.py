@@ -123,7 +123,8 @@ def forget_memory(user_id: str, memory_id: str) -> Flow[Forgotten]:
     """
     memory = yield from GetMemory(user_id, memory_id)
     versions = [memory_id, *(one.memory_id for one in memory.previous_versions)]
-    yield from DeleteMemory(user_id, memory_id, previous_versions=True)
+    with suppress(NotFoundError):  # a repeated request found its work done
+        yield from DeleteMemory(user_id, memory_id, previous_versions=True)
     yield from _check_memories(user_id, f"memory {memory_id}", [], versions)
     return Forgotten(user_id, memories=tuple(versions))
 

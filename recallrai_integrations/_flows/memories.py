@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from recallrai_integrations.errors import (
     ForgetIncompleteError,
+    InvalidInputError,
     NotFoundError,
     RequestRejectedError,
     ServiceError,
@@ -35,6 +36,7 @@ from .ops import (
 __all__ = ["all_conflicts", "all_memories", "forget_memory", "resolve", "search"]
 
 _ROOT_ENTRY = re.compile(r"^\d+\. (?P<content>.+) \(Similarity: (?P<similarity>[01]\.\d+)\)", re.MULTILINE)
+_STATUSES = ("PENDING", "IN_QUEUE", "RESOLVING", "RESOLVED", "FAILED")
 _SEARCH_MARK = {rules.OWN_KEY: {"search": True}}
 
 
@@ -102,7 +104,13 @@ def all_memories(
 
 
 def all_conflicts(user_id: str, status: str | None) -> Flow[list[MergeConflict]]:
-    """Merge conflicts of a status, oldest first; none for a user who does not exist."""
+    """Merge conflicts of a status, oldest first; none for a user who does not exist.
+
+    Raises:
+        InvalidInputError: a status that there is not.
+    """
+    if status is not None and status not in _STATUSES:
+        raise InvalidInputError(f"status must be one of {', '.join(_STATUSES)} or None, not {status!r}.")
     found: list[MergeConflict] = []
     while True:
         try:
@@ -115,8 +123,10 @@ def all_conflicts(user_id: str, status: str | None) -> Flow[list[MergeConflict]]
 
 
 def forget_memory(user_id: str, memory_id: str, *, previous_versions: bool) -> Flow[None]:
-    """Deletes a memory and reads back that it is gone."""
-    yield from DeleteMemory(user_id, memory_id, previous_versions)
+    """Deletes a memory and reads back that it is gone; that alone would not tell that there was one."""
+    yield from GetMemory(user_id, memory_id)
+    with suppress(NotFoundError):  # a repeated request found its work done
+        yield from DeleteMemory(user_id, memory_id, previous_versions)
     with suppress(NotFoundError):
         yield from GetMemory(user_id, memory_id)
         raise ForgetIncompleteError(f"Memory {memory_id} was deleted, and the service still tells it.")
@@ -128,7 +138,7 @@ def resolve(user_id: str, conflict: MergeConflict, answers: Mapping[str, str]) -
     if chosen is None:
         return False
     try:
-        yield from ResolveConflict(user_id, conflict, chosen)
+        yield from ResolveConflict(user_id, conflict.conflict_id, chosen)
     except (RequestRejectedError, NotFoundError):
         return False
     return True

@@ -7,15 +7,17 @@ colours, because every op names the type of its answer.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from functools import cache
+from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from aiologic import Lock
 from typing_extensions import override
 
+from recallrai_integrations.identity import encode_id, service_id_text
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import (
     Answer,
@@ -81,16 +83,48 @@ Flow: TypeAlias = Generator[Op[Any], Any, R]
 class ServiceOp(Op[T]):
     """One request to the service on behalf of one user.
 
+    Every field whose name ends in `_id` is a segment of the URL path, in the order of the fields. An op with
+    an id that fits no segment cannot be made, so nothing is sent, tried again or degraded because of it; the
+    transport refuses any path with other segments than those of its op.
+
     Args:
-        user_id: the application's id; the backend maps it to a safe one.
+        user_id: the application's id; it is mapped to a safe one.
+
+    Raises:
+        InvalidInputError: an id that fits no segment of a path.
     """
 
     user_id: str
+
+    def __post_init__(self) -> None:
+        self.path_ids  # noqa: B018 - raises
+
+    @property
+    def path_ids(self) -> tuple[str, ...]:
+        """The ids in the path of the request, checked: the user's as it is sent, then the service's.
+
+        Raises:
+            InvalidInputError: see the class.
+        """
+        return (
+            encode_id(self.user_id),
+            *(
+                service_id_text(what, getattr(self, name))
+                for name, what in _service_ids(cast("Hashable", type(self)))  # mypy takes it for another
+            ),
+        )
 
     @property
     def repeatable(self) -> bool:
         """Whether the request may be sent again when it is not known if it took effect."""
         return True
+
+
+@cache
+def _service_ids(op: Any) -> tuple[tuple[str, str], ...]:
+    """Names of the fields that hold ids of the service, each with its words for a message."""
+    names = [one.name for one in fields(op) if one.name.endswith("_id") and one.name != "user_id"]
+    return tuple((name, name.replace("_", " ")) for name in names)
 
 
 class Write(ServiceOp[T]):
@@ -242,7 +276,7 @@ class GetConflict(ServiceOp[MergeConflict]):
 class ResolveConflict(Write[None]):
     """Answers all questions of a merge conflict."""
 
-    conflict: MergeConflict
+    conflict_id: str
     answers: Sequence[Answer]
 
 

@@ -15,6 +15,7 @@ from recallrai_integrations.errors import (
     RequestRejectedError,
     ServiceUnavailableError,
 )
+from recallrai_integrations.identity import service_id_text
 from recallrai_integrations.messages import Message, as_messages
 from recallrai_integrations.models import Memory, SessionInfo
 
@@ -156,7 +157,7 @@ def _read(number: int, line: Mapping[str, Any]) -> Transcript | Profile | None:
                 as_messages((one["role"], one["content"]) for one in line["messages"]),
                 datetime.fromisoformat(line["created_at"]),
                 dict(line["metadata"]),
-                line.get("session_id"),
+                None if (origin := line.get("session_id")) is None else service_id_text("session id", origin),
             )
         if kind not in {"session", "memory"}:
             raise InvalidInputError(f"its type {kind!r} is unknown")

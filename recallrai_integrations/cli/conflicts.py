@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from recallrai_integrations import MergeConflict, NotFoundError, RequestRejectedError
+from recallrai_integrations import InvalidInputError, MergeConflict, NotFoundError
 from recallrai_integrations.models import Question
 
 from ._common import (
@@ -75,7 +75,7 @@ def answer_command(
         memories = connection.user(user)
         try:
             conflict = memories.conflict(conflict_id)
-        except (NotFoundError, RequestRejectedError):  # the service refuses an id that is no UUID
+        except (InvalidInputError, NotFoundError):
             raise WrongUseError(
                 f"{user!r} has no merge conflict {conflict_id!r}: see conflicts list --user {user}."
             ) from None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from recallrai_integrations import NotFoundError, RequestRejectedError
+from recallrai_integrations import NotFoundError
 
 from ._common import (
     ExitCode,
@@ -64,7 +64,7 @@ def forget_command(
         try:
             with status_line.status("Deleting …"):
                 forgotten = connection.forget(user, thread_id=thread, session_id=session, memory_id=memory)
-        except (NotFoundError, RequestRejectedError):
+        except NotFoundError:
             raise WrongUseError(f"There is no {what}: nothing was deleted.") from None
         except KeyboardInterrupt:
             problem("Stopped, perhaps half-way: the same command deletes the rest.")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from recallrai_integrations import Memory, NotFoundError, RequestRejectedError
+from recallrai_integrations import InvalidInputError, Memory, NotFoundError, RequestRejectedError
 
 from ._common import (
     Group,
@@ -77,7 +77,7 @@ def show_command(
         require_user(connection, user)
         try:
             memory = connection.user(user).memory(memory_id)
-        except (NotFoundError, RequestRejectedError):  # the service refuses an id that is no UUID
+        except (InvalidInputError, NotFoundError):
             raise WrongUseError(
                 f"{user!r} has no memory {memory_id!r}: see memories list --user {user}."
             ) from None

@@ -43,6 +43,14 @@ def serve_command(
     faults: Annotated[
         str | None, typer.Option(metavar="PATH", help="JSON file of faults to inject, for tests.")
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Further name under which clients reach the service; may be repeated. It answers under "
+            "--host and loopback.",
+        ),
+    ] = None,
 ) -> None:
     """Run the local service until Ctrl-C; its log goes to stderr as JSON lines, the page to look inside is /.
 
@@ -68,4 +76,5 @@ def serve_command(
         embeddings=embeddings,
         merge_conflict_enabled=merge_conflicts,
         faults=faults,
+        allowed_hosts=allow_host or (),
     )

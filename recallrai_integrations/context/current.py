@@ -91,7 +91,7 @@ def _shared_when_whole(conversation: str, sent: Sequence[Message]) -> int:
                 count, end = count + 1, start
                 while end and conversation[end - 1].isspace():
                     end -= 1
-        if not count:
+        if not count or not end:
             break
     return 0 if end else count
 

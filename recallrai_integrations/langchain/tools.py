@@ -37,7 +37,7 @@ class _List(BaseModel):
 
 
 class _Forget(BaseModel):
-    memory_id: str = Field(description="The id in brackets of the memory to delete.", min_length=1)
+    memory_id: str = Field(description="The id in brackets of the memory to delete.")
 
 
 class _Nothing(BaseModel):
@@ -50,7 +50,7 @@ class _AnswerOne(BaseModel):
 
 
 class _AnswerConflict(BaseModel):
-    conflict_id: str = Field(description="The id in brackets of the conflict.", min_length=1)
+    conflict_id: str = Field(description="The id in brackets of the conflict.")
     answers: list[_AnswerOne] = Field(description="One answer for each question of the conflict.")
 
 

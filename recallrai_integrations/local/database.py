@@ -76,13 +76,13 @@ class Database:
         self._reading = [_thread(f"recallrai-read-{n}", self._read_all) for n in range(readers)]
 
     def submit(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run a function in a write transaction; the future is done once it is committed or rolled back."""
+        """Runs a function in a write transaction; the future is done once it is committed or rolled back."""
         outcome = Future[T]()
         self._enqueue(self._writes, _Task(run, outcome))
         return outcome
 
     def submit_read(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run a function that only reads, on a thread of its own and in one snapshot."""
+        """Runs a function that only reads, on a thread of its own and in one snapshot."""
         outcome = Future[T]()
         self._enqueue(self._reads, _Task(run, outcome))
         return outcome
@@ -181,7 +181,7 @@ _Queue: TypeAlias = "queue.SimpleQueue[_Task[Any] | None]"
 
 
 def _deliver(results: Iterable[_Outcome]) -> None:
-    """Tell everyone who waits; each event loop is woken once for all of its own."""
+    """Wakes everyone who waits; each event loop is woken once for all of its own."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
     for result in results:
         loop = result[0].loop
@@ -253,6 +253,7 @@ def _locked(path: str) -> sqlite3.Connection:
     Two processes on one file would both take up the same unprocessed sessions.
     """
     lock: sqlite3.Connection | None = None
+    schema.keep_private(f"{path}-lock")
     try:
         lock = sqlite3.connect(f"{path}-lock", timeout=0, isolation_level=None, check_same_thread=False)
         lock.execute("BEGIN EXCLUSIVE")

@@ -1,4 +1,4 @@
-"""What stands before the application: faults on demand, the limit on bodies, the log of requests."""
+"""What stands before the application: who may ask, faults, the limit on bodies, the log."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from . import logs
 from .faults import Fault
+from .origins import Names
 from .service import Service
 
 if TYPE_CHECKING:
@@ -152,29 +153,33 @@ class _Watch:
 class Front:
     """The ASGI application that uvicorn runs, around the real one."""
 
-    def __init__(self, app: ASGIApp, service: Service, connections: Connections) -> None:
+    def __init__(self, app: ASGIApp, service: Service, connections: Connections, names: Names) -> None:
         self._app = app
         self._service = service
         self._connections = connections
+        self._names = names
         self.requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serves one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         method, path = scope["method"], scope["path"]
         watch = _Watch(scope, send, self.requests)
         try:
-            fault = self._service.faults.strike(method, path)
-            if fault is None:
-                await self._app(scope, _limited(scope, receive), watch.send)
+            refusal = self._names.refusal(scope["headers"])
+            fault = None if refusal else self._service.faults.strike(method, path)
+            if refusal:
+                await refusal(scope, receive, watch.send)
+            elif fault is None:
+                await self._app(scope, _limited(receive), watch.send)
             else:
                 await self._strike(fault, scope, receive, watch.send)
         except Exception as error:
             if watch.status is None:
                 raise
-            # The client has its 500; the trace may quote what was sent, so only the kind of error is told.
+            # The client has its 500; the trace may quote what was sent, so only the kind of error is logged.
             logger.error("request failed", extra={"path": path, "error": type(error).__name__})  # noqa: TRY400
         finally:
             watch.note()
@@ -184,7 +189,7 @@ class Front:
             await asyncio.sleep(fault.delay)
         only_delayed = fault.status is None and not (fault.drop or fault.hang)
         if only_delayed and fault.when == "before":
-            await self._app(scope, receive, send)
+            await self._app(scope, _limited(receive), send)
             return
         held: list[Message] = []
         if fault.when == "after":
@@ -192,7 +197,7 @@ class Front:
             async def hold(message: Message) -> None:
                 held.append(message)
 
-            await self._app(scope, receive, hold)
+            await self._app(scope, _limited(receive), hold)
             await asyncio.sleep(fault.delay)
         else:
             await _read(receive)
@@ -208,16 +213,13 @@ class Front:
 
 
 async def _read(receive: Receive) -> None:
-    """Take in the body, as a service that fails later would."""
+    """Takes in the body, as a service that fails later would."""
     while (await receive()).get("more_body"):
         pass
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
-    """The same body, refused with a 413 when it grows over the limit."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) <= MAX_BODY_BYTES:
-            return receive
+def _limited(receive: Receive) -> Receive:
+    """The same body, refused with a 413 when it grows over the limit, whatever its headers say."""
     size = 0
 
     async def counted() -> Message:

@@ -8,6 +8,7 @@ become visible in one transaction.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Generator
 from typing import Final
@@ -71,6 +72,16 @@ END
 """
 
 
+def keep_private(path: str) -> None:
+    """Makes a file that is not there yet for its owner alone; what SQLite puts beside it has the same mode.
+
+    One that is there is not touched: to close it would give up the locks that this process has on it.
+    """
+    if path != MEMORY:
+        with contextlib.suppress(OSError):  # it is there, or SQLite will say why it cannot be made
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 def connect(path: str) -> sqlite3.Connection:
     """A connection for one thread at a time; transactions are begun and ended by the caller."""
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
@@ -80,12 +91,13 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def open_writer(path: str) -> sqlite3.Connection:
-    """Open or create the database, and make sure that it is one of ours.
+    """Opens or creates the database, and makes sure that it is one of ours.
 
     Raises:
         LocalServiceError: not a database, another program's, of a newer version, damaged, read-only, or in a
             folder that does not exist.
     """
+    keep_private(path)
     try:
         db = connect(path)
     except sqlite3.Error as error:
@@ -144,7 +156,10 @@ def reason(path: str, error: sqlite3.Error) -> str:
     """What is wrong with a database, and what to do about it."""
     text = str(error)
     if "unable to open" in text:
-        return f"Cannot open the database {path}. Check that its folder exists and may be written to."
+        return (
+            f"Cannot open the database {path}. Check that its folder exists and may be written to, and that"
+            " the file is yours: nobody else may read it."
+        )
     if "not a database" in text:
         return f"{path} is not a SQLite database. It was left as it is; choose another file."
     if "readonly" in text or "read-only" in text:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
+import secrets
 import signal
-import socket
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Final, cast
@@ -23,13 +23,17 @@ from typing_extensions import Self, override
 from recallrai_integrations.errors import ConfigurationError, LocalServiceError
 
 from . import logs
-from .api import create_app
+from .api import create_app, get_ready
 from .faults import Faults, FileFaults
 from .front import Connections, Front, RequestRecord
+from .listening import Address, is_loopback, listen, reachable
+from .origins import Names
 from .schema import MEMORY
-from .service import Service, Settings
+from .service import PUBLIC_KEY, Service, Settings
 
 if TYPE_CHECKING:
+    import socket
+
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
 
@@ -49,12 +53,14 @@ class LocalRecallrAI:
     says how to share it.
 
     Args:
-        path: the database file, made if absent; `":memory:"` keeps nothing. Ours: acknowledged writes
-            survive a killed process and a power cut. Beside the file lie its write-ahead log and an empty
-            lock file.
-        host: address to listen on.
+        path: the database file, made if absent, for its owner alone (mode 0600); `":memory:"` keeps nothing.
+            Ours: acknowledged writes survive a killed process and a power cut. Beside the file lie its
+            write-ahead log and an empty lock file.
+        host: address to listen on. Requests are answered under it and under the names of loopback, so that no
+            web page can rebind a name of its own; under any address where it is `0.0.0.0` or `::`.
         port: 1 to 65535; 0 takes a free one.
-        api_key: what clients must send; the SDKs want it to start with `rai_`.
+        api_key: what clients must send; the SDKs want it to start with `rai_`. The default is public. None
+            makes a random one, or takes that of the server that is shared.
         project_id: what clients must send.
         min_auto_process_seconds: least `auto_process_after_seconds` that is accepted. The hosted service's
             is 600; a lower one is for tests of the inactivity timer.
@@ -63,6 +69,8 @@ class LocalRecallrAI:
         embeddings: LangChain embeddings, or their name for `init_embeddings`; None for lexical search alone.
         merge_conflict_enabled: whether contradictions become merge conflicts for users who do not say.
         faults: what shall go wrong; see `Faults`. May be replaced or added to while the service runs.
+        allowed_hosts: further names under which clients reach the service, such as `memory` in a container
+            network; a request for any other is a 421.
 
     Raises:
         ConfigurationError: a port out of range, a key that SDKs would refuse …; from `start()`, a model that
@@ -88,16 +96,21 @@ class LocalRecallrAI:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        api_key: str = "rai_local",
+        api_key: str | None = PUBLIC_KEY,
         project_id: str = "local",
         min_auto_process_seconds: float = 600,
         model: str | BaseChatModel | None = None,
         embeddings: str | Embeddings | None = None,
         merge_conflict_enabled: bool = False,
         faults: Faults | None = None,
+        allowed_hosts: Iterable[str] = (),
     ) -> None:
         if not 0 <= port <= _HIGHEST_PORT:
             raise ConfigurationError(f"port must be 0 (any free one) or 1 to {_HIGHEST_PORT}, not {port}.")
+        if isinstance(allowed_hosts, str):
+            raise ConfigurationError(f"allowed_hosts must be a list of names: [{allowed_hosts!r}].")
+        self._any_key = api_key is None
+        api_key = f"rai_{secrets.token_urlsafe(32)}" if api_key is None else api_key
         if not api_key.startswith("rai_"):
             raise ConfigurationError("api_key must start with rai_: the SDKs refuse any other.")
         if not project_id:
@@ -106,7 +119,7 @@ class LocalRecallrAI:
             raise ConfigurationError("min_auto_process_seconds must be above 0.")
         text = os.fspath(path)
         self._path = text if text == MEMORY else os.path.realpath(text)
-        self._address = (host, port)
+        self._address = Address(host, port, tuple(allowed_hosts))
         self._settings = Settings(
             api_key=api_key,
             project_id=project_id,
@@ -123,13 +136,15 @@ class LocalRecallrAI:
         return f"LocalRecallrAI({self._path!r}, {'running' if self._server else 'stopped'})"
 
     def start(self) -> Self:
-        """Open the database and accept requests. Idempotent.
+        """Opens the database and accepts requests. Idempotent.
 
         Raises:
             LocalServiceError: the port is taken, or the database cannot be used; the message says what to do.
         """
         if self._server is None:
-            self._server = _Server.shared(self._path, self._address, self._settings, self._faults)
+            self._server = _Server.shared(
+                self._path, self._address, self._settings, self._faults, any_key=self._any_key
+            )
         return self
 
     def stop(self) -> None:
@@ -198,19 +213,18 @@ class _Server:
     _by_path: Final[dict[str, _Server]] = {}
     _lock: Final = threading.RLock()
 
-    def __init__(
-        self, path: str, address: tuple[str, int], settings: Settings, faults: Faults | None
-    ) -> None:
+    def __init__(self, path: str, address: Address, settings: Settings, faults: Faults | None) -> None:
         self.path = path
         self.users = 0
-        listening = _listen(*address)
+        listening = listen(address)
         try:
             self.service = Service(path, settings, faults or Faults())
         except BaseException:
             listening.close()
             raise
         self._connections = connections = Connections()
-        self.front = Front(create_app(self.service), self.service, connections)
+        names = Names(address.host, address.more)
+        self.front = Front(create_app(self.service), self.service, connections, names)
         config = uvicorn.Config(
             self.front,
             http=connections.protocol(),
@@ -225,24 +239,30 @@ class _Server:
         )
         self._uvicorn = uvicorn.Server(config)
         host, port = cast("tuple[str, int]", listening.getsockname()[:2])
-        self.base_url = f"http://{_reachable(host)}:{port}"
+        self.base_url = f"http://{reachable(host)}:{port}"
         self._thread = threading.Thread(
-            target=self._uvicorn.run, kwargs={"sockets": [listening]}, name="recallrai-serve", daemon=True
+            target=self._run, args=(listening,), name="recallrai-serve", daemon=True
         )
         self._thread.start()
         self._wait_until_started()
 
+    def _run(self, listening: socket.socket) -> None:
+        get_ready()
+        self._uvicorn.run(sockets=[listening])
+
     @classmethod
     def shared(
-        cls, path: str, address: tuple[str, int], settings: Settings, faults: Faults | None
+        cls, path: str, address: Address, settings: Settings, faults: Faults | None, *, any_key: bool
     ) -> _Server:
         """The server of this file in this process, started if there is none."""
         with cls._lock:
             server = cls._by_path.get(path)
+            if server is not None and any_key:
+                settings = replace(settings, api_key=server.service.settings.api_key)
             if server is not None and server.service.settings != settings:
                 raise LocalServiceError(
                     f"{path} is already open in this process with other settings (key, project, model …)."
-                    " Use the same settings, or stop the other one first."
+                    " Use the same settings (api_key=None takes the key as it is), or stop the other first."
                 )
             if server is None:
                 server = cls(path, address, settings, faults)
@@ -274,53 +294,21 @@ class _Server:
             time.sleep(0.001)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio turns Nagle's algorithm off only for sockets that name it;
-    # without that each answer, written in two parts, waits 40 ms for the client's delayed ACK.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if os.name == "posix":  # elsewhere the option would let two services share a port
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(512)
-    except OSError as error:
-        listening.close()
-        foreign = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
-        remedy = (
-            "Choose an address of this machine, such as 127.0.0.1."
-            if foreign
-            else "Choose another port; port 0 takes a free one."
-        )
-        raise LocalServiceError(
-            f"Cannot listen on {host} port {port}: {error.strerror or error}. {remedy}"
-        ) from error
-    return listening
-
-
-def _reachable(host: str) -> str:
-    """The address that clients on this machine use."""
-    if host == "0.0.0.0":  # noqa: S104 - compared, not bound
-        return "127.0.0.1"
-    if ":" in host:
-        return "[::1]" if host == "::" else f"[{host}]"
-    return host
-
-
 def serve(
     path: str | os.PathLike[str] = "recallrai.db",
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
-    api_key: str = "rai_local",
+    api_key: str = PUBLIC_KEY,
     project_id: str = "local",
     min_auto_process_seconds: float = 600,
     model: str | None = None,
     embeddings: str | None = None,
     merge_conflict_enabled: bool = False,
     faults: str | os.PathLike[str] | None = None,
+    allowed_hosts: Iterable[str] = (),
 ) -> None:
-    """Run the service until SIGTERM or SIGINT, writing its log as JSON lines to standard error.
+    """Runs the service until SIGTERM or SIGINT, writing its log as JSON lines to standard error.
 
     The first line tells the address: `{"event": "listening", "url": "http://127.0.0.1:8000", …}`. Both
     signals stop it gracefully: requests in hand are answered, the database is closed.
@@ -336,6 +324,7 @@ def serve(
         embeddings: as for `LocalRecallrAI`.
         merge_conflict_enabled: as for `LocalRecallrAI`.
         faults: a JSON file of faults, read again whenever it changes; see `FileFaults`.
+        allowed_hosts: as for `LocalRecallrAI`.
 
     Raises:
         ConfigurationError: an argument is wrong.
@@ -366,12 +355,15 @@ def serve(
         embeddings=embeddings,
         merge_conflict_enabled=merge_conflict_enabled,
         faults=None if faults is None else FileFaults(os.fspath(faults)),
+        allowed_hosts=allowed_hosts,
     )
     stopping = threading.Event()
     handler = logs.write_to(sys.stderr)
     try:
         with _on_signals(stopping), server:
             logger.info("listening", extra={"url": server.base_url, "database": Path(path).name})
+            if api_key == PUBLIC_KEY and not is_loopback(host):
+                logger.warning("others on the network can read everything: the key is the public one")
             while not stopping.wait(1):  # with a limit: some platforms deliver signals only between waits
                 pass
             logger.info("stopping")
@@ -382,7 +374,7 @@ def serve(
 
 @contextlib.contextmanager
 def _on_signals(stopping: threading.Event) -> Generator[None]:
-    """Set the event on SIGTERM and SIGINT, where this is the main thread."""
+    """Sets the event on SIGTERM and SIGINT, where this is the main thread."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
@@ -15,6 +15,10 @@ from .memory import Engine
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
+
+
+PUBLIC_KEY: Final = "rai_local"
+"""Stands in the documentation, so it keeps nobody on this machine out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,7 @@ class Settings:
         embeddings: embeddings or their name for `init_embeddings`; None for lexical search alone.
     """
 
-    api_key: str = "rai_local"
+    api_key: str = PUBLIC_KEY
     project_id: str = "local"
     min_auto_process_seconds: float = 600
     merge_conflict_enabled: bool = False

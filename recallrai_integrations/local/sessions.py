@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from . import memory, users
 from .memory import Message, Page, SessionView
@@ -23,6 +23,9 @@ from .memory.schema import moment as parsed
 from .metadata import dump
 from .problems import Refused, not_found
 from .users import User, now, stamp
+
+MAX_READ_CHARS: Final = 100_000
+"""What the memory reads of one message, from its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def create(
     auto_process_after_seconds: int,
     created_at: datetime | None,
 ) -> dict[str, Any]:
-    """Open a session.
+    """Opens a session.
 
     Raises:
         Refused: 404, no such user.
@@ -154,7 +157,7 @@ def update(db: sqlite3.Connection, session: Session, metadata: Mapping[str, Any]
 
 
 def delete(db: sqlite3.Connection, session: Session) -> None:
-    """Delete a session with its messages and all that was remembered from it."""
+    """Deletes a session with its messages and all that was remembered from it."""
     memory.delete_session(db, session.user_pk, session.session_id)
     db.execute("DELETE FROM messages WHERE session_pk = ?", (session.pk,))
     db.execute("DELETE FROM sessions WHERE pk = ?", (session.pk,))
@@ -204,12 +207,18 @@ def last_messages(db: sqlite3.Connection, user: User, limit: int) -> list[dict[s
 
 
 def all_messages(db: sqlite3.Connection, session: Session, limit: int = -1) -> list[Message]:
-    """A session's messages for the memory, oldest first; with `limit`, the last of them only."""
+    """A session's messages for the memory, oldest first; with `limit`, the last of them only.
+
+    What a message says beyond `MAX_READ_CHARS` is stored and read back, but nothing is made of it: in the
+    embedded service the application waits for the interpreter while a long text is looked at.
+    """
     rows = db.execute(
         "SELECT role, content, created_at FROM messages WHERE session_pk = ? ORDER BY pk DESC LIMIT ?",
         (session.pk, limit),
     ).fetchall()
-    return [Message(role, content, parsed(created)) for role, content, created in reversed(rows)]
+    return [
+        Message(role, content[:MAX_READ_CHARS], parsed(created)) for role, content, created in reversed(rows)
+    ]
 
 
 def view(db: sqlite3.Connection, session: Session) -> SessionView:

@@ -5,21 +5,39 @@ The answers are built as plain dictionaries; their models here describe them in 
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+from pydantic.config import JsonDict
 
 from . import metadata
 
 LARGEST_INTEGER: Final = 2**63 - 1  # SQLite's
-MAX_MESSAGE_CHARS: Final = 1_000_000  # ours: the service's own limit is not known
 MAX_USER_ID_CHARS: Final = 1_000  # ours
+
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_LEAST: Final[JsonDict] = {"minimum": 600}  # the check is the endpoint's: a service for tests allows less
 
 Status = Literal["pending", "processing", "processed", "failed", "insufficient_balance"]
 ConflictStatus = Literal["PENDING", "IN_QUEUE", "RESOLVING", "RESOLVED", "FAILED"]
 Metadata = Annotated[dict[str, Any], AfterValidator(metadata.checked)]
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_USER_ID_CHARS)]
+
+
+def _is_text(when: object) -> object:
+    if not isinstance(when, str) or not _DATE.match(when):  # pydantic also takes seconds since 1970
+        raise ValueError("must be text in the form of ISO 8601")
+    return when
 
 
 def _in_utc(when: datetime) -> datetime:
@@ -52,9 +70,11 @@ class UserChanges(_Body):
 class SessionToCreate(_Body):
     """Body of `POST U/sessions`; a backdating needs a zone."""
 
-    auto_process_after_seconds: Annotated[int, Field(le=2**31 - 1)] = 600
+    auto_process_after_seconds: Annotated[int, Field(le=2**31 - 1, json_schema_extra=_LEAST)] = 600
     metadata: Metadata | None = None
-    custom_created_at_utc: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = None
+    custom_created_at_utc: (
+        Annotated[AwareDatetime, BeforeValidator(_is_text), AfterValidator(_in_utc)] | None
+    ) = None
 
 
 class SessionChanges(_Body):
@@ -64,9 +84,9 @@ class SessionChanges(_Body):
 
 
 class MessageToAdd(_Body):
-    """Body of `POST S/add-message`; an empty text is accepted."""
+    """Body of `POST S/add-message`; an empty text is accepted, and one as long as a body may be."""
 
-    message: Annotated[str, StringConstraints(max_length=MAX_MESSAGE_CHARS)]
+    message: str
     role: Literal["user", "assistant"]
 
 
@@ -94,6 +114,19 @@ class Detail(BaseModel):
     """An error, or the word that something was done."""
 
     detail: str
+
+
+class UnknownCategories(BaseModel):
+    """Which categories of a filter there are not."""
+
+    message: str
+    invalid_categories: list[str]
+
+
+class UnknownCategoriesDetail(BaseModel):
+    """The error for a filter by categories that there are not."""
+
+    detail: UnknownCategories
 
 
 class UserOut(BaseModel):

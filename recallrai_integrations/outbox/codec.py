@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
+from recallrai_integrations.identity import service_id_text
 from recallrai_integrations.messages import Message
 
 from .base import OutboxEntry, SessionCursor
@@ -49,7 +50,7 @@ def _cursor(cursor: SessionCursor) -> dict[str, Any]:
 
 def _read_cursor(data: dict[str, Any]) -> SessionCursor:
     return SessionCursor(
-        session_id=data["session_id"],
+        session_id=_read_session(data["session_id"]),
         stored=data["stored"],
         since=time_from_text(data["since"]),
         sent=Counter(data["sent"]),
@@ -58,6 +59,10 @@ def _read_cursor(data: dict[str, Any]) -> SessionCursor:
         target=None if data["target"] is None else _read_cursor(data["target"]),
         moved=data["moved"],
     )
+
+
+def _read_session(session_id: str | None) -> str | None:
+    return None if session_id is None else service_id_text("session id", session_id)
 
 
 def _waiting(waiting: OutboxEntry) -> dict[str, Any]:

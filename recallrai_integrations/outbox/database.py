@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -15,11 +17,12 @@ from typing import Final
 
 from recallrai_integrations.errors import OutboxError
 
-__all__ = ["BUSY_SECONDS", "begin", "check_pages", "connect", "look", "reported"]
+__all__ = ["BUSY_SECONDS", "begin", "check_pages", "connect", "corrupt", "look", "reported"]
 
 _APPLICATION_ID: Final = 0x52_41_49_4F  # "RAIO"
 _VERSION: Final = 1
 BUSY_SECONDS: Final = 30.0
+_making: Final = threading.Lock()
 _SCHEMA = """
 CREATE TABLE conversations (
     pk INTEGER PRIMARY KEY,
@@ -73,6 +76,7 @@ def connect(path: str | PathLike[str]) -> sqlite3.Connection:
         _check_is_no_folder(file)
         if not file.parent.is_dir():
             raise OutboxError(f"The outbox {file} cannot be made: create the folder {file.parent} first.")
+        _keep_private(file)
         db = _open(file, "mode=rwc")
         try:
             _prepare(db, file)
@@ -121,6 +125,15 @@ def look(path: str | PathLike[str]) -> Generator[sqlite3.Connection]:
 def _check_is_no_folder(file: Path) -> None:
     if file.is_dir():
         raise OutboxError(f"The outbox {file} is a folder; name a file in it.")
+
+
+def _keep_private(file: Path) -> None:
+    """Makes a file that is not there yet for its owner alone; what SQLite puts beside it has the same mode.
+
+    One that is there is not touched: to close it would give up the locks that this process has on it.
+    """
+    with _making, suppress(OSError):  # it is there, or SQLite will say why it cannot be made
+        os.close(os.open(os.path.realpath(file), os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _open(file: Path, how: str) -> sqlite3.Connection:
@@ -225,7 +238,7 @@ def check_pages(db: sqlite3.Connection, file: Path) -> None:
     """
     problems = [row[0] for row in db.execute("PRAGMA quick_check(1)")]
     if problems != ["ok"]:
-        raise OutboxError(_corrupt(file))
+        raise OutboxError(corrupt(file))
 
 
 def _check_writable(db: sqlite3.Connection) -> None:
@@ -254,7 +267,7 @@ def reported(file: Path) -> Generator[None]:
 def _explained(file: Path, error: sqlite3.Error) -> str:
     said = str(error)
     if "not a database" in said or "malformed" in said or "encrypted" in said or "decode" in said:
-        return _corrupt(file)
+        return corrupt(file)
     if "readonly" in said:
         return f"The outbox {file} is read-only; make the file and its folder writable, or name another."
     if "full" in said or "disk I/O" in said:
@@ -268,7 +281,8 @@ def _explained(file: Path, error: sqlite3.Error) -> str:
     return f"The outbox {file} cannot be used: {said}."
 
 
-def _corrupt(file: Path) -> str:
+def corrupt(file: Path) -> str:
+    """What to say of a file that holds what this package does not write."""
     return (
         f"The outbox {file} is damaged or no SQLite file. It was left as it is: move it away to go on with a "
         f'new one, and get out what can be saved with: sqlite3 "{file}" .recover'

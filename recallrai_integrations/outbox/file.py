@@ -305,7 +305,10 @@ class FileOutbox(Outbox):
 
     def _found_place(self, db: sqlite3.Connection, row: Any, cursor: SessionCursor) -> SessionCursor:
         """Where a conversation stands; what its delivery may be sending, or may have sent, is in doubt."""
-        left = cursor if row["place"] is None else cursor_from_json(row["place"])
+        try:
+            left = cursor if row["place"] is None else cursor_from_json(row["place"])
+        except (ValueError, LookupError, TypeError) as error:  # not what this package writes
+            raise OutboxError(database.corrupt(self._file)) from error
         # A claim that nobody released, also one of ours when the disk was full, may have sent the head.
         # After a loss of power that claim may not even be in the file.
         if row["owner"] is not None or row["boot"] != self._owner.boot:

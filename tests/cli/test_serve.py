@@ -10,6 +10,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from recallrai_integrations import CredentialsError, RecallrAIIntegrationError, connect
@@ -94,3 +95,12 @@ def test_a_port_in_use_is_named(run):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         run("serve", "--port", port).failed(2, str(port), "port")
+
+
+def test_it_answers_under_a_name_that_it_is_given():
+    with _serving("--db", ":memory:", "--allow-host", "memory.internal") as (_, url):
+        own = {"X-Recallr-Api-Key": "rai_local", "X-Recallr-Project-Id": "local"}
+        names = {"memory.internal": 200, "other.internal": 421}
+        for name, status in names.items():
+            headers = {**own, "Host": name}
+            assert httpx.get(f"{url}/api/v1/users", headers=headers, trust_env=False).status_code == status

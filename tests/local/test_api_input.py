@@ -156,7 +156,6 @@ def test_lone_surrogates_in_a_message_are_refused_and_nothing_is_stored(http, us
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        ({"message": "x" * 1_000_001, "role": "user"}, 422),
         ({"message": "x" * (17 * 1024 * 1024), "role": "user"}, 413),
         ({"message": "x", "role": "system"}, 422),
         ({"content": "x", "role": "user"}, 422),
@@ -324,3 +323,43 @@ def test_the_openapi_document_names_every_endpoint_of_the_api(shared: LocalRecal
     documented = {path: set(operations) for path, operations in document["paths"].items()}
     assert {path: documented.get(path) for path in endpoints} == endpoints
     assert httpx.get(f"{shared.base_url}/docs", trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize("when", [0, "0", 1_700_000_000, "1700000000", True, [], {}])
+def test_a_time_is_text_with_a_date(http, user_id, when):
+    create(http, user_id)
+    answer = http.post(f"/api/v1/users/{user_id}/sessions", json={"custom_created_at_utc": when})
+    assert answer.status_code == 422
+
+
+def test_the_openapi_document_tells_what_is_sent(http, user_id):
+    document = DOCUMENT.raw_schema
+    schemas = document["components"]["schemas"]
+    assert schemas["SessionToCreate"]["properties"]["auto_process_after_seconds"]["minimum"] == 600
+
+    session = create(http, user_id)
+    told = http.get(f"/api/v1/users/{user_id}/memories", params={"categories": "none"})
+    assert told.status_code == 400
+    answers = document["paths"]["/api/v1/users/{custom_user_id}/memories"]["get"]["responses"]
+    name = answers["400"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    detail = schemas[name]["properties"]["detail"]["$ref"].rpartition("/")[2]
+    assert (
+        set(schemas[detail]["properties"]) == set(told.json()["detail"]) == {"message", "invalid_categories"}
+    )
+
+    with_body = {
+        (method, path)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if "requestBody" in operation
+    }
+    assert len(with_body) == 6
+    for method, path in with_body:
+        assert "400" in document["paths"][path][method]["responses"]
+        filled = path.format(
+            custom_user_id=user_id, session_id=session.rpartition("/")[2], conflict_id=uuid.uuid4()
+        )
+        answer = http.request(
+            method, filled, content=b"\xff\xfe{", headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code == 400

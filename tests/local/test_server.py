@@ -275,6 +275,7 @@ def test_a_read_only_database_is_named(open_folder):
     path = open_folder / "m.db"
     Database(str(path)).close()
     path.chmod(0o444)
+    path.with_name("m.db-lock").chmod(0o666)  # else it is what cannot be opened
     code = (
         "import os, sys\n"
         "from recallrai_integrations.local import LocalRecallrAI\n"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mimetypes
 import sqlite3
 
+import anyio
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
@@ -19,6 +21,13 @@ from . import conflicts, context, inspect, memories, sessions, users
 from .common import Json
 
 logger = logs.events
+
+
+def get_ready() -> None:
+    """Reads and imports, where no event loop waits, what the first requests would on the loop."""
+    mimetypes.init()
+    inspect.page()
+    anyio.run(anyio.Path(__file__).stat)  # what streams and files want of anyio
 
 
 def create_app(service: Service) -> FastAPI:

@@ -57,17 +57,21 @@ MetadataFilter = Annotated[
 ]
 
 _ANSWERS: Final[dict[int, str]] = {
-    400: "Not possible in this state",
+    400: "Not possible in this state, or a body that is no text",
     401: "Wrong key or project",
+    403: "Asked by a web page of another site",
     404: "Not found",
     409: "Taken",
+    413: "The body is too large",
+    421: "Asked under a name that is not the service's",
     503: "The database cannot be used",
 }
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The error answers of an endpoint, for the OpenAPI document; 401 and 503 are everywhere."""
-    return {status: {"model": Detail, "description": _ANSWERS[status]} for status in (401, 503, *statuses)}
+    """The error answers of an endpoint, for the OpenAPI document; some are everywhere."""
+    everywhere = (401, 403, 413, 421, 503)
+    return {status: {"model": Detail, "description": _ANSWERS[status]} for status in (*everywhere, *statuses)}
 
 
 def invalid(where: tuple[str, str], message: str) -> NoReturn:

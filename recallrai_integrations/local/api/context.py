@@ -50,8 +50,6 @@ async def _query(  # async: a plain function would be sent to a thread
 ) -> ContextQuery:
     if min_top_k > max_top_k:
         invalid(("query", "min_top_k"), "Input should be less than or equal to max_top_k")
-    if not _is_zone(timezone):
-        invalid(("query", "timezone"), "Input should be the name of an IANA time zone, such as Europe/Lisbon")
     return ContextQuery(
         recall_strategy=recall_strategy,
         min_top_k=min_top_k,
@@ -92,6 +90,8 @@ async def get_context(
     """
 
     def asked(db: sqlite3.Connection) -> tuple[int, SessionView]:
+        if not _is_zone(query.timezone):  # here, off the loop: the first look at a zone reads its file
+            invalid(("query", "timezone"), "Input should be the name of an IANA zone, such as Europe/Lisbon")
         user = users.get(db, custom_user_id)
         return user.pk, sessions.view(db, sessions.get(db, user, str(session_id)))
 
@@ -163,7 +163,7 @@ def _wire(*, is_final: bool, **values: Any) -> dict[str, Any]:
 def _final(answer: ContextAnswer, *, with_prompt: bool, with_details: bool) -> dict[str, Any]:
     """The answer in wire form.
 
-    The SDKs need `metadata.recall_strategy_used` in every response; the rest is told when asked for.
+    The SDKs need `metadata.recall_strategy_used` in every response; the rest is added when it is asked for.
     """
     context = answer.context
     if with_prompt:

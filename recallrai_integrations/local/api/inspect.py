@@ -23,7 +23,7 @@ router = APIRouter(tags=["this service"])
 
 
 @lru_cache(maxsize=1)
-def _page() -> tuple[str, dict[str, str]]:
+def page() -> tuple[str, dict[str, str]]:
     """The page, and headers that let it run its own script and talk to this service, and nothing else."""
     text = files(__name__.rpartition(".")[0]).joinpath("page.html").read_text(encoding="utf-8")
     script = text[text.index("<script>") + len("<script>") : text.index("</script>")]
@@ -47,7 +47,7 @@ async def health(request: Request) -> Response:
 @router.get("/", include_in_schema=False)
 async def look_inside() -> Response:
     """The page. It holds no data and no key; it asks the API like any client."""
-    text, headers = _page()
+    text, headers = page()
     return HTMLResponse(text, headers=headers)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Annotated
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
@@ -11,17 +11,20 @@ from fastapi import APIRouter, Path, Query, Response
 from recallrai_integrations.local import memory, sessions, users
 from recallrai_integrations.local.memory import Page
 from recallrai_integrations.local.problems import Refused, not_found
-from recallrai_integrations.local.wire import MemoriesAnswer, MemoryOut
+from recallrai_integrations.local.wire import MemoriesAnswer, MemoryOut, UnknownCategoriesDetail
 
 from .common import Caller, Json, MetadataFilter, Offset, UserIdInPath, errors, page, parsed_filter
 
 router = APIRouter(prefix="/api/v1/users/{custom_user_id}", tags=["memories"])
 
 Strings = Annotated[list[str] | None, Query()]
+_UNKNOWN: Final[dict[int | str, dict[str, Any]]] = {
+    400: {"model": UnknownCategoriesDetail, "description": "Categories that there are not"}
+}
 MemoryIdInPath = Annotated[UUID, Path()]
 
 
-@router.get("/memories", response_model=MemoriesAnswer, responses=errors(400, 404))
+@router.get("/memories", response_model=MemoriesAnswer, responses=errors(404) | _UNKNOWN)
 async def list_memories(
     caller: Caller,
     custom_user_id: UserIdInPath,
@@ -98,7 +101,7 @@ async def delete_memory(
     memory_id: MemoryIdInPath,
     delete_previous_versions: bool = False,
 ) -> Response:
-    """Delete one version; on request all older ones too."""
+    """Deletes one version; on request all older ones too."""
     key = str(memory_id)
     existed = await caller.database.write(
         lambda db: memory.delete_memory(

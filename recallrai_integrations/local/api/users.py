@@ -20,9 +20,9 @@ from .common import Caller, Json, MetadataFilter, Offset, UserIdInPath, errors, 
 router = APIRouter(prefix="/api/v1/users", tags=["users"])
 
 
-@router.post("", status_code=201, response_model=UserAnswer, responses=errors(409))
+@router.post("", status_code=201, response_model=UserAnswer, responses=errors(400, 409))
 async def create_user(caller: Caller, body: UserToCreate) -> Response:
-    """Create a user."""
+    """Creates a user."""
     made = await caller.database.write(
         lambda db: users.create(db, body.custom_user_id, body.metadata or {}, body.merge_conflict_enabled)
     )
@@ -47,7 +47,7 @@ async def get_user(caller: Caller, custom_user_id: UserIdInPath) -> Response:
     return Json({"user": await caller.database.read(lambda db: users.get(db, custom_user_id).wire())})
 
 
-@router.put("/{custom_user_id}", response_model=UserAnswer, responses=errors(404, 409))
+@router.put("/{custom_user_id}", response_model=UserAnswer, responses=errors(400, 404, 409))
 async def update_user(caller: Caller, custom_user_id: UserIdInPath, body: UserChanges) -> Response:
     """Change a user. Metadata is replaced as a whole; sessions and memories follow a new id."""
     changes: dict[str, Any] = {}
@@ -63,7 +63,7 @@ async def update_user(caller: Caller, custom_user_id: UserIdInPath, body: UserCh
 
 @router.delete("/{custom_user_id}", status_code=204, response_class=Response, responses=errors(404))
 async def delete_user(caller: Caller, custom_user_id: UserIdInPath) -> Response:
-    """Delete a user with all sessions, messages and memories."""
+    """Deletes a user with all sessions, messages and memories."""
     await caller.database.write(lambda db: users.delete(db, custom_user_id))
     return Response(status_code=204)
 
