@@ -1,24 +1,20 @@
-"""A memory as plain data, for a workflow's `Context`: no secret in it, and the way back to a connection."""
+"""A memory as plain data, for a workflow's `Context`: no secret in it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import uuid
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from llama_index.core.base.llms.types import ChatMessage
 
-from recallrai_integrations.connection import Connection
 from recallrai_integrations.messages import Message
 from recallrai_integrations.options import ContextOptions, RecallOptions
 
 from ._prompt import count_tokens
 
 __all__ = [
-    "connection_mark",
     "dump_messages",
     "dump_options",
     "dump_said",
@@ -26,23 +22,7 @@ __all__ = [
     "load_messages",
     "load_recall",
     "load_said",
-    "marked_connection",
 ]
-
-_connections: WeakValueDictionary[str, Connection] = WeakValueDictionary()
-_marks: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
-
-
-def connection_mark(connection: Connection) -> str:
-    """A random text by which this process finds the connection again while it lives."""
-    mark = _marks.setdefault(connection, uuid.uuid4().hex)
-    _connections[mark] = connection
-    return mark
-
-
-def marked_connection(mark: str | None) -> Connection | None:
-    """The connection of a mark; None in another process, where the environment has to make one."""
-    return None if mark is None else _connections.get(mark)
 
 
 def dump_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
