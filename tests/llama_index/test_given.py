@@ -16,6 +16,8 @@ from recallrai_integrations.testing.llama_index import ScriptedLLM
 from tests.conftest import Call
 from tests.llama_index.conftest import Chat, make_engine
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the framework's own agents
+
 Stored = Callable[..., list[tuple[str, str]]]
 BISCUIT = "My dog is called Biscuit."
 QUESTION = "What is my dog called?"
