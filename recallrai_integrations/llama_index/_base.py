@@ -19,6 +19,7 @@ from recallrai_integrations.models import SessionInfo
 from ._messages import question_text
 from ._prompt import Tokenizer, assemble, default_tokenizer
 from ._settings import Settings
+from ._snapshot import dump_transcript
 from ._states import Turn
 from ._transcript import Transcript
 
@@ -92,7 +93,7 @@ class TranscriptMemory(BaseMemory, ABC):
             "token_limit": self.token_limit,
             "insert_method": self.insert_method,
             **self._settings.to_dict(),
-            "transcript": self._own().to_dict(),
+            "transcript": dump_transcript(self._own()),
         }
 
     # --- inside

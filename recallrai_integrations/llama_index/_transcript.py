@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from aiologic import Lock
 from llama_index.core.base.llms.types import ChatMessage
@@ -18,7 +18,6 @@ from recallrai_integrations.models import SessionInfo
 from recallrai_integrations.options import ContextOptions, RecallOptions
 
 from ._messages import Entry, as_chat_message, classify
-from ._snapshot import dump_messages, dump_said, load_messages, load_said
 from ._states import History, Stage, Turn
 from ._stored import Stored, texts
 
@@ -78,7 +77,7 @@ class Transcript:
         """Takes a history in place of its own; the next operation tells the service what is new in it."""
         self.entries = classify([one.model_copy(deep=True) for one in messages], narration=self.narration)
         self.borrowed = 0
-        given, waiting = self._last_turn(), self.turn
+        given, waiting = self.last_turn(), self.turn
         if waiting is None or not waiting.is_announced:
             self.turn = given
         elif given is not None and not given.is_answered:
@@ -87,16 +86,18 @@ class Transcript:
 
     def ready(self) -> Steps[None]:
         """Knows what the service holds, and has told it what was given and is not there."""
-        if not self.history.is_read:
-            yield from self._read()
+        known = yield from self.read()
         if self.history.is_given:
             given = self._said()
-            if not self.history.is_read:  # what the service holds may be all that was given
-                self.stored.told, self.history = self.stored.redacted(given), History.UNREAD
-            else:
+            if self.history.is_read:
                 yield from self.stored.tell(self.stored.untold(given))
                 self.history = History.IN_STEP
                 self._rewind(given)
+            else:  # what this process does not know either is taken to be stored, up to the last answer
+                answered = max((n for n, one in enumerate(given, 1) if one.role == "assistant"), default=0)
+                self.stored.told = known or self.stored.redacted(given[:answered])
+                yield from self.stored.tell(self.stored.untold(given))
+                self.history = History.UNREAD
         if self.stored.backlog:
             yield from self.stored.tell([])
 
@@ -174,30 +175,36 @@ class Transcript:
         self.entries, self.turn, self.stored = [], None, Stored()
         self.identity, self.history, self.borrowed = identity, History.IN_STEP, 0
 
-    def to_dict(self) -> dict[str, Any]:
-        """All but memories, as JSON values."""
-        turn = self.turn
-        return {
-            "messages": dump_messages([entry.message for entry in self.entries]),
-            "told": dump_said(self.stored.told[-RESUMED_MESSAGES:]),
-            "backlog": dump_said(self.stored.backlog),
-            "pending": dump_said([turn.question] if turn is not None and turn.is_announced else []),
-            "history": self.history.name,
-            "borrowed": self.borrowed,
-        }
-
-    def load_dict(self, data: Mapping[str, Any]) -> None:
-        """The twin of `to_dict`; a turn that is going on recalls anew."""
-        self.entries = classify(load_messages(data["messages"]), narration=self.narration)
-        self.stored.told, self.stored.backlog = load_said(data["told"]), load_said(data["backlog"])
-        pending = load_said(data["pending"])
-        self.turn = Turn(pending[0], Stage.ANNOUNCED) if pending else self._last_turn()
-        self.history, self.borrowed = History[data["history"]], data["borrowed"]
-
-    def read(self) -> Steps[None]:
-        """Reads what the service holds, if that is not known; the history stays."""
-        if not self.history.is_read:
-            yield from self._read()
+    def read(self) -> Steps[list[Message]]:
+        """Reads what the service holds, if that is not known; in an outage, what this process knows of it."""
+        if self.history.is_read:
+            return self.stored.told
+        conversation = self.stored.conversation
+        stored = yield from Twin(conversation.history, conversation.ahistory, RESUMED_MESSAGES)
+        was_given = self.history.is_given
+        if conversation.connection.is_down:  # this is not all it holds; the next operation asks again
+            if not was_given and not self.entries:
+                self.entries = classify([as_chat_message(one) for one in stored])
+                self.borrowed = len(self.entries)
+                self._take_up(stored)
+            return stored
+        self.history = History.GIVEN if was_given else History.IN_STEP
+        self.stored.told = list(stored)
+        self.entries, self.borrowed = self.entries[self.borrowed :], 0
+        given = self.stored.redacted(self._said())
+        if was_given:
+            ends_open = bool(stored) and stored[-1].role == "user"
+            if ends_open and texts(given[-1:]) != texts(stored[-1:]):
+                self.turn = Turn(stored[-1], Stage.ANNOUNCED)
+            return stored
+        # Nobody gave a history: it is the service's, with what was put since at its end.
+        since = len(given) if texts(stored)[len(stored) - len(given) :] == texts(given) else 0
+        earlier = stored[: len(stored) - since]
+        self.entries = [*classify([as_chat_message(one) for one in earlier]), *self.entries]
+        if not given:
+            self._take_up(stored)
+        self.turn = self.turn or self.last_turn()
+        return stored
 
     def tell_leaving(self, messages: Sequence[ChatMessage]) -> Steps[None]:
         """Tells the service of messages that leave another memory, unless it has been told before."""
@@ -221,11 +228,21 @@ class Transcript:
             return False
         self.replace(messages)
         yield from self.ready()
-        self.turn = self._last_turn()
+        self.turn = self.last_turn()
         asked_again = known is None or any(one.role == "user" for one in self.stored.told[known:])
         if self.turn is not None and before is not None and not asked_again:
             self.turn.recall = before.recall
         return True
+
+    def last_turn(self) -> Turn | None:
+        """The turn that the history ends with."""
+        turn: Turn | None = None
+        for entry in self.entries:
+            if entry.kind == "question":
+                turn = None if entry.said is None else Turn(entry.said)
+            elif entry.kind == "answer" and turn is not None:
+                turn.stage = Stage.ANSWERED
+        return turn
 
     def _take(self, new: Sequence[Entry]) -> list[Message]:
         """Takes entries into the history; what the service is to be told of them."""
@@ -246,37 +263,10 @@ class Transcript:
         self.entries = [*self.entries, *taken]
         return tell
 
-    def _read(self) -> Steps[None]:
-        conversation = self.stored.conversation
-        stored = yield from Twin(conversation.history, conversation.ahistory, RESUMED_MESSAGES)
-        was_given = self.history.is_given
-        if conversation.connection.is_down:  # this is not all it holds; the next operation asks again
-            if not was_given and not self.entries:
-                self.entries = classify([as_chat_message(one) for one in stored])
-                self.borrowed = len(self.entries)
-                self._take_up(stored)
-            return
-        self.history = History.GIVEN if was_given else History.IN_STEP
-        self.stored.told = list(stored)
-        self.entries, self.borrowed = self.entries[self.borrowed :], 0
-        given = self.stored.redacted(self._said())
-        if was_given:
-            ends_open = bool(stored) and stored[-1].role == "user"
-            if ends_open and texts(given[-1:]) != texts(stored[-1:]):
-                self.turn = Turn(stored[-1], Stage.ANNOUNCED)
-            return
-        # Nobody gave a history: it is the service's, with what was put since at its end.
-        since = len(given) if texts(stored)[len(stored) - len(given) :] == texts(given) else 0
-        earlier = stored[: len(stored) - since]
-        self.entries = [*classify([as_chat_message(one) for one in earlier]), *self.entries]
-        if not given:
-            self._take_up(stored)
-        self.turn = self.turn or self._last_turn()
-
     def _take_up(self, stored: Sequence[Message]) -> None:
         """Goes on with the latest turn of what is stored, where nothing was put here yet."""
         if self.turn is None or not self.turn.is_announced:
-            self.turn = self._last_turn()
+            self.turn = self.last_turn()
         if self.turn is not None and stored and stored[-1].role == "user":
             self.turn.stage = Stage.RETRIED  # a turn that failed, which its user may try once more
 
@@ -299,12 +289,3 @@ class Transcript:
 
     def _said(self) -> list[Message]:
         return [entry.said for entry in self.entries if entry.said is not None]
-
-    def _last_turn(self) -> Turn | None:
-        turn: Turn | None = None
-        for entry in self.entries:
-            if entry.kind == "question":
-                turn = None if entry.said is None else Turn(entry.said)
-            elif entry.kind == "answer" and turn is not None:
-                turn.stage = Stage.ANSWERED
-        return turn

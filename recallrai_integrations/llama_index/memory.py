@@ -18,6 +18,7 @@ from recallrai_integrations.options import ContextOptions, ProcessPolicy, Recall
 from ._base import DEFAULT_TOKEN_LIMIT, TranscriptMemory
 from ._prompt import Tokenizer, default_tokenizer
 from ._settings import Settings, arguments, check
+from ._snapshot import load_transcript
 from ._transcript import Transcript
 
 __all__ = ["RecallrAIMemory"]
@@ -288,7 +289,7 @@ class RecallrAIMemory(TranscriptMemory):
         memory = RecallrAIMemory(**values)
         memory._settings.made_up = made_up
         if transcript is not None:
-            memory._transcript.load_dict(transcript)
+            load_transcript(memory._transcript, transcript)
         return memory
 
 
