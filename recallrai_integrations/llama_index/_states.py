@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
+from recallrai_integrations.adapter import Turn as OuterTurn
+from recallrai_integrations.adapter import outer_turn
 from recallrai_integrations.messages import Message
 from recallrai_integrations.recall import Recall
 
@@ -73,11 +75,13 @@ class Turn:
         question: as it was told to the service.
         stage: where it stands.
         recall: what is remembered for it, asked for once.
+        outer: the turn whose tool began this one: a model wrote the question, so nothing of it is stored.
     """
 
     question: Message
     stage: Stage = Stage.OPEN
     recall: Recall | None = None
+    outer: OuterTurn | None = field(default_factory=outer_turn)
 
     @property
     def is_answered(self) -> bool:

@@ -149,7 +149,7 @@ class Transcript:
             if turn is None or not turn.is_about(entry.text):
                 assert entry.said is not None
                 turn = Turn(entry.said, Stage.ANNOUNCED)
-                yield from self.stored.tell([entry.said])
+                yield from self.stored.tell([] if turn.outer else [entry.said])
                 self.turn = turn
             else:
                 turn.asked_with()
@@ -159,7 +159,10 @@ class Transcript:
             turn.stage = Stage.RESUMED
         if turn is None or (turn.recall is None and turn.is_answered):
             return turn
-        if turn.recall is None or (turn.recall.degraded and turn.is_announced):
+        if turn.outer is not None:
+            same = turn.outer.identity.user_id == self.identity.user_id
+            turn.recall = turn.outer.recall if same else None
+        elif turn.recall is None or (turn.recall.degraded and turn.is_announced):
             at = self.stored.conversation
             turn.recall = yield from Twin(at.recall, at.arecall, options=recall, context=context)
         return turn
@@ -258,7 +261,7 @@ class Transcript:
             elif entry.kind == "answer" and self.turn is not None:
                 self.turn.stage = Stage.ANSWERED
             taken.append(entry)
-            if entry.said is not None:
+            if entry.said is not None and (self.turn is None or self.turn.outer is None):
                 tell.append(entry.said)
         self.entries = [*self.entries, *taken]
         return tell

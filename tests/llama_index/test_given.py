@@ -11,6 +11,7 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import QueryBundle
 
 from recallrai_integrations import Connection, ContextOptions, InvalidInputError
+from recallrai_integrations.adapter import Binding, Turn, calling_tool
 from recallrai_integrations.llama_index import RecallrAIMemory
 from recallrai_integrations.testing.llama_index import ScriptedLLM
 from tests.conftest import Call
@@ -150,3 +151,20 @@ async def test_split_puts_instructions_above_and_memories_beside_the_question(
 def test_split_and_an_insert_method_contradict_each_other(method: Any) -> None:
     with pytest.raises(InvalidInputError, match="contradicts"):
         RecallrAIMemory("ada", insert_method=method, context=ContextOptions(placement="split"))
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+@pytest.mark.parametrize("user_id", ["ada", "bob"])
+async def test_an_engine_inside_a_tool_of_another_run_stores_nothing_and_has_its_users_memories(  # noqa: PLR0917 - fixtures
+    kind: str, user_id: str, connection: Connection, knows: Any, chat: Chat, stored: Stored
+) -> None:
+    knows(BISCUIT)
+    outer = Turn.begin(Binding.of(connection), QUESTION, {"user_id": "ada", "thread_id": "outer"})
+    llm, memory = ScriptedLLM("a dog", "hi"), RecallrAIMemory(user_id, "inner", connection=connection)
+    engine = make_engine(kind, llm, memory)
+    with calling_tool(outer):
+        assert await chat(engine, "List the pets.") == "a dog"
+    assert stored(user_id, "inner") == []
+    assert ("Biscuit" in str(llm.requests[-1])) == (user_id == "ada")
+    await chat(engine, "hello")
+    assert stored(user_id, "inner") == [("user", "hello"), ("assistant", "hi")]
