@@ -34,6 +34,11 @@ class TestMemory(AdapterContract):
     @pytest.fixture(autouse=True)
     def _memories(self):
         self.memories: dict[object, RecallrAIMemory] = {}
+        loop = asyncio.new_event_loop()  # the framework takes the thread's, where none is running
+        asyncio.set_event_loop(loop)
+        yield
+        asyncio.set_event_loop(None)
+        loop.close()
 
     def memory(self, connection, user_id, thread_id):
         key = (user_id, thread_id or object())
@@ -92,7 +97,8 @@ class TestAsyncMemory(TestMemory):
         llm, memory = ScriptedLLM(f"answer to {text}"), self.memory(connection, user_id, thread_id)
         streamed = await make_engine("context", llm, memory).astream_chat(text)
         words = [word async for word in streamed.async_response_gen()]
-        await streamed.awrite_response_to_history_task
+        if streamed.awrite_response_to_history_task is not None:
+            await streamed.awrite_response_to_history_task
         return _answered("".join(words), llm, memory)
 
     async def cancel(self, connection, user_id, thread_id, text):
