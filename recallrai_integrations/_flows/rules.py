@@ -121,16 +121,32 @@ def unsent(given: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
     turn, or with new messages at its end. Texts repeat ("ok", "ok"), so the two are aligned as sequences.
     Either the longest end of `sent` found in `given` is the part that both know; where it is found more than
     once, the first place counts, so that a genuine repeat is stored rather than lost. Or, where that is
-    longer, the start of `given` found anywhere in `sent`; it has to hold an answer, for the same reason.
+    longer, the start of `given` found anywhere in `sent`; it has to hold an answer, for the same reason, or
+    to be followed by one in both: the same question with an answer that was generated anew.
+
+    Example:
+        ```python
+        from recallrai_integrations import Message
+        from recallrai_integrations.adapter import unsent
+
+        one, answer, two = Message("user", "one"), Message("assistant", "a"), Message("user", "two")
+        assert unsent([one, answer, two], [one, answer]) == [two]
+        ```
     """
     texts = [(one.role, one.content) for one in given]
     known = [(one.role, one.content) for one in sent]
     common, cursor = _longest_start(known[::-1], texts[::-1])
     end_of_common = len(texts) - cursor + common
-    rewound, _ = _longest_start(texts, known)
-    if not any(role == "assistant" for role, _ in texts[:rewound]):
+    rewound, end = _longest_start(texts, known)
+    is_regenerated = _is_answer(texts[rewound : rewound + 1]) and _is_answer(known[end : end + 1])
+    if not _is_answer(texts[:rewound]) and not is_regenerated:
         rewound = 0
     return list(given[rewound if rewound > common else end_of_common if common else 0 :])
+
+
+def _is_answer(texts: Sequence[tuple[str, str]]) -> bool:
+    """Whether an answer is among them."""
+    return any(role == "assistant" for role, _ in texts)
 
 
 def _longest_start(pattern: Sequence[object], text: Sequence[object]) -> tuple[int, int]:

@@ -20,7 +20,15 @@ _outer: ContextVar[Turn | None] = ContextVar("recallrai_outer_turn", default=Non
 
 
 def outer_turn() -> Turn | None:
-    """The turn whose tool is running here; None outside of tools."""
+    """The turn whose tool is running here; None outside of tools.
+
+    Example:
+        ```python
+        from recallrai_integrations.adapter import outer_turn
+
+        assert outer_turn() is None  # no tool is running
+        ```
+    """
     return _outer.get()
 
 
@@ -30,6 +38,17 @@ def calling_tool(turn: Turn | None) -> Generator[None]:
 
     Args:
         turn: the turn that calls the tool; None leaves things as they are.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import Binding, Turn, calling_tool, outer_turn
+
+        with connect(local=":memory:") as connection:
+            turn = Turn.begin(Binding.of(connection, "ada"), "What shall I cook?")
+            with calling_tool(turn):
+                assert outer_turn() is turn
+        ```
     """
     if turn is None:
         yield
@@ -48,6 +67,20 @@ def begin_tool(turn: Turn) -> Turn | None:
 
     Returns:
         The turn that was marked before, for `end_tool`.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import Binding, Turn, begin_tool, end_tool
+
+        with connect(local=":memory:") as connection:
+            turn = Turn.begin(Binding.of(connection, "ada"), "What shall I cook?")
+            before = begin_tool(turn)
+            try:
+                print("the tool is at work")
+            finally:
+                end_tool(before)
+        ```
     """
     before = _outer.get()
     _outer.set(turn)
@@ -55,5 +88,14 @@ def begin_tool(turn: Turn) -> Turn | None:
 
 
 def end_tool(before: Turn | None) -> None:
-    """Takes the mark of `begin_tool` back, also after an error of the tool."""
+    """Takes the mark of `begin_tool` back, also after an error of the tool.
+
+    Example:
+        ```python
+        from recallrai_integrations.adapter import end_tool, outer_turn
+
+        end_tool(None)
+        assert outer_turn() is None
+        ```
+    """
     _outer.set(before)
