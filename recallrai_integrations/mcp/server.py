@@ -107,12 +107,14 @@ def create_server(
         # server.run("stdio") serves until its input ends
         ```
     """
-    defaults: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "name": "recallrai-memory",
         "version": __version__,
         "instructions": INSTRUCTIONS,
+        "log_level": "WARNING",
+        **options,
     }
-    server = MemoryServer(**{**defaults, "log_level": "WARNING", **options})
+    server = MemoryServer(**settings)
     anybody = Binding.of(connection, where=WHERE)
     user = None if user_id is None else anybody.with_user(user_id).user_id
     caller = Caller(anybody, user, identify or subject)
