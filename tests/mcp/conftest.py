@@ -54,7 +54,9 @@ def guarded(connection: Connection, **options: Any) -> MemoryServer:
 @asynccontextmanager
 async def listening(server: MemoryServer) -> AsyncIterator[str]:
     """The server on HTTP; its address."""
-    config = uvicorn.Config(server.streamable_http_app(), port=0, log_level="error", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        server.streamable_http_app(), port=0, log_level="error", timeout_graceful_shutdown=1
+    )
     http = uvicorn.Server(config)
     serving = asyncio.create_task(http.serve())
     while not http.started:
@@ -68,12 +70,27 @@ async def listening(server: MemoryServer) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
+async def opened(client: Client) -> AsyncIterator[Client]:
+    """A client whose block raises what was raised in it, not a group of groups with that inside."""
+    failure: Exception | None = None
+    async with client:
+        try:
+            yield client
+        except Exception as error:  # noqa: BLE001 - carried out of the client's task groups
+            failure = error
+    if failure is not None:
+        raise failure
+
+
+@asynccontextmanager
 async def calling(url: str, token: str | None, **options: Any) -> AsyncIterator[Client]:
     """A client with a token."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
-        async with Client(streamable_http_client(url, http_client=http), **options) as client:
-            yield client
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        opened(Client(streamable_http_client(url, http_client=http), **options)) as client,
+    ):
+        yield client
 
 
 def environment(local: LocalRecallrAI, user_id: str | None = "ada") -> dict[str, str]:
@@ -104,16 +121,20 @@ class Desk:
 
         options = {"mode": self.mode, "elicitation_callback": fill_in if answer else None}
         if self.transport == "process":
-            async with Client(create_server(self.connection, user_id="ada"), **options) as client:
+            server = create_server(self.connection, user_id="ada")
+            async with opened(Client(server, **options)) as client:
                 yield client
         elif self.transport == "stdio":
             command = StdioServerParameters(
                 command=sys.executable, args=["-m", "recallrai_integrations.mcp"], env=environment(self.local)
             )
-            async with Client(stdio_client(command), **options) as client:
+            async with opened(Client(stdio_client(command), **options)) as client:
                 yield client
         else:
-            async with listening(guarded(self.connection)) as url, calling(url, "user:ada", **options) as client:
+            async with (
+                listening(guarded(self.connection)) as url,
+                calling(url, "user:ada", **options) as client,
+            ):
                 yield client
 
     def teach(self, *facts: str, user_id: str = "ada") -> None:
@@ -150,7 +171,9 @@ def mode(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=TRANSPORTS)
-def everywhere(request: pytest.FixtureRequest, local: LocalRecallrAI, connection: Connection, mode: str) -> Desk:
+def everywhere(
+    request: pytest.FixtureRequest, local: LocalRecallrAI, connection: Connection, mode: str
+) -> Desk:
     """With and without HTTP; on stdio all of it is one test, since a process takes seconds to begin."""
     return Desk(local, connection, request.param, mode)
 

@@ -11,7 +11,7 @@ from mcp import Client
 from recallrai_integrations.mcp import create_server
 from recallrai_integrations.testing import AdapterContract, Answered, RunFailed
 
-from .conftest import calling, guarded, listening
+from .conftest import calling, guarded, listening, opened
 
 
 class Host:
@@ -46,7 +46,8 @@ class OverMCP(AdapterContract):
 
     @asynccontextmanager
     async def client(self, connection, user_id):
-        async with Client(create_server(connection, user_id=user_id), mode=self.mode) as client:
+        server = create_server(connection, user_id=user_id)
+        async with opened(Client(server, mode=self.mode)) as client:
             yield client
 
     async def turn(self, connection, user_id, thread_id, text):
@@ -54,7 +55,9 @@ class OverMCP(AdapterContract):
 
     async def narrate(self, connection, user_id, thread_id, text):
         async def look_up(client):
-            await client.call_tool("list_memories", {})  # with `narration` beside the call, which nobody stores
+            await client.call_tool(
+                "list_memories", {}
+            )  # with `narration` beside the call, which nobody stores
 
         return await self._ask(connection, user_id, thread_id, text, meanwhile=look_up)
 

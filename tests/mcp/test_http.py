@@ -17,7 +17,7 @@ from mcp.types import ElicitResult
 from recallrai_integrations import ConfigurationError
 from recallrai_integrations.mcp import create_server
 
-from .conftest import calling, guarded, listening
+from .conftest import VERSIONS, calling, guarded, listening
 from .test_stdio import COMMAND, HELLO
 from .test_tools import FIRST, refused, told
 
@@ -36,7 +36,7 @@ async def status(url, **headers):
 
 
 @pytest.mark.parametrize(
-    "authorization", [None, "Bearer ", "Bearer wrong", "Basic user:ada", "Bearer old:ada", "user:ada"]
+    "authorization", [None, "Bearer", "Bearer wrong", "Basic user:ada", "Bearer old:ada", "user:ada"]
 )
 async def test_a_token_that_is_missing_wrong_or_expired_gets_401(url, local, authorization):
     headers = {} if authorization is None else {"Authorization": authorization}
@@ -44,12 +44,12 @@ async def test_a_token_that_is_missing_wrong_or_expired_gets_401(url, local, aut
     assert len(local.requests) == 0
 
 
-async def test_a_client_without_a_good_token_cannot_connect(url, mode):
+async def test_a_client_without_a_good_token_cannot_connect(url, local, mode):
     for token in (None, "old:ada"):
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - a group of the client's own
+        with pytest.raises(Exception):  # noqa: B017, PT011 - a group of groups of the client's own
             async with calling(url, token, mode=mode):
                 pass
-        assert "401" in repr(caught.value) or caught.group_contains(Exception, match="401|authori[sz]")
+    assert len(local.requests) == 0
 
 
 async def test_2_a_token_without_a_subject_is_nobody_even_with_a_default_user(url, local, mode):
@@ -131,29 +131,30 @@ def test_a_server_without_tokens_has_no_http_app(connection):
             app()
 
 
-async def test_a_hundred_users_at_once_on_one_server_do_not_mix(url, connection, mode):
-    async def turn(number):
-        said = f"My number is {number}."
-        async with calling(url, f"user:u{number}", mode=mode) as client:
-            first = await told(client, "recall", message=said, conversation_id="t")
-            await told(client, "remember", text=f"Noted: {number}.", conversation_id="t")
-        return first
+async def test_a_hundred_users_at_once_on_one_server_do_not_mix(url, connection):
+    connected = asyncio.Semaphore(25)  # the first ones have gone on before the last ones come
 
-    for batch in range(0, 100, 20):  # as many connections as a small machine likes
-        recalled = await asyncio.gather(*map(turn, range(batch, batch + 20)))
-        assert not any("My number" in one["memories"].replace("number is", "") for one in recalled)
+    async def turn(number):
+        version = list(VERSIONS)[number % 2]
+        async with connected, calling(url, f"user:u{number}", mode=version) as client:
+            said = f"My lucky number is {number}."
+            recalled = await told(client, "recall", message=said, conversation_id="t")
+            await told(client, "remember", text=f"Noted: {number}.", conversation_id="t")
+        return recalled["memories"]
+
+    assert set(await asyncio.gather(*map(turn, range(100)))) == {""}
     for number in range(100):
         history = connection.conversation(f"u{number}", "t").history()
-        assert [one.content for one in history] == [f"My number is {number}.", f"Noted: {number}."]
+        assert [one.content for one in history] == [f"My lucky number is {number}.", f"Noted: {number}."]
 
 
-async def test_the_command_serves_one_user_over_http_to_whoever_has_the_token(tmp_path, mode):
+async def test_the_command_serves_one_user_over_http_to_whoever_has_the_token(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     token = "a-secret-of-twenty-letters"
     arguments = ["--user", "ada", "--local", str(tmp_path / "memory.db"), "--http", "--port", str(port)]
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: ASYNC220 - it begins at once
         [sys.executable, *COMMAND, *arguments],
         env={**os.environ, "RECALLRAI_MCP_TOKEN": token},
         stdout=subprocess.PIPE,
@@ -172,7 +173,7 @@ async def test_the_command_serves_one_user_over_http_to_whoever_has_the_token(tm
                 assert time.monotonic() < until
                 await asyncio.sleep(0.1)
         assert await status(address, Authorization="Bearer another-secret-of-that-length") == 401
-        async with calling(address, token, mode=mode) as client:
+        async with calling(address, token) as client:
             await told(client, "remember", text="My dog is called Biscuit.", said_by="user")
     finally:
         process.terminate()

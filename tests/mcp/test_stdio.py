@@ -11,6 +11,9 @@ import sys
 import pytest
 from mcp.types import ElicitResult
 
+from recallrai_integrations.cli.app import app
+from recallrai_integrations.mcp.__main__ import main
+
 from .conftest import VERSIONS, Desk, environment
 from .test_tools import FIRST, refused, told
 
@@ -27,6 +30,18 @@ HELLO = {
     },
 }
 READY = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def command(arguments):
+    """`recallrai-integrations mcp`; its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        app(["mcp", *arguments])
+    return ended.value.code
 
 
 def call(number, tool, **arguments):
@@ -87,10 +102,10 @@ async def test_a_client_does_all_of_it_on_stdio(local, connection, mode):
     assert [one.content for one in history] == ["What is my dog called?", "Biscuit."]
 
 
-@pytest.mark.parametrize("command", [MODULE, COMMAND], ids=["module", "command"])
-def test_8_standard_output_is_protocol_only_and_the_process_ends_with_its_input(local, command):
+@pytest.mark.parametrize("start", [MODULE, COMMAND], ids=["module", "command"])
+def test_8_standard_output_is_protocol_only_and_the_process_ends_with_its_input(local, start):
     local.faults.add(status=503, path="*/memories")
-    process = started(command, local)
+    process = started(start, local)
     answers = exchanged(
         process,
         HELLO,
@@ -130,28 +145,21 @@ def test_a_process_that_is_interrupted_ends_without_a_traceback(local):
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("command", [MODULE, COMMAND], ids=["module", "command"])
-@pytest.mark.parametrize(
-    ("arguments", "word"),
-    [
-        (["--local", "memory.db"], "RECALLRAI_USER_ID"),
-        (["--user-id", "ada"], "RECALLRAI_API_KEY"),
-        (["--user", "ada", "--local", "memory.db", "--http"], "RECALLRAI_MCP_TOKEN"),
-    ],
-)
-def test_a_process_without_what_it_needs_says_so_on_standard_error(tmp_path, command, arguments, word):
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("RECALLRAI")}
-    ended = subprocess.run(
-        [sys.executable, *command, *arguments],
-        cwd=tmp_path,
-        env=environ,
-        input="",
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert ended.returncode == 2
-    assert ended.stdout == ""
-    (line,) = ended.stderr.splitlines()
+WRONG = {
+    "RECALLRAI_USER_ID": ["--local", "memory.db"],
+    "RECALLRAI_API_KEY": ["--user-id", "ada"],
+    "RECALLRAI_MCP_TOKEN": ["--user", "ada", "--local", "memory.db", "--http"],
+    "no/such/folder": ["--user", "ada", "--local", "no/such/folder/memory.db"],
+}
+"""What the error names, and the arguments that lead to it."""
+
+
+@pytest.mark.parametrize("start", [main, command], ids=["module", "command"])
+@pytest.mark.parametrize("word", WRONG)
+def test_a_process_without_what_it_needs_says_so_on_standard_error(start, word, capsys):
+    assert start(WRONG[word]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (line,) = shown.err.splitlines()
     assert line.startswith("Error: ")
     assert word in line

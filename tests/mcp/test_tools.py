@@ -110,9 +110,10 @@ async def test_the_resource_and_the_prompts_show_what_is_remembered(everywhere):
         asked = await client.get_prompt("with_memory", {"question": "What is my dog called?"})
         assert "Biscuit" in asked.messages[0].content.text
         assert asked.messages[0].content.text.endswith("What is my dog called?")
-        assert "list_merge_conflicts" in (
-            await client.get_prompt("settle_contradictions")
-        ).messages[0].content.text
+        assert (
+            "list_merge_conflicts"
+            in (await client.get_prompt("settle_contradictions")).messages[0].content.text
+        )
 
 
 async def test_1_no_tool_argument_names_a_user(desk):
@@ -339,7 +340,9 @@ async def test_ids_of_any_shape_are_ids(local, connection, mode):
         assert [one.content for one in history] == ["hi"]
 
 
-async def test_a_server_without_a_user_answers_nobody_and_says_where_the_user_comes_from(local, connection, mode):
+async def test_a_server_without_a_user_answers_nobody_and_says_where_the_user_comes_from(
+    local, connection, mode
+):
     async with Client(create_server(connection), mode=mode) as client:
         for tool, arguments in {
             "recall": {"message": "hi"},
@@ -378,4 +381,6 @@ async def test_many_calls_at_once_of_one_client_do_not_mix(desk):
             *(told(client, "recall", message=f"question {n}", conversation_id=f"t{n}") for n in range(20))
         )
     for n in range(20):
-        assert [m.content for m in desk.connection.conversation("ada", f"t{n}").history()] == [f"question {n}"]
+        assert [m.content for m in desk.connection.conversation("ada", f"t{n}").history()] == [
+            f"question {n}"
+        ]
