@@ -21,7 +21,7 @@ __all__ = ["add_memory_tools", "hints"]
 
 
 class _Result(Protocol):
-    def of(self, found: Any) -> BaseModel: ...
+    def of(self, found: Any, /) -> BaseModel: ...
 
 
 _RESULTS: Final[dict[str, tuple[str, _Result]]] = {

@@ -59,7 +59,7 @@ async def listening(server: MemoryServer) -> AsyncIterator[str]:
     )
     http = uvicorn.Server(config)
     serving = asyncio.create_task(http.serve())
-    while not http.started:
+    while not http.started:  # noqa: ASYNC110 - uvicorn has no event for it
         await asyncio.sleep(0.01)
     port = http.servers[0].sockets[0].getsockname()[1]
     try:
