@@ -7,6 +7,7 @@ import atexit
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, get_args
 from weakref import WeakSet
@@ -196,7 +197,8 @@ class Connection:
             memory_id: only this memory, with its older versions.
 
         Returns:
-            What was deleted.
+            What was deleted, and where text of it remains on this machine for as long as another program
+            reads the file.
 
         Raises:
             NotFoundError: there was nothing to delete.
@@ -206,7 +208,7 @@ class Connection:
         """
         flow = self.runtime.forgetting(user_id, thread_id, session_id, memory_id)
         with self.runtime.operation("forget", thread_id):
-            forgotten = self.runtime.run(flow, insist=True)
+            forgotten = self._with_remains(self.runtime.run(flow, insist=True))
         self.runtime.emit_forgotten(forgotten, thread_id)
         return forgotten
 
@@ -221,7 +223,7 @@ class Connection:
         """The async twin of `forget`."""
         flow = self.runtime.forgetting(user_id, thread_id, session_id, memory_id)
         with self.runtime.operation("forget", thread_id):
-            forgotten = await self.runtime.arun(flow, insist=True)
+            forgotten = self._with_remains(await self.runtime.arun(flow, insist=True))
         self.runtime.emit_forgotten(forgotten, thread_id)
         return forgotten
 
@@ -363,6 +365,12 @@ class Connection:
         """Makes it one of the child's own; the embedded service stays with the parent."""
         self._server = None
         self.runtime.after_fork()
+
+    def _with_remains(self, forgotten: Forgotten) -> Forgotten:
+        """What was deleted, with the embedded service's file where deleted text remains in it."""
+        if self._server is None or not self._server.keeps_deleted_text:
+            return forgotten
+        return replace(forgotten, remains_in=(*forgotten.remains_in, self._server.path))
 
 
 def _new_runtime(credentials: Credentials, **settings: Any) -> Runtime:

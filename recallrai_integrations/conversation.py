@@ -316,6 +316,7 @@ class Conversation:
         return flows.recall(
             self._state,
             options,
+            late=self._runtime.late_recalls,
             instructions=self._runtime.instructions.start if wanted else None,
             on_progress=on_progress,
         )

@@ -18,7 +18,7 @@ from recallrai_integrations._flows.portability import Export, transcripts
 from recallrai_integrations._flows.rules import THREAD_KEY
 from recallrai_integrations.credentials import Credentials
 from recallrai_integrations.errors import (
-    ConfigurationError,
+    ConnectionClosedError,
     InvalidInputError,
     OutboxError,
     RecallrAIIntegrationError,
@@ -104,8 +104,9 @@ class Runtime:
         self._engine = Engine(self._backend, self.delivery, self._observer.engine)
         self.instructions = Instructions(self._backend.system_prompt)
         self._background = BackgroundDelivery(
-            self._engine, self.outbox, self.conversations.at, retry_after=self.delivery.breaker_reset
+            self._engine, self.outbox, self.conversations.at, longest_pause=self.delivery.breaker_reset
         )
+        self.late_recalls = flows.LateRecalls(self._engine.recall_breaker)
 
     @property
     def closed(self) -> bool:
@@ -125,7 +126,7 @@ class Runtime:
             insist: try although the circuit breaker is open.
 
         Raises:
-            ConfigurationError: it is closed.
+            ConnectionClosedError: it is closed.
         """
         self._begin()
         return drive(flow, self._engine, insist=insist)
@@ -156,7 +157,7 @@ class Runtime:
         self._closed = True
         self._engine.close(max(0.0, ends - time.monotonic()))
         left = self._left()
-        self.instructions.join()
+        self.instructions.join(max(0.0, ends - time.monotonic()))
         self._backend.close()
         self.outbox.close()
         return left
@@ -174,7 +175,7 @@ class Runtime:
         self._closed = True
         await self._engine.aclose(max(0.0, ends - time.monotonic()))
         left = await asyncio.to_thread(self._left)
-        await asyncio.to_thread(self.instructions.join)
+        await asyncio.to_thread(self.instructions.join, max(0.0, ends - time.monotonic()))
         await self._backend.aclose()
         await asyncio.to_thread(self.outbox.close)
         return left
@@ -247,18 +248,20 @@ class Runtime:
                 of_user = self.redacted_metadata(user_id, None, one.profile.metadata)
                 profile = replace(one.profile, metadata=of_user)
                 redacted = replace(one, messages=messages, metadata=metadata, profile=profile)
-                yield flows.import_transcript(user_id, redacted, process=process)
+                yield flows.import_transcript(self.conversations.alone(user_id), redacted, process=process)
 
     def emit_forgotten(self, forgotten: Forgotten, thread_id: str | None) -> None:
         """Tells the application's hook and counters what was deleted."""
         detail = {"sessions": len(forgotten.sessions), "memories": len(forgotten.memories)}
         detail["waiting"] = forgotten.waiting
+        for file in forgotten.remains_in:
+            logger.warning("Deleted text remains in %s as long as another program reads it.", file)
         self._observer.tell("forgotten", detail, user_id=forgotten.user_id, thread_id=thread_id)
 
     def check_open(self) -> None:
-        """Raises a `ConfigurationError` when it is closed."""
+        """Raises a `ConnectionClosedError` when it is closed."""
         if self._closed:
-            raise ConfigurationError(
+            raise ConnectionClosedError(
                 f"The connection to {self._credentials.base_url} is closed; make another with connect()."
             )
 

@@ -165,6 +165,11 @@ class LocalRecallrAI:
         self.stop()
 
     @property
+    def path(self) -> str:
+        """The database file, absolute; `":memory:"` for none."""
+        return self._path
+
+    @property
     def base_url(self) -> str:
         """Where it listens, such as `http://127.0.0.1:49152`."""
         return self._running.base_url
@@ -183,6 +188,11 @@ class LocalRecallrAI:
     def min_auto_process_seconds(self) -> float:
         """Least `auto_process_after_seconds` that is accepted."""
         return self._settings.min_auto_process_seconds
+
+    @property
+    def keeps_deleted_text(self) -> bool:
+        """Whether deleted text is still in the file's log: until no other program needs it any more."""
+        return self._running.service.database.keeps_deleted_text
 
     @property
     def faults(self) -> Faults:

@@ -109,7 +109,8 @@ async def delete_memory(
             users.get(db, custom_user_id).pk,
             key,
             delete_previous_versions=delete_previous_versions,
-        )
+        ),
+        erases=True,
     )
     if not existed:
         raise not_found("Memory", key)

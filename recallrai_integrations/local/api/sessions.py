@@ -138,7 +138,7 @@ async def delete_session(
 ) -> Response:
     """Deletes a session with its messages and what was remembered from it."""
     await caller.database.write(
-        lambda db: sessions.delete(db, sessions.find(db, custom_user_id, str(session_id)))
+        lambda db: sessions.delete(db, sessions.find(db, custom_user_id, str(session_id))), erases=True
     )
     return Response(status_code=204)
 

@@ -64,7 +64,7 @@ async def update_user(caller: Caller, custom_user_id: UserIdInPath, body: UserCh
 @router.delete("/{custom_user_id}", status_code=204, response_class=Response, responses=errors(404))
 async def delete_user(caller: Caller, custom_user_id: UserIdInPath) -> Response:
     """Deletes a user with all sessions, messages and memories."""
-    await caller.database.write(lambda db: users.delete(db, custom_user_id))
+    await caller.database.write(lambda db: users.delete(db, custom_user_id), erases=True)
     return Response(status_code=204)
 
 
