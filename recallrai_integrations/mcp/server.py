@@ -40,7 +40,20 @@ _SHOWN: Final = 200
 
 
 class MemoryServer(MCPServer[Any]):
-    """An MCP server whose HTTP apps let nobody in without a verified token."""
+    """An MCP server whose HTTP apps let nobody in without a verified token; made by `create_server`.
+
+    Example:
+        ```python
+        from recallrai_integrations import ConfigurationError
+        from recallrai_integrations.mcp import MemoryServer, create_server
+
+        server: MemoryServer = create_server(user_id="ada")
+        try:
+            server.streamable_http_app()
+        except ConfigurationError as error:
+            print(error)  # on stdio the process is the user's; over HTTP it takes a token
+        ```
+    """
 
     @override
     def streamable_http_app(self, **options: Any) -> Starlette:
