@@ -33,7 +33,7 @@ async def clients(connection: Connection) -> None:
 
 def wrong(connection: Connection) -> None:
     create_server("memory.db")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    create_server(connection, "ada")  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
+    create_server(connection, "ada")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     create_server(connection, identify="email")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     create_server(connection, identify=lambda: "ada")  # type: ignore[arg-type, misc]  # pyright: ignore[reportArgumentType]
     create_server(connection).run("telnet")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
