@@ -19,7 +19,7 @@ _DAYS: Final = re.compile(r"(?P<first>\d{4}/\d\d/\d\d) 12:00 AM to (?P<last>\d{4
 _DAY: Final = len("2026/03/01")
 _NUMBER: Final = re.compile(r"[\d.]+\. ")
 _MARKS: Final = re.compile(
-    r"(?: \(Similarity: (?P<similarity>[\d.]+)\))? \[Event Date: (?P<event>[^\]\n]*)\] \[Version (?P<version>\d+)\]\n"
+    r"(?: \(Similarity: (?P<similarity>[\d.]+)\))? \[Event Date: (?P<event>[^\]\n]*)\] \[Version (?P<version>\d+)\]\n"  # noqa: E501 - one form a line
 )
 """What stands behind a memory in its line."""
 

@@ -149,7 +149,9 @@ def read_session(
             warnings.append(f"{error} The memories of this session are found by their words alone.")
         else:
             named = [Vector(engine.embeddings_name, vector) for vector in vectors]
-            told = [replace(one, draft=replace(one.draft, vector=v)) for one, v in zip(told, named, strict=True)]
+            told = [
+                replace(one, draft=replace(one.draft, vector=v)) for one, v in zip(told, named, strict=True)
+            ]
     return Reading(told, reading.summary, warnings)
 
 

@@ -30,22 +30,25 @@ _ANY_DAY: Final = date(2000, 1, 1)  # where only it matters whether there is a d
 _DETAILED: Final = 3  # words that a memory needs before another can be the same with more detail
 _LONGEST: Final = 160  # characters of a memory that states one thing
 _CHANGE: Final = re.compile(
-    r"\b(?:now|nowadays|no longer|any ?more|any longer|moved|moving|changed|became|instead|stopped|quit|gave up|these days"
+    r"\b(?:now|nowadays|no longer|any ?more|any longer|moved|moving|changed|became|instead|stopped|quit"
+    r"|gave up|these days"
     r"|from now on|new|got|turned|started|used to|actually|correction|since|lately|current|currently)\b",
     re.IGNORECASE,
 )
-_DENIALS: Final = frozenset(("not", "never", "no", "longer", "anymore", "any", "more", "do", "does", "don", "doesn", "can", "really"))
+_DENIALS: Final = frozenset(
+    ("not", "never", "no", "longer", "anymore", "any", "more", "do", "does", "don", "doesn", "can", "really")
+)
 _DENIES: Final = re.compile(r"\b(?:not|never|no longer|\w+n't|cannot)\b", re.IGNORECASE)
 _WHO: Final = r"(?P<who>i|my (?:\w+ )?\w+)"
 _SOFT: Final = r"(?:(?:now|currently|recently|just|actually|officially|already) )*"
 _ONE_OF: Final = tuple(
-    (re.compile(rf"(?:actually,? |correction: |now,? |recently,? )?{form}(?: (?:now|instead|these days))?[.! ]*\Z", re.IGNORECASE), what)
+    (re.compile(rf"(?:actually,? |correction: |now,? |recently,? )?{form}(?: (?:now|instead|these days))?[.! ]*\Z", re.IGNORECASE), what)  # noqa: E501 - one form a line
     for form, what in (
-        (r"my (?:(?:current|new) )?(?P<who>favou?rite \w+(?: \w+)?|(?:\w+ )?(?:name|phone number|number|email|email address|address|birthday)) "
+        (r"my (?:(?:current|new) )?(?P<who>favou?rite \w+(?: \w+)?|(?:\w+ )?(?:name|phone number|number|email|email address|address|birthday)) "  # noqa: E501 - one form a line
          rf"(?:is|(?:has )?changed to) {_SOFT}(?P<value>[^.;]+)", "one"),
-        (rf"{_WHO} {_SOFT}(?:works?|am working|started|started working|joined) (?:at|for) (?P<value>[^,.;]+)", "employer"),
-        (rf"{_WHO} {_SOFT}(?:lives?|moved|(?:am|'m|is) based)(?: from [\w ]+?)? (?:in|to) (?P<value>[^,.;]+)(?:, [^,.;]+)?", "home"),
-        (rf"{_WHO}(?: am|'m| is| turned| just turned) {_SOFT}(?P<value>\d{{1,3}})(?: years? old)?(?: today| yesterday)?", "age"),
+        (rf"{_WHO} {_SOFT}(?:works?|am working|started|started working|joined) (?:at|for) (?P<value>[^,.;]+)", "employer"),  # noqa: E501 - one form a line
+        (rf"{_WHO} {_SOFT}(?:lives?|moved|(?:am|'m|is) based)(?: from [\w ]+?)? (?:in|to) (?P<value>[^,.;]+)(?:, [^,.;]+)?", "home"),  # noqa: E501 - one form a line
+        (rf"{_WHO}(?: am|'m| is| turned| just turned) {_SOFT}(?P<value>\d{{1,3}})(?: years? old)?(?: today| yesterday)?", "age"),  # noqa: E501 - one form a line
         (rf"{_WHO}(?: am| is| got|'m) {_SOFT}(?P<value>single|married|divorced|engaged|widowed)", "marriage"),
     )
 )  # fmt: skip
