@@ -25,10 +25,10 @@ _MARKS: Final = re.compile(
 
 
 def compact(sections: Sequence[Section]) -> list[Section]:
-    """Leave out the histories of single-version memories; what they alone say moves into the memory's line.
+    """Leave out the histories of single-version memories; their line says what they alone say.
 
-    Behind the memory stand its similarity and its days: "(0.91) [2026/03/01]", and the day on which it was told
-    where that is another one.
+    Behind the memory stand its similarity and its days: "(0.91) [2026/03/01]", and the day on which it
+    was told where that is another one.
 
     A history that differs from its line in a single character stays, and so does every other section.
     """

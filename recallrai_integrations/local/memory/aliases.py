@@ -1,4 +1,4 @@
-"""Words by which a memory may be asked for although it does not say them: "I'm Bob" answers "What's my name?"."""
+"""Words by which a memory may be asked for without saying them: "I'm Bob" answers "What's my name?"."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Final
 from . import dates, facets
 from .dates import Span
 from .facets import Facet
-from .lexicon import FIRST_PERSON
+from .lexicon import FIRST_PERSON, word_list
 from .telling import is_chitchat, sentences
 from .text import clean, terms, words
 from .types import Message
@@ -20,29 +20,8 @@ _MOST_PARTS: Final = 3
 _MOST_FACETS: Final = 16
 _MOST_CHARACTERS: Final = 4_000  # of a message, its end: that is where people ask
 _FOLLOW_UP: Final = 3  # with fewer facets the messages before are hints
-_ENGLISH: Final = frozenset(
-    [
-        "what",
-        "who",
-        "whom",
-        "where",
-        "when",
-        "which",
-        "how",
-        "why",
-        "is",
-        "are",
-        "was",
-        "were",
-        "do",
-        "does",
-        "did",
-        "has",
-        "have",
-        "the",
-        "a",
-        "of",
-    ]  # noqa: E501 - one form a line
+_ENGLISH: Final = word_list(
+    "what who whom where when which how why is are was were do does did has have the a of"
 )
 _NAME: Final = re.compile(r"(?<=[a-z,] )[A-Z][\w'-]+")  # a capital inside a sentence
 _PROFILE: Final = re.compile(

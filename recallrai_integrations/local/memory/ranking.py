@@ -1,10 +1,10 @@
 """The ranking of memories for one question, and of the sessions they come from.
 
-`low_latency` ranks by words alone. `balanced` adds, for the lines of a dialogue, what was said right before and
-after and how much their session is about the question; with embeddings, nearness in meaning as well.
+`low_latency` ranks by words alone. `balanced` adds, for the lines of a dialogue, what was said right before
+and after and how much their session is about the question; with embeddings, nearness in meaning as well.
 
-A memory's similarity says two things in one number: how sure it is that the user's memory answers the question
-at all (how much of the question its best memory covers), and how a memory stands to the best one. At the
+A memory's similarity says two things in one number: how sure it is that the user's memory answers the
+question at all (how much of the question its best memory covers), and how a memory stands to the best one. At the
 default threshold of 0.6 a question that is answered lists all that is worth its space, and one that is not
 answered lists next to nothing.
 """
@@ -137,7 +137,7 @@ def _in_context(
 
 
 def _doubt(db: sqlite3.Connection, user_pk: int, question: Question) -> float:
-    """What is left of a similarity where a question names somebody or something, and nothing that was ever spoken of."""
+    """What is left of a similarity where a question names only what was never spoken of."""
     forms = [form for term in question.names for form in (term, speaker_term(term))]
     known = index.document_counts(db, user_pk, "memory", forms) if forms else {}
     return _STRANGER if forms and not known and not index.alike(db, user_pk, question.names) else 1.0

@@ -1,8 +1,8 @@
 """What of a conversation is kept: what the user said, in the user's own words.
 
 Sentences that belong together are one memory; no sentence is split or rewritten. What was said in a question
-or a request stays with it, an answer stays with what was asked, a line of a transcript with its speaker, and
-pasted text with the request that it came with. Greetings, thanks, and requests that tell nothing are left out.
+or a request stays with it, an answer stays with what was asked, a line of a transcript with its speaker,
+and pasted text with the request that it came with. Greetings, thanks, and requests that tell nothing are left out.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def _short(lead: str) -> str:
 
 
 def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Code, items (of lists and profiles), and prose cut into sentences, in order; a blank line ends prose."""
+    """Code, items of lists and profiles, and prose in sentences, in order; a blank line ends prose."""
     kind, held, fenced = "", list[str](), False
     lines = text.splitlines()
     labelled = sum(bool(_LABELLED.match(line)) for line in lines) > 1
@@ -279,7 +279,7 @@ def _leans(sentence: str) -> bool:
 
 
 def _grouped(said: Iterable[str], limit: int, *, apart: bool) -> Iterator[str]:
-    """Sentences that belong together, as one text each; `apart` begins another where the user begins to tell."""
+    """Sentences that belong together, as one text each; `apart` begins another with each own one."""
     group = ""
     for sentence in said:
         if group and len(group) + len(sentence) < limit and (not apart or _leans(sentence)):
