@@ -4,9 +4,9 @@
 and after and how much their session is about the question; with embeddings, nearness in meaning as well.
 
 A memory's similarity says two things in one number: how sure it is that the user's memory answers the
-question at all (how much of the question its best memory covers), and how a memory stands to the best one. At the
-default threshold of 0.6 a question that is answered lists all that is worth its space, and one that is not
-answered lists next to nothing.
+question at all (how much of the question its best memory covers), and how a memory stands to the best one.
+At the default threshold of 0.6 a question that is answered lists all that is worth its space, and one that
+is not answered lists next to nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How a new memory stands to what is known: new, told before, more detail, a change, or a contradiction.
 
-By rules only what the form makes certain: the same words, the same words with more behind them, the
-same words with and without a denial, and statements of what there is one of. Everything else stays beside what is known,
-and the newer comes first.
+By rules only what the form makes certain: the same words, the same words with more behind them, the same
+words with and without a denial, and statements of what there is one of. Everything else stays beside what
+is known, and the newer comes first.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What of a conversation is kept: what the user said, in the user's own words.
 
-Sentences that belong together are one memory; no sentence is split or rewritten. What was said in a question
-or a request stays with it, an answer stays with what was asked, a line of a transcript with its speaker,
-and pasted text with the request that it came with. Greetings, thanks, and requests that tell nothing are left out.
+Sentences that belong together are one memory; no sentence is split or rewritten. What was said in a
+question or a request stays with it, an answer stays with what was asked, a line of a transcript with its
+speaker, and pasted text with the request that it came with. Greetings, thanks, and requests that tell
+nothing are left out.
 """
 
 from __future__ import annotations
