@@ -20,7 +20,7 @@ from recallrai_integrations import ContextOptions
 from recallrai_integrations.pydantic_ai import RecallrAIMemory
 from recallrai_integrations.testing import AdapterContract, Answered
 
-from .scripting import Script, as_text, calls
+from .scripting import WAYS, Script, as_text, calls
 
 
 def look_up() -> str:
@@ -184,13 +184,4 @@ class TestRunSync(TestRun):
 
     async def run(self, agent, *prompt, user_id, thread_id, **given):
         deps = {"user_id": user_id} if user_id else None
-
-        def in_a_thread():
-            loop = asyncio.new_event_loop()  # which some versions leave behind
-            asyncio.set_event_loop(loop)
-            try:
-                return agent.run_sync(*prompt, deps=deps, conversation_id=thread_id, **given)
-            finally:
-                loop.close()
-
-        return await asyncio.to_thread(in_a_thread)
+        return await WAYS["run_sync"](agent, *prompt, deps=deps, conversation_id=thread_id, **given)
