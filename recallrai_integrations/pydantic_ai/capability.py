@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any, Final, TypeVar
 
+from pydantic import TypeAdapter
 from pydantic_ai import DeferredToolRequests, RunContext, capabilities
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.messages import ToolCallPart
@@ -28,6 +30,8 @@ from ._model import with_memories
 __all__ = ["RecallrAIMemory"]
 
 Hook = TypeVar("Hook", bound=Callable[..., Awaitable[Any]])
+
+_RECALL: Final = TypeAdapter(Recall)
 
 
 def _step(name: str) -> Callable[[Hook], Hook]:
@@ -134,7 +138,10 @@ class RecallrAIMemory(AbstractCapability[Any]):
         if outer_turn() is not None:
             self._turn = await Turn.abegin(self._binding, questions, identity)
             return
-        recall = await self._begin(ctx, identity, questions, resumed)
+        recalled = await self._begin(ctx, identity, questions, resumed)
+        connection = await self._binding.source.aget()
+        options = self._binding.context or connection.context_options
+        recall = None if recalled is None else replace(_RECALL.validate_python(recalled), options=options)
         conversation = await self._binding.aconversation(identity)
         self._turn = Turn(identity, conversation, tuple(questions), recall)
 
@@ -192,8 +199,10 @@ class RecallrAIMemory(AbstractCapability[Any]):
         identity: Identity,
         questions: list[Message],
         resumed: bool,
-    ) -> Recall | None:
-        return (await Turn.abegin(self._binding, questions, identity, resumed=resumed)).recall
+    ) -> dict[str, Any] | None:
+        """What was recalled, as JSON values, which engines keep; its options may hold functions."""
+        turn = await Turn.abegin(self._binding, questions, identity, resumed=resumed)
+        return turn.recall and _RECALL.dump_python(turn.recall, mode="json", exclude={"options", "_latest"})
 
     @_step("end")
     async def _end(
