@@ -29,6 +29,7 @@ SURFACES = (
     f"{PACKAGE}.llama_index",
     f"{PACKAGE}.local",
     f"{PACKAGE}.outbox",
+    f"{PACKAGE}.pydantic_ai",
     f"{PACKAGE}.testing",
     f"{PACKAGE}.testing.langchain",
     f"{PACKAGE}.testing.llama_index",

@@ -133,6 +133,8 @@ class RecallrAIMemory(AbstractCapability[Any]):
 
     @override
     async def before_run(self, ctx: RunContext[Any]) -> None:
+        if getattr(ctx, "realtime", False):  # a session without requests that memories could be put into
+            return
         questions, resumed = new_in(ctx.prompt, ctx.messages, ctx.run_id)
         identity = self._binding.identity(*places(ctx))
         if outer_turn() is not None:
@@ -202,7 +204,10 @@ class RecallrAIMemory(AbstractCapability[Any]):
     ) -> dict[str, Any] | None:
         """What was recalled, as JSON values, which engines keep; its options may hold functions."""
         turn = await Turn.abegin(self._binding, questions, identity, resumed=resumed)
-        return turn.recall and _RECALL.dump_python(turn.recall, mode="json", exclude={"options", "_latest"})
+        if turn.recall is None:
+            return None
+        values: dict[str, Any] = _RECALL.dump_python(turn.recall, mode="json", exclude={"options", "_latest"})
+        return values
 
     @_step("end")
     async def _end(

@@ -20,6 +20,7 @@ ANSWERS = {
     "A chain": "peanuts",
     "A LlamaIndex chat engine": "Lisbon",
     "A LlamaIndex agent": "nurse",
+    "A Pydantic AI agent": "cello",
     "No framework": "Lisbon",
 }
 

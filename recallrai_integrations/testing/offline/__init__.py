@@ -35,7 +35,8 @@ def __getattr__(name: str) -> Any:
 
         return QuotingLLM
     if name == "QuotingModel":
-        from .pydantic_ai import QuotingModel  # noqa: PLC0415 - needs the extra pydantic-ai
+        with naming_what_is_missing():
+            from .pydantic_ai import QuotingModel  # noqa: PLC0415 - needs the extra pydantic-ai
 
         return QuotingModel
     raise AttributeError(name)
