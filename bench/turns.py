@@ -18,7 +18,7 @@ from typing import Any
 from recallrai.models import RecallStrategy
 
 from bench import dialogue
-from bench.chats import core, langchain, llama_index, mcp, mem0, plain
+from bench.chats import core, langchain, llama_index, mcp, mem0, plain, pydantic_ai
 from bench.chats.base import Open, Record, Recorder, drive
 from bench.measuring import cost_of, no_collection
 from bench.prompts import Prompts, lost, summary
@@ -89,6 +89,19 @@ WAYS = (
         "LlamaIndex agent, a tool call a turn",
         partial(llama_index.agent, tool=True),
         partial(plain.async_sdk_calls, around=partial(llama_index.agent_alone, tool=True)),
+        framework=0.03,
+        tool=True,
+    ),
+    Way(
+        "Pydantic AI agent",
+        pydantic_ai.agent,
+        partial(plain.async_sdk_calls, around=pydantic_ai.agent_alone),
+        framework=0.03,
+    ),
+    Way(
+        "Pydantic AI agent, a tool call a turn",
+        partial(pydantic_ai.agent, tool=True),
+        partial(plain.async_sdk_calls, around=partial(pydantic_ai.agent_alone, tool=True)),
         framework=0.03,
         tool=True,
     ),

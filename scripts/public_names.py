@@ -30,6 +30,7 @@ SURFACES = (
     f"{PACKAGE}.local",
     f"{PACKAGE}.mcp",
     f"{PACKAGE}.outbox",
+    f"{PACKAGE}.pydantic_ai",
     f"{PACKAGE}.testing",
     f"{PACKAGE}.testing.langchain",
     f"{PACKAGE}.testing.llama_index",

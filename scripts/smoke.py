@@ -24,6 +24,7 @@ BRINGS: dict[str, set[str]] = {
     "langchain": {"langchain"},
     "langchain-classic": {"langchain", "langchain-classic"},
     "llama-index": {"llama-index"},
+    "pydantic-ai": {"pydantic-ai"},
     "local": {"local"},
     "cli": {"local", "cli"},
     "otel": {"otel"},
@@ -106,6 +107,23 @@ def llama_index() -> None:
         assert FACT in [message.content for message in memory.get_all()]
 
 
+def pydantic_ai() -> None:
+    """A run of an agent stores what was said."""
+    from pydantic_ai import Agent
+    from pydantic_ai.models.test import TestModel
+
+    from recallrai_integrations.pydantic_ai import RecallrAIMemory
+
+    user = f"smoke-{uuid.uuid4()}"
+    with connect() as connection:
+        memory = RecallrAIMemory(connection, user_id=user, thread_id="thread-1")
+        agent = Agent(TestModel(custom_output_text="Noted."), capabilities=[memory])
+        assert agent.run_sync(FACT).output == "Noted."
+        connection.flush()
+        history = connection.conversation(user, "thread-1").history()
+        assert [message.content for message in history] == [FACT, "Noted."]
+
+
 def local() -> None:
     """The embedded service."""
     with connect(local=":memory:") as connection:
@@ -150,6 +168,7 @@ USES: dict[str, Callable[[], None]] = {
     "langchain": langchain,
     "langchain-classic": langchain_classic,
     "llama-index": llama_index,
+    "pydantic-ai": pydantic_ai,
     "local": local,
     "cli": cli,
     "otel": otel,
@@ -191,6 +210,7 @@ ATTEMPTS: dict[str, list[Callable[[], object]]] = {
     ],
     "llama-index": [lambda: importlib.import_module("recallrai_integrations.llama_index")],
     "mcp": [lambda: importlib.import_module("recallrai_integrations.mcp")],
+    "pydantic-ai": [lambda: importlib.import_module("recallrai_integrations.pydantic_ai")],
     "local": [
         lambda: importlib.import_module("recallrai_integrations.local"),
         lambda: connect(local=":memory:"),

@@ -21,6 +21,7 @@ ANSWERS = {
     "A LlamaIndex chat engine": "Lisbon",
     "A LlamaIndex agent": "nurse",
     "Any MCP client": "Biscuit",
+    "A Pydantic AI agent": "cello",
     "No framework": "Lisbon",
 }
 

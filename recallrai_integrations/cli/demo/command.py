@@ -34,11 +34,12 @@ from .story import DAY_ONE, DAY_TWO, THREADS, Exchange, Line, Talk
 
 __all__ = ["demo_command"]
 
-_Framework = Literal["langchain", "llama-index", "mcp"]
+_Framework = Literal["langchain", "llama-index", "mcp", "pydantic-ai"]
 _AGENTS = {
     "langchain": "a LangChain agent",
     "llama-index": "a LlamaIndex chat engine and agent",
     "mcp": "an assistant that speaks MCP",
+    "pydantic-ai": "a Pydantic AI agent",
 }
 
 
@@ -184,6 +185,10 @@ def _talk(framework: _Framework, day: int) -> Callable[[Connection, str, str, st
             from .mcp import AssistantTalk  # noqa: PLC0415 - an extra
 
             return AssistantTalk
+        if framework == "pydantic-ai":
+            from . import pydantic_ai  # noqa: PLC0415 - an extra
+
+            return pydantic_ai.AgentTalk
         from . import llama_index  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         if isinstance(error, MissingDependencyError):

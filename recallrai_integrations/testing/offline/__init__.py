@@ -1,8 +1,9 @@
 """A small chat model that needs no key and no network, for examples, demos and tests.
 
 It answers by quoting the line of what it was sent that fits the question best, and says so: whatever it
-knows, it knows from its prompt. `quoting` is the whole of its wits; `QuotingChatModel` (LangChain) and
-`QuotingLLM` (LlamaIndex) dress it up as a chat model of either framework, each imported when it is asked for.
+knows, it knows from its prompt. `quoting` is the whole of its wits; `QuotingChatModel` (LangChain),
+`QuotingLLM` (LlamaIndex) and `QuotingModel` (Pydantic AI) dress it up as a chat model of a framework, each
+imported when it is asked for.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ with naming_what_is_missing():
 if TYPE_CHECKING:
     from .langchain import QuotingChatModel
     from .llama_index import QuotingLLM
+    from .pydantic_ai import QuotingModel
 
-__all__ = ["QuotingChatModel", "QuotingLLM", "Said", "answer"]
+__all__ = ["QuotingChatModel", "QuotingLLM", "QuotingModel", "Said", "answer"]
 
 
 def __getattr__(name: str) -> Any:
@@ -32,4 +34,9 @@ def __getattr__(name: str) -> Any:
             from .llama_index import QuotingLLM  # noqa: PLC0415 - needs the extra llama-index
 
         return QuotingLLM
+    if name == "QuotingModel":
+        with naming_what_is_missing():
+            from .pydantic_ai import QuotingModel  # noqa: PLC0415 - needs the extra pydantic-ai
+
+        return QuotingModel
     raise AttributeError(name)
