@@ -6,7 +6,7 @@ share one context variable, so an agent of one framework may be a tool of an age
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .turns import Turn
 
-__all__ = ["begin_tool", "calling_tool", "end_tool", "outer_turn"]
+__all__ = ["begin_tool", "calling_tool", "end_tool", "outer_turn", "while_calling"]
 
-_outer: ContextVar[Turn | None] = ContextVar("recallrai_outer_turn", default=None)
+_outer: ContextVar[tuple[Turn, Callable[[], bool]] | None] = ContextVar("recallrai_outer_turn", default=None)
 
 
 def outer_turn() -> Turn | None:
     """The turn whose tool is running here; None outside of tools."""
-    return _outer.get()
+    marked = _outer.get()
+    return marked[0] if marked is not None and marked[1]() else None
 
 
 @contextmanager
@@ -34,7 +35,7 @@ def calling_tool(turn: Turn | None) -> Generator[None]:
     if turn is None:
         yield
         return
-    token = _outer.set(turn)
+    token = _outer.set((turn, _always))
     try:
         yield
     finally:
@@ -49,11 +50,28 @@ def begin_tool(turn: Turn) -> Turn | None:
     Returns:
         The turn that was marked before, for `end_tool`.
     """
-    before = _outer.get()
-    _outer.set(turn)
+    before = outer_turn()
+    _outer.set((turn, _always))
     return before
 
 
 def end_tool(before: Turn | None) -> None:
     """Takes the mark of `begin_tool` back, also after an error of the tool."""
-    _outer.set(before)
+    _outer.set(None if before is None else (before, _always))
+
+
+def while_calling(turn: Turn, is_calling: Callable[[], bool]) -> None:
+    """Marks what follows in this context as a tool of a turn, for as long as tools of it are running.
+
+    Only for frameworks that call no function in the context of a tool, but one in the context that the tools
+    inherit. That context may outlive the run, so the mark counts only while `is_calling` says so.
+
+    Args:
+        turn: the turn that may call tools.
+        is_calling: asked wherever somebody wants to know; quick, and it raises nothing.
+    """
+    _outer.set((turn, is_calling))
+
+
+def _always() -> bool:
+    return True

@@ -1,8 +1,9 @@
 """A small chat model that needs no key and no network, for examples, demos and tests.
 
 It answers by quoting the line of what it was sent that fits the question best, and says so: whatever it
-knows, it knows from its prompt. `quoting` is the whole of its wits; `QuotingChatModel` (LangChain) and
-`QuotingLLM` (LlamaIndex) dress it up as a chat model of either framework, each imported when it is asked for.
+knows, it knows from its prompt. `quoting` is the whole of its wits; `QuotingChatModel` (LangChain),
+`QuotingLLM` (LlamaIndex) and `QuotingAgentModel` (OpenAI Agents) dress it up as a model of a framework, each
+imported when it is asked for.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from .quoting import Said, answer
 if TYPE_CHECKING:
     from .langchain import QuotingChatModel
     from .llama_index import QuotingLLM
+    from .openai_agents import QuotingAgentModel
 
-__all__ = ["QuotingChatModel", "QuotingLLM", "Said", "answer"]
+__all__ = ["QuotingAgentModel", "QuotingChatModel", "QuotingLLM", "Said", "answer"]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,4 +29,8 @@ def __getattr__(name: str) -> Any:
         from .llama_index import QuotingLLM  # noqa: PLC0415 - needs the extra llama-index
 
         return QuotingLLM
+    if name == "QuotingAgentModel":
+        from .openai_agents import QuotingAgentModel  # noqa: PLC0415 - needs the extra openai-agents
+
+        return QuotingAgentModel
     raise AttributeError(name)

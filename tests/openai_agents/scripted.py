@@ -1,0 +1,111 @@
+"""A model of the SDK that does as it is told, and keeps what it was asked."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from agents import Agent, Model, ModelResponse, Runner, RunConfig, Usage, set_tracing_disabled
+from openai.types.responses import (
+    Response,
+    ResponseCompletedEvent,
+    ResponseFunctionToolCall,
+    ResponseOutputMessage,
+    ResponseOutputRefusal,
+    ResponseOutputText,
+    ResponseTextDeltaEvent,
+)
+
+set_tracing_disabled(True)
+
+WAYS = ["run", "run_sync", "run_streamed"]
+
+
+def says(text: str) -> ResponseOutputMessage:
+    """With the id that adapters of chat completions give to all messages."""
+    part = ResponseOutputText(text=text, type="output_text", annotations=[])
+    return ResponseOutputMessage(
+        id="__fake_id__", content=[part], role="assistant", status="completed", type="message"
+    )
+
+
+def refuses(text: str) -> ResponseOutputMessage:
+    part = ResponseOutputRefusal(refusal=text, type="refusal")
+    return ResponseOutputMessage(
+        id="__fake_id__", content=[part], role="assistant", status="completed", type="message"
+    )
+
+
+def calls(name: str, **arguments: Any) -> ResponseFunctionToolCall:
+    return ResponseFunctionToolCall(
+        id="__fake_id__",
+        call_id=uuid.uuid4().hex,
+        name=name,
+        arguments=json.dumps(arguments),
+        type="function_call",
+    )
+
+
+class Scripted(Model):
+    """Answers with its steps in order: texts, items, lists of items, errors to raise or functions to await."""
+
+    def __init__(self, *steps: Any) -> None:
+        self.steps = list(steps)
+        self.prompts: list[str] = []
+        self.instructions: list[str] = []
+        self.inputs: list[list[Any]] = []
+
+    async def get_response(self, system_instructions, input, *args, **kwargs):
+        output = await self._next(system_instructions, input)
+        return ModelResponse(output=output, usage=Usage(requests=1), response_id=None)
+
+    async def stream_response(self, system_instructions, input, *args, **kwargs):
+        output = await self._next(system_instructions, input)
+        for number in range(3):
+            yield ResponseTextDeltaEvent(
+                type="response.output_text.delta",
+                item_id="m",
+                output_index=0,
+                content_index=0,
+                sequence_number=number,
+                delta="…",
+                logprobs=[],
+            )
+        response = Response(
+            id="r",
+            created_at=0,
+            model="scripted",
+            object="response",
+            output=output,
+            tool_choice="auto",
+            tools=[],
+            parallel_tool_calls=True,
+        )
+        yield ResponseCompletedEvent(type="response.completed", response=response, sequence_number=9)
+
+    async def _next(self, instructions, items):
+        items = [{"role": "user", "content": items}] if isinstance(items, str) else items
+        self.instructions.append(instructions or "")
+        self.inputs.append([dict(item) for item in items])
+        self.prompts.append(f"{instructions}\n{json.dumps(items, ensure_ascii=False, default=str)}")
+        step = self.steps.pop(0) if self.steps else f"answer {len(self.prompts)}"
+        if callable(step):
+            step = await step()
+        if isinstance(step, BaseException):
+            raise step
+        if isinstance(step, str):
+            step = says(step)
+        return step if isinstance(step, list) else [step]
+
+
+async def streamed(agent: Agent[Any], given: Any, **arguments: Any) -> Any:
+    """A stream that is read to its end, then its result."""
+    result = Runner.run_streamed(agent, given, **arguments)
+    async for _ in result.stream_events():
+        pass
+    return result
+
+
+def quiet(**fields: Any) -> RunConfig:
+    return RunConfig(**fields)
