@@ -12,17 +12,22 @@ from agents import TResponseInputItem
 from agents.run_config import ModelInputData
 from pydantic import BaseModel
 
-from recallrai_integrations.adapter import from_openai
+from recallrai_integrations.adapter import from_openai_all
 from recallrai_integrations.context import Prompt
 from recallrai_integrations.messages import Message
 
-__all__ = ["answer_text", "asked_before", "is_answer", "new_questions", "with_memories"]
+__all__ = ["answer_text", "asked_before", "is_answer", "new_questions", "said_in", "with_memories"]
 
 
 def new_questions(items: Sequence[TResponseInputItem]) -> list[Message]:
     """What the user says at the end of the items; nothing when somebody else has the last word."""
-    said = takewhile(_is_users, (item for item in reversed(items) if _role(item) not in _INSTRUCTIONS))
-    return _questions(said)
+    latest = (item for item in reversed(items) if _get(item, "role") not in _INSTRUCTIONS)
+    return said_in(list(takewhile(_is_users, latest))[::-1])
+
+
+def said_in(items: Sequence[TResponseInputItem]) -> list[Message]:
+    """What the user and the assistant said; without ids, which may be the same for all items."""
+    return [dataclasses.replace(message, id=None) for message in from_openai_all(items)]
 
 
 def asked_before(items: Sequence[TResponseInputItem]) -> list[Message]:
@@ -31,8 +36,14 @@ def asked_before(items: Sequence[TResponseInputItem]) -> list[Message]:
     return new_questions(items[: last + 1])
 
 
-def is_answer(items: Iterable[TResponseInputItem]) -> bool:
-    """Whether a session is given more than what the user said."""
+def is_answer(items: Iterable[TResponseInputItem], output: object, *, of_tool: bool) -> bool:
+    """Whether what a session is given holds the output of the run.
+
+    What the user said comes late in streams that a guardrail refuses, and the result of a tool that a
+    guardrail blocks is kept with another text in its place. A message that is blocked is not kept at all.
+    """
+    if of_tool:
+        return any(str(output) in str(_get(item, "output")) for item in items)
     return any(not _is_users(item) for item in items)
 
 
@@ -84,15 +95,9 @@ def _joined(*texts: str | None) -> str:
 _INSTRUCTIONS = ("system", "developer")
 
 
-def _role(item: object) -> Any:
-    return cast("Mapping[str, Any]", item).get("role") if isinstance(item, Mapping) else None
+def _get(item: object, name: str) -> Any:
+    return cast("Mapping[str, Any]", item).get(name) if isinstance(item, Mapping) else None
 
 
 def _is_users(item: object) -> bool:
-    return bool(_role(item) == "user")
-
-
-def _questions(latest_first: Iterable[object]) -> list[Message]:
-    """Without ids: a user's text has none, and those of other items may be the same for all."""
-    messages = [message for item in latest_first if (message := from_openai(item)) is not None]
-    return [dataclasses.replace(message, id=None) for message in reversed(messages)]
+    return bool(_get(item, "role") == "user")

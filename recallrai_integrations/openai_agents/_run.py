@@ -10,9 +10,9 @@ from typing import Any
 from agents import TResponseInputItem
 from agents.run_config import CallModelData, CallModelInputFilter, ModelInputData
 
-from recallrai_integrations.adapter import Binding, Turn, from_openai_all, while_calling
+from recallrai_integrations.adapter import Binding, Turn, while_calling
 
-from ._items import answer_text, asked_before, is_answer, new_questions, with_memories
+from ._items import answer_text, asked_before, is_answer, new_questions, said_in, with_memories
 
 __all__ = ["Run"]
 
@@ -67,7 +67,7 @@ class Run:
             request = await request
         async with self._beginning:
             turn = await self._turn_of(items, data.context)
-        prompt = turn.prompt([*turn.questions, *from_openai_all(request.input)])
+        prompt = turn.prompt([*turn.questions, *said_in(request.input)])
         return with_memories(request, prompt, only_instructions=self._served)
 
     async def _turn_of(self, items: list[TResponseInputItem], context: Any) -> Turn:
@@ -133,7 +133,7 @@ class Run:
 
     async def keeps(self, items: list[TResponseInputItem]) -> None:
         """The session was given items, of which the last in a run are its answer."""
-        if self._output and is_answer(items):
+        if self._output and is_answer(items, self._output[0], of_tool=self._is_result(self._output[0])):
             await self._end(self._output.pop())
 
     async def _end(self, output: object) -> None:
@@ -142,6 +142,9 @@ class Run:
             await turn.aend(answer_text(output) if self._stores(output) else None)
 
     def _stores(self, output: object) -> bool:
-        if any(output == result or output == str(result) for result in self._results):
+        if self._is_result(output):
             return self._store_direct
         return isinstance(output, str) or self._store_structured
+
+    def _is_result(self, output: object) -> bool:
+        return any(output == result or output == str(result) for result in self._results)

@@ -9,9 +9,11 @@ from agents import TResponseInputItem
 from agents.memory import SessionABC, SessionSettings
 from typing_extensions import override
 
-from recallrai_integrations.adapter import Binding, from_openai_all
+from recallrai_integrations.adapter import Binding
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.conversation import Conversation
+
+from ._items import said_in
 
 __all__ = ["WHERE", "RecallrAISession"]
 
@@ -92,8 +94,7 @@ class RecallrAISession(SessionABC):
     async def add_items(self, items: list[TResponseInputItem]) -> None:
         """Stores what the user said, and the answer: text beside a tool call is narration."""
         calls = any(str(cast("Mapping[str, Any]", item).get("type")).endswith("_call") for item in items)
-        said = from_openai_all(items)
-        new = [one for one in said if one.role == "user" or not calls]
+        new = [one for one in said_in(items) if one.role == "user" or not calls]
         if new:
             await (await self._conversation()).arecord(new)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from typing import Any
 
-from agents import Agent, Model, ModelResponse, Runner, RunConfig, Usage, set_tracing_disabled
+from agents import Agent, Model, ModelResponse, Runner, Usage, set_tracing_disabled
 from openai.types.responses import (
     Response,
     ResponseCompletedEvent,
@@ -107,5 +108,21 @@ async def streamed(agent: Agent[Any], given: Any, **arguments: Any) -> Any:
     return result
 
 
-def quiet(**fields: Any) -> RunConfig:
-    return RunConfig(**fields)
+def on_a_thread(agent: Agent[Any], given: Any, **arguments: Any) -> Any:
+    """`run_sync`, which leaves the thread's event loop open for later runs."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        return Runner.run_sync(agent, given, **arguments)
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+async def run(way: str, agent: Agent[Any], given: Any, **arguments: Any) -> Any:
+    """A run to its end, in one of the `WAYS`."""
+    if way == "run_streamed":
+        return await streamed(agent, given, **arguments)
+    if way == "run_sync":
+        return await asyncio.to_thread(on_a_thread, agent, given, **arguments)
+    return await Runner.run(agent, given, **arguments)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import suppress
+from types import MappingProxyType
 
 import pytest
 from agents import Agent, ModelSettings, Runner, RunState, SQLiteSession, function_tool
@@ -13,7 +13,7 @@ from agents.retry import ModelRetrySettings
 from recallrai_integrations.openai_agents import RecallrAIMemory
 from recallrai_integrations.testing import AdapterContract, Answered
 
-from .scripted import Scripted, calls, says, streamed
+from .scripted import Scripted, calls, run, says, streamed
 
 
 @function_tool
@@ -28,44 +28,32 @@ def order() -> str:
     return "ordered"
 
 
-def answered(model, result, session=None):
-    kept = [json.dumps(result.to_input_list(), default=str), json.dumps(result.to_state().to_json(), default=str)]
-    if session is not None:
-        kept.append(json.dumps(asyncio.run(session.get_items()) if _no_loop() else [], default=str))
-    kept.append(str(result.raw_responses))
-    return Answered(result.final_output, model.prompts, kept)
-
-
-def _no_loop():
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return True
-    return False
+def answered(model, result, *sessions):
+    kept = [result.to_input_list(), result.to_state().to_json(), result.raw_responses, *sessions]
+    return Answered(result.final_output, model.prompts, [str(one) for one in kept])
 
 
 class TestRun(AdapterContract):
+    way = "run"
     where = "Runner.run(…, context="
 
     async def run(self, agent, given, **arguments):
-        return await Runner.run(agent, given, **arguments)
+        return await run(self.way, agent, given, **arguments)
 
     async def turn(self, connection, user_id, thread_id, text):
         model = Scripted(calls("look_up"), f"answer to {text}")
         agent = Agent("Friend", instructions="Be kind.", model=model, tools=[look_up])
         context = {"user_id": user_id, "thread_id": thread_id}
-        run = RecallrAIMemory(connection).for_run()
-        return answered(model, await self.run(agent, text, context=context, **run))
+        result = await self.run(agent, text, context=context, **RecallrAIMemory(connection).for_run())
+        return answered(model, result)
 
     async def stream(self, connection, user_id, thread_id, text):
         model = Scripted(calls("look_up"), f"answer to {text}")
         agent = Agent("Friend", instructions="Be kind.", model=model, tools=[look_up])
         session = SQLiteSession(thread_id)
-        run = RecallrAIMemory(connection).for_run(user_id, session=session)
-        result = await streamed(agent, text, **run)
-        kept = [json.dumps(await session.get_items()), json.dumps(result.to_input_list())]
-        assert "answer" in kept[0]
-        return Answered(result.final_output, model.prompts, kept)
+        memory = RecallrAIMemory(connection)
+        result = await streamed(agent, text, **memory.for_run(user_id, session=session))
+        return answered(model, result, await session.get_items())
 
     async def leave(self, connection, user_id, thread_id, text):
         agent = Agent("Friend", model=Scripted(f"answer to {text}"))
@@ -97,7 +85,9 @@ class TestRun(AdapterContract):
             await self.run(agent, text, **RecallrAIMemory(connection).for_run(user_id, thread_id))
 
     async def retry(self, connection, user_id, thread_id, text):
-        settings = ModelSettings(retry=ModelRetrySettings(max_retries=2, policy=lambda _: True, backoff={"initial_delay": 0}))
+        settings = ModelSettings(
+            retry=ModelRetrySettings(max_retries=2, policy=lambda _: True, backoff={"initial_delay": 0})
+        )
         model = Scripted(ConnectionError(), f"answer to {text}")
         agent = Agent("Friend", model=model, model_settings=settings)
         result = await self.run(agent, text, **RecallrAIMemory(connection).for_run(user_id, thread_id))
@@ -153,16 +143,12 @@ class TestRun(AdapterContract):
 
 
 class TestRunStreamed(TestRun):
-    async def run(self, agent, given, **arguments):
-        return await streamed(agent, given, **arguments)
+    way = "run_streamed"
 
 
 class TestRunSync(TestRun):
     """`run_sync` has an event loop of its own: it is called on a thread without one."""
 
-    lacks = {"cancel": "run_sync cannot be cancelled"}  # noqa: RUF012 - as the suite has it
-
-    async def run(self, agent, given, **arguments):
-        return await asyncio.to_thread(Runner.run_sync, agent, given, **arguments)
-
+    way = "run_sync"
+    lacks = MappingProxyType({"cancel": "a thread cannot be cancelled"})
     cancel = AdapterContract.cancel
