@@ -8,12 +8,12 @@ from recallrai_integrations import Connection
 from recallrai_integrations.local import LocalRecallrAI
 from recallrai_integrations.openai_agents import RecallrAIMemory
 
-from .scripted import WAYS, run
+from .scripted import run
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=["run", "run_streamed"])
 def run_it(request: pytest.FixtureRequest):
-    """Runs an agent to its end, in the way of this test's run."""
+    """Runs an agent to its end, in the way of this test's run; `run_sync` is `run` on a loop of its own."""
 
     async def run_it(agent, given, **arguments):
         return await run(request.param, agent, given, **arguments)
@@ -37,6 +37,12 @@ def teach(connection: Connection, server: LocalRecallrAI):
         server.requests.clear()
 
     return teach
+
+
+@pytest.fixture
+def taught(teach) -> None:
+    """Ada's dog is called Biscuit."""
+    teach()
 
 
 @pytest.fixture

@@ -20,8 +20,6 @@ from openai.types.responses import (
 
 set_tracing_disabled(True)
 
-WAYS = ["run", "run_sync", "run_streamed"]
-
 
 def says(text: str) -> ResponseOutputMessage:
     """With the id that adapters of chat completions give to all messages."""
@@ -57,12 +55,12 @@ class Scripted(Model):
         self.instructions: list[str] = []
         self.inputs: list[list[Any]] = []
 
-    async def get_response(self, system_instructions, input, *args, **kwargs):
-        output = await self._next(system_instructions, input)
+    async def get_response(self, *request, **more):
+        output = await self._next(*request, **more)
         return ModelResponse(output=output, usage=Usage(requests=1), response_id=None)
 
-    async def stream_response(self, system_instructions, input, *args, **kwargs):
-        output = await self._next(system_instructions, input)
+    async def stream_response(self, *request, **more):
+        output = await self._next(*request, **more)
         for number in range(3):
             yield ResponseTextDeltaEvent(
                 type="response.output_text.delta",
@@ -85,7 +83,8 @@ class Scripted(Model):
         )
         yield ResponseCompletedEvent(type="response.completed", response=response, sequence_number=9)
 
-    async def _next(self, instructions, items):
+    async def _next(self, *request, **more):
+        instructions, items = request[:2] if request else (more["system_instructions"], more["input"])
         items = [{"role": "user", "content": items}] if isinstance(items, str) else items
         self.instructions.append(instructions or "")
         self.inputs.append([dict(item) for item in items])
@@ -120,7 +119,7 @@ def on_a_thread(agent: Agent[Any], given: Any, **arguments: Any) -> Any:
 
 
 async def run(way: str, agent: Agent[Any], given: Any, **arguments: Any) -> Any:
-    """A run to its end, in one of the `WAYS`."""
+    """A run to its end, by the method of `Runner` of that name."""
     if way == "run_streamed":
         return await streamed(agent, given, **arguments)
     if way == "run_sync":

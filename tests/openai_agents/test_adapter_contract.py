@@ -6,7 +6,6 @@ import asyncio
 from contextlib import suppress
 from types import MappingProxyType
 
-import pytest
 from agents import Agent, ModelSettings, Runner, RunState, SQLiteSession, function_tool
 from agents.retry import ModelRetrySettings
 
