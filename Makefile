@@ -2,14 +2,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 LOWEST ?= .venv-lowest
+FRAMEWORKS ?= .venv-frameworks
 BIN := $(VENV)/bin
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install demo test check unit lowest format bench chaos docs package constraints clean
+.PHONY: install demo test test-frameworks check unit lowest format bench chaos docs package constraints clean
 
 install: $(VENV)/.installed
 
-demo: install
+# Only what it shows; the other targets add the rest to the same environment.
+demo: $(VENV)/.demo
 	$(BIN)/recallrai-integrations demo
 
 # All checks, then the tests at the lowest and at the latest supported versions.
@@ -21,6 +23,7 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/deptry recallrai_integrations
 
 unit: install
 	$(BIN)/pytest -n 3
@@ -29,6 +32,10 @@ unit: install
 # the recorder that the oldest langchain-tests allows does not run beside today's aiohttp.
 lowest: $(LOWEST)/.installed
 	$(LOWEST)/bin/pytest -n 3 -m "not slow" tests/core tests/langchain tests/llama_index --ignore tests/core/test_wire.py
+
+# The adapters of agent frameworks with the oldest versions of these.
+test-frameworks: $(FRAMEWORKS)/.installed
+	$(FRAMEWORKS)/bin/pytest -n 3 tests/openai_agents tests/pydantic_ai tests/mcp
 
 format: install
 	$(BIN)/ruff check --fix .
@@ -50,8 +57,12 @@ docs: install
 package: install
 	PATH="$(BIN):$$PATH" $(BIN)/python -m scripts.package $(foreach one,$(PYTHONS),--python $(one))
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(VENV)/.demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python $(PIP_INSTALL) --constraint constraints.txt --editable ".[cli,langchain]"
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.demo
 	$(VENV)/bin/python $(PIP_INSTALL) --upgrade "pip>=25.1"
 	$(VENV)/bin/python $(PIP_INSTALL) --constraint constraints.txt --editable ".[all,frameworks]" --group dev
 	touch $@
@@ -62,15 +73,23 @@ $(LOWEST)/.installed: pyproject.toml constraints-lowest.txt
 	$(LOWEST)/bin/python $(PIP_INSTALL) --constraint constraints-lowest.txt --editable ".[all]" --group test
 	touch $@
 
+$(FRAMEWORKS)/.installed: pyproject.toml constraints-frameworks.txt
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python $(PIP_INSTALL) --upgrade "pip>=25.1"
+	$(FRAMEWORKS)/bin/python $(PIP_INSTALL) --constraint constraints-frameworks.txt --editable ".[all,frameworks]" --group test
+	touch $@
+
 # Pins every dependency, for all supported Pythons at once; records no download address.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.10 --upgrade --no-header --no-annotate \
   --no-emit-index-url --no-emit-find-links --strip-extras --extra all pyproject.toml
 constraints: install
 	$(VENV)/bin/python $(PIP_INSTALL) uv
-	$(COMPILE) --group dev --output-file constraints.txt
+	$(COMPILE) --extra frameworks --group dev --output-file constraints.txt
 	# langgraph 1.0.2 admits later versions of its prebuilt part, and does not work with them.
 	echo "langgraph-prebuilt<1.0.6" | $(COMPILE) --constraint - --resolution lowest-direct \
 	  --output-file constraints-lowest.txt
+	echo "langgraph-prebuilt<1.0.6" | $(COMPILE) --extra frameworks --constraint - --resolution lowest-direct \
+	  --output-file constraints-frameworks.txt
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build site
+	rm -rf $(VENV) $(LOWEST) $(FRAMEWORKS) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build site

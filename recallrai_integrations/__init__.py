@@ -21,7 +21,9 @@ from .connection import Connection
 from .conversation import Conversation
 from .errors import (
     ConfigurationError,
+    ConnectionClosedError,
     CredentialsError,
+    DeadlockError,
     ForgetIncompleteError,
     InvalidInputError,
     LocalServiceError,
@@ -57,9 +59,11 @@ __all__ = [
     "ConfigurationError",
     "ConflictingMemory",
     "Connection",
+    "ConnectionClosedError",
     "ContextOptions",
     "Conversation",
     "CredentialsError",
+    "DeadlockError",
     "DeliveryOptions",
     "Event",
     "ForgetIncompleteError",

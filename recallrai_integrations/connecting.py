@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from os import PathLike
 from os.path import realpath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .connection import Connection
-from .credentials import Credentials
+from .credentials import Credentials, Secret
 from .errors import ConfigurationError
 from .options import ContextOptions, DeliveryOptions, RecallOptions, is_number
 
@@ -69,8 +69,10 @@ def connect(
             connection.conversation("ada", "thread-1").record(("user", "I am allergic to nuts."))
         ```
     """
+    key = None if api_key is None else Secret(api_key)
+    del api_key  # error trackers record the variables of frames
     own_clients = client is not None or async_client is not None
-    credentials_given = any(one is not None for one in (api_key, project_id, base_url))
+    credentials_given = any(one is not None for one in (key, project_id, base_url))
     if own_clients + credentials_given + (local is not None) > 1:
         raise ConfigurationError(
             "Pass either credentials, or your own client and async_client, or local=…, not several of them."
@@ -83,11 +85,13 @@ def connect(
 
         server = LocalRecallrAI(local, api_key=None)  # others on this machine cannot guess the key
         server.start()
-        credentials = Credentials(server.api_key, server.project_id, server.base_url)
+        credentials = Credentials(Secret(server.api_key), server.project_id, server.base_url)
     elif own_clients:
-        credentials = _credentials_of(client or async_client)
+        from ._backend import credentials_of  # noqa: PLC0415 - the SDK is there, or there were no client
+
+        credentials = credentials_of(client or async_client)
     else:
-        credentials = Credentials.find(api_key, project_id, base_url)
+        credentials = Credentials.find(key, project_id, base_url)
     # The embedded service has another port each time: there it is the file that messages are for.
     service = credentials.base_url if local is None else f"local {realpath(local)}"
     try:
@@ -106,8 +110,3 @@ def connect(
         if server is not None:
             server.stop()
         raise
-
-
-def _credentials_of(client: Any) -> Credentials:
-    http = client._http  # noqa: SLF001 - where the SDK keeps what its client was made with
-    return Credentials(http.api_key, http.project_id, http.base_url)

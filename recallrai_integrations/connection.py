@@ -8,21 +8,16 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, get_args
 from weakref import WeakSet
 
 from typing_extensions import Self, override
 
-from . import _flows as flows
-from ._flows import Flow, State
-from ._flows.portability import Export, transcripts
-from ._flows.rules import THREAD_KEY
 from .conversation import Conversation
 from .credentials import Credentials
 from .errors import InvalidInputError
-from .identity import service_id_text, thread_id_text, user_id_text
+from .identity import thread_id_text, user_id_text
 from .models import Forgotten, Imported
 from .options import ContextOptions, DeliveryOptions, ProcessPolicy, RecallOptions, is_number
 from .outbox import ConversationKey
@@ -202,7 +197,8 @@ class Connection:
             memory_id: only this memory, with its older versions.
 
         Returns:
-            What was deleted.
+            What was deleted, and where text of it remains on this machine for as long as another program
+            reads the file.
 
         Raises:
             NotFoundError: there was nothing to delete.
@@ -210,9 +206,9 @@ class Connection:
             ForgetIncompleteError: something could still be read afterwards; it is named.
             ServiceUnavailableError: an outage, whatever `on_error` says; call again.
         """
-        flow = self._forget_flow(user_id, thread_id, session_id, memory_id)
+        flow = self.runtime.forgetting(user_id, thread_id, session_id, memory_id)
         with self.runtime.operation("forget", thread_id):
-            forgotten = self.runtime.run(flow, insist=True)
+            forgotten = self._with_remains(self.runtime.run(flow, insist=True))
         self.runtime.emit_forgotten(forgotten, thread_id)
         return forgotten
 
@@ -225,9 +221,9 @@ class Connection:
         memory_id: str | None = None,
     ) -> Forgotten:
         """The async twin of `forget`."""
-        flow = self._forget_flow(user_id, thread_id, session_id, memory_id)
+        flow = self.runtime.forgetting(user_id, thread_id, session_id, memory_id)
         with self.runtime.operation("forget", thread_id):
-            forgotten = await self.runtime.arun(flow, insist=True)
+            forgotten = self._with_remains(await self.runtime.arun(flow, insist=True))
         self.runtime.emit_forgotten(forgotten, thread_id)
         return forgotten
 
@@ -241,12 +237,12 @@ class Connection:
             NotFoundError: there is no such user, and nothing of them waits.
             ServiceUnavailableError: an outage, whatever `on_error` says.
         """
-        for part in self._export_parts(user_id):
+        for part in self.runtime.exporting(user_id_text(user_id)):
             yield from self.runtime.run(part, insist=True)
 
     async def aexport(self, user_id: str) -> AsyncIterator[dict[str, Any]]:
         """The async twin of `export`."""
-        for part in self._export_parts(user_id):
+        for part in self.runtime.exporting(user_id_text(user_id)):
             for line in await self.runtime.arun(part, insist=True):
                 yield line
 
@@ -269,11 +265,12 @@ class Connection:
             What became of each conversation, in order.
 
         Raises:
-            InvalidInputError: a line is none of an export; those before it have been brought in.
+            InvalidInputError: a line does not belong to an export; those before it have been brought in.
             ServiceUnavailableError: an outage, whatever `on_error` says.
         """
         return [
-            self.runtime.run(flow, insist=True) for flow in self._imports(user_id, lines, process=process)
+            self.runtime.run(flow, insist=True)
+            for flow in self.runtime.importing(user_id_text(user_id), lines, process=process)
         ]
 
     async def aimport_user(
@@ -282,7 +279,7 @@ class Connection:
         """The async twin of `import_user`."""
         return [
             await self.runtime.arun(flow, insist=True)
-            for flow in self._imports(user_id, lines, process=process)
+            for flow in self.runtime.importing(user_id_text(user_id), lines, process=process)
         ]
 
     @property
@@ -303,7 +300,7 @@ class Connection:
             How many messages still wait: 0 unless the service is down, or time was short.
 
         Raises:
-            InvalidInputError: a timeout that is none.
+            InvalidInputError: `timeout` is not a number of at least 0.
             RequestRejectedError: the service refused a message for good; all others have been tried.
             ServiceUnavailableError: an outage with `on_error="raise"`.
         """
@@ -328,7 +325,7 @@ class Connection:
             connection, those in memory are lost. 0 when it was closed before.
 
         Raises:
-            InvalidInputError: a timeout that is none; nothing was closed.
+            InvalidInputError: `timeout` is not a number of at least 0; nothing was closed.
         """
         left = self.runtime.close(_checked(timeout))
         _unclosed.discard(self)
@@ -369,46 +366,11 @@ class Connection:
         self._server = None
         self.runtime.after_fork()
 
-    def _export_parts(self, user_id: str) -> Iterator[Flow[list[dict[str, Any]]]]:
-        user = user_id_text(user_id)
-        states = partial(self.runtime.conversations.of_user, user)
-        return Export(user, states, blocking=self.runtime.outbox.blocking).parts()
-
-    def _imports(
-        self, user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool
-    ) -> Iterator[Flow[Imported]]:
-        user = user_id_text(user_id)
-        for one in transcripts(lines):
-            thread = one.metadata.get(THREAD_KEY)
-            messages = self.runtime.redacted(user, thread, one.messages)
-            if messages:
-                metadata = self.runtime.redacted_metadata(user, thread, one.metadata)
-                of_user = self.runtime.redacted_metadata(user, None, one.profile.metadata)
-                profile = replace(one.profile, metadata=of_user)
-                redacted = replace(one, messages=messages, metadata=metadata, profile=profile)
-                yield flows.import_transcript(user, redacted, process=process)
-
-    def _forget_flow(
-        self, user_id: str, thread_id: str | None, session_id: str | None, memory_id: str | None
-    ) -> Flow[Forgotten]:
-        user, thread = user_id_text(user_id), thread_id_text(thread_id)
-        if sum(one is not None for one in (thread, session_id, memory_id)) > 1:
-            raise InvalidInputError("Pass one of thread_id, session_id and memory_id, not several.")
-
-        def states() -> list[State]:
-            if thread is not None:
-                return [self.runtime.conversations.at(ConversationKey(thread, user, thread))]
-            return self.runtime.conversations.of_user(user)
-
-        blocking = self.runtime.outbox.blocking
-        if memory_id is not None:
-            return flows.forget_memory(user, service_id_text("memory id", memory_id))
-        if session_id is not None:
-            session_id = service_id_text("session id", session_id)
-            return flows.forget_session(user, session_id, states, blocking=blocking)
-        if thread is not None:
-            return flows.forget_thread(user, thread, states, blocking=blocking)
-        return flows.forget_user(user, states, blocking=blocking)
+    def _with_remains(self, forgotten: Forgotten) -> Forgotten:
+        """What was deleted, with the embedded service's file where deleted text remains in it."""
+        if self._server is None or not self._server.keeps_deleted_text:
+            return forgotten
+        return replace(forgotten, remains_in=(*forgotten.remains_in, self._server.path))
 
 
 def _new_runtime(credentials: Credentials, **settings: Any) -> Runtime:

@@ -183,7 +183,7 @@ class Conversation:
             without waiting, and when there was nothing to process.
 
         Raises:
-            ServiceUnavailableError: an outage with `on_error="raise"`; otherwise the wish waits as well.
+            ServiceUnavailableError: an outage with `on_error="raise"`; otherwise the request is queued.
         """
         with self._runtime.operation("finish", self.thread_id):
             return self._runtime.run(flows.finish(self._state, wait=_seconds(wait)), insist=True)
@@ -250,7 +250,8 @@ class Conversation:
     def clear(self) -> None:
         """Ends the thread's history for every process: finishes and marks its sessions, deletes nothing.
 
-        In an outage the wish waits behind the messages, and for this process the history is empty at once.
+        During an outage the request to clear is queued behind pending messages; for this process
+        the history is empty at once.
 
         Raises:
             RequestRejectedError: the service refused a message, or the marks, for good.
@@ -315,6 +316,7 @@ class Conversation:
         return flows.recall(
             self._state,
             options,
+            late=self._runtime.late_recalls,
             instructions=self._runtime.instructions.start if wanted else None,
             on_progress=on_progress,
         )

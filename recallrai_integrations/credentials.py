@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from typing_extensions import override
+
 from .errors import ConfigurationError, CredentialsError
 
-__all__ = ["DEFAULT_BASE_URL", "Credentials"]
+__all__ = ["DEFAULT_BASE_URL", "Credentials", "Secret"]
 
 DEFAULT_BASE_URL = "https://api.recallrai.com"
+
+
+class Secret:
+    """A text that no repr shows: error trackers record the local variables of frames by their repr."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Returns the text, for the one who has to send it."""
+        return self._text
+
+    @override
+    def __repr__(self) -> str:
+        return "Secret(…)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +43,13 @@ class Credentials:
         base_url: `http(s)://host[:port]`, without the API's path.
     """
 
-    api_key: str = field(repr=False)
+    api_key: Secret
     project_id: str
     base_url: str = DEFAULT_BASE_URL
 
     @classmethod
     def find(
-        cls, api_key: str | None = None, project_id: str | None = None, base_url: str | None = None
+        cls, api_key: Secret | None = None, project_id: str | None = None, base_url: str | None = None
     ) -> Credentials:
         """The credentials given, each one that is not from its environment variable.
 
@@ -38,15 +57,15 @@ class Credentials:
             CredentialsError: missing or malformed; says which variable to set. Never shows the key.
             ConfigurationError: a base URL that is none.
         """
-        api_key = api_key if api_key is not None else os.environ.get("RECALLRAI_API_KEY")
+        api_key = api_key or Secret(os.environ.get("RECALLRAI_API_KEY", ""))
         project_id = project_id if project_id is not None else os.environ.get("RECALLRAI_PROJECT_ID")
         base_url = base_url or os.environ.get("RECALLRAI_BASE_URL") or DEFAULT_BASE_URL
-        if not api_key:
+        if not api_key.reveal():
             raise CredentialsError(
                 "No RecallrAI API key. Set RECALLRAI_API_KEY, pass api_key=…, or use connect(local=…) to "
                 "work without an account."
             )
-        if not api_key.startswith("rai_") or not _fits_a_header(api_key):
+        if not api_key.reveal().startswith("rai_") or not _fits_a_header(api_key.reveal()):
             raise CredentialsError(
                 "The RecallrAI API key is malformed: it has to start with 'rai_' and hold no spaces or "
                 "line breaks. Check RECALLRAI_API_KEY for quotes and stray white space."

@@ -4,7 +4,9 @@
 RecallrAIIntegrationError
 ├── ConfigurationError            what you passed or set up is wrong; always raised
 │   ├── CredentialsError              key or project missing, malformed, or refused by the service (401, 403)
-│   └── MissingDependencyError        an extra is not installed (also an ImportError)
+│   ├── MissingDependencyError        an extra is not installed (also an ImportError)
+│   ├── ConnectionClosedError         the connection was closed; make another with connect()
+│   └── DeadlockError                 a sync call would wait for an async one that it stops itself
 ├── InvalidInputError             an id, option or message is wrong; always raised (also a ValueError)
 │   └── MissingIdentityError          no user id was given
 ├── RedactionError                your `redact` hook failed; the text has not left the process
@@ -27,7 +29,9 @@ from __future__ import annotations
 
 __all__ = [
     "ConfigurationError",
+    "ConnectionClosedError",
     "CredentialsError",
+    "DeadlockError",
     "ForgetIncompleteError",
     "InvalidInputError",
     "LocalServiceError",
@@ -63,6 +67,14 @@ class MissingDependencyError(ConfigurationError, ImportError):
     def for_extra(cls, extra: str, module: str) -> MissingDependencyError:
         """The error for an absent `module` that the extra `extra` brings."""
         return cls(f'{module} is not installed. Run: pip install "recallrai-integrations[{extra}]"')
+
+
+class ConnectionClosedError(ConfigurationError):
+    """The connection was closed: it stores and recalls nothing any more. `connect` makes another."""
+
+
+class DeadlockError(ConfigurationError):
+    """A sync call on an event loop's thread would wait for an async call that the loop has to finish."""
 
 
 class InvalidInputError(RecallrAIIntegrationError, ValueError):

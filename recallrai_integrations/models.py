@@ -245,6 +245,8 @@ class Forgotten:
         memories: ids of the memories that were made from them, or that were named; none is left.
         waiting: messages that waited for delivery and were dropped.
         user_deleted: whether the user as a whole is gone.
+        remains_in: files of this machine in which deleted text remains as long as another program reads them:
+            the outbox, the embedded service's database. None as a rule.
 
     Example:
         ```python
@@ -263,6 +265,7 @@ class Forgotten:
     memories: tuple[str, ...] = ()
     waiting: int = 0
     user_deleted: bool = False
+    remains_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

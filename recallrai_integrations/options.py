@@ -167,12 +167,16 @@ class DeliveryOptions:
         retries: how often a request that may be repeated safely is tried again, 0 to 10, with exponential
             backoff and jitter, honouring `Retry-After`.
         retry_budget: seconds that all tries of one request may take together before it counts as an outage.
-        recall_deadline: seconds a turn waits for memories; None waits for the service's timeout.
+        recall_deadline: seconds a turn waits for memories; None waits for the service's timeout. Recalls that
+            are late go on beside the turns, at most 16 for a connection and 2 for a conversation; while so
+            many do, a turn goes on without fresh memories at once.
         on_deadline: past it, `"skip"` goes on without memories, `"stale"` with the last ones of this
             conversation, `"fallback"` with those of low_latency (asked when half of the time is over). An
             answer without memories whose `fallback_strategy` is late counts in any case.
-        breaker_threshold: failures in a row after which requests are no longer tried.
-        breaker_reset: seconds after which one request tries again.
+        breaker_threshold: failures in a row after which requests are no longer tried; a missed
+            `recall_deadline` is one. Recalls and all other requests are counted apart.
+        breaker_reset: seconds between two tries of a service that fails, at most. The first try comes after
+            one second, and the pause doubles while tries fail; one request at a time tries.
         redact: hook that gets one `Redaction` and returns the text (or metadata) that may leave the process.
         on_event: hook that gets one `Event` for whatever is stored, recalled, retried, degraded …
 
@@ -225,7 +229,7 @@ class DeliveryOptions:
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a number; `True` is none."""
+    """Whether it is a number; `True` is not one."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

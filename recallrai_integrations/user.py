@@ -98,7 +98,7 @@ class UserMemory:
 
         Raises:
             InvalidInputError: an id that cannot be one of the service; nothing was sent.
-            NotFoundError: there is none of that id.
+            NotFoundError: this user has nothing with that id.
         """
         return self._runtime.run(iter(GetMemory(self.user_id, memory_id)))
 
@@ -115,7 +115,7 @@ class UserMemory:
 
         Raises:
             InvalidInputError: an id that cannot be one of the service; nothing was sent.
-            NotFoundError: there is none of that id.
+            NotFoundError: this user has nothing with that id.
             ForgetIncompleteError: the service still tells it.
         """
         self._runtime.run(flows.forget_memory(self.user_id, memory_id, previous_versions=previous_versions))
@@ -143,7 +143,7 @@ class UserMemory:
 
         Raises:
             InvalidInputError: an id that cannot be one of the service; nothing was sent.
-            NotFoundError: there is none of that id.
+            NotFoundError: this user has nothing with that id.
         """
         return self._runtime.run(iter(GetConflict(self.user_id, conflict_id)))
 

@@ -169,6 +169,7 @@ ATTEMPTS: dict[str, list[Callable[[], object]]] = {
     "local": [
         lambda: importlib.import_module("recallrai_integrations.local"),
         lambda: connect(local=":memory:"),
+        lambda: importlib.import_module("recallrai_integrations.testing.offline"),
     ],
 }
 

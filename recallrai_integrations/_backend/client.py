@@ -30,6 +30,7 @@ from recallrai_integrations.models import ContextAnswer
 from .answers import final, read
 from .bounds import within
 from .errors import Translating
+from .opening import LoopbackRecallrAI, Opening, loopback_client
 from .requests import send, stream
 from .sdk import Sdk, http_of
 from .transport import answered, watch
@@ -100,7 +101,7 @@ class Backend:
             return cast("T", answer)
 
     def _streamed(self, op: ops.GetContext, tell: Callable[[str], object]) -> ContextAnswer:
-        """A recall whose status texts are told as they come; what `tell` raises is the caller's."""
+        """A recall that hands on the service's status texts; what `tell` raises is the caller's."""
         last = None
         with closing(stream(op, self._sync)) as events:
             while True:
@@ -178,29 +179,29 @@ class Backend:
                 # of this loop can be closed for callers who never say aclose().
                 lifetime = self._lifetimes[loop] = _lifetime(self._loops, loop, client)
                 await anext(lifetime)
-            await sdk.http._ensure_client()  # noqa: SLF001 - the SDK makes it on first use; the hook needs it
+            with Opening():
+                await sdk.http._ensure_client()  # noqa: SLF001 - the SDK makes it on first use; the hook needs it
             watch(sdk.http._client)  # noqa: SLF001 - the SDK has no public hook
         return client
 
     def _new_client(self) -> RecallrAI:
-        client = RecallrAI(**self._arguments())
         if self._credentials.is_loopback:
-            http = http_of(client)
-            http.client = httpx.Client(**_past_proxies(http.client))
-        return client
+            return LoopbackRecallrAI(self._credentials, self._timeout)
+        with Opening():
+            return RecallrAI(**self._arguments())
 
     def _new_async_client(self) -> AsyncRecallrAI:
         client = AsyncRecallrAI(**self._arguments())
         if self._credentials.is_loopback:
-            # The sync client's headers are the same; the async one does not exist before its first use.
-            http_of(client)._client = httpx.AsyncClient(  # noqa: SLF001 - see _past_proxies
-                **_past_proxies(self._sync.http.client)
+            # The SDK makes its own where there is none at the first use.
+            http_of(client)._client = loopback_client(  # noqa: SLF001 - the SDK has no public way
+                httpx.AsyncClient, self._credentials, self._timeout
             )
         return client
 
     def _arguments(self) -> dict[str, Any]:
         return {
-            "api_key": self._credentials.api_key,
+            "api_key": self._credentials.api_key.reveal(),
             "project_id": self._credentials.project_id,
             "base_url": self._credentials.base_url,
             "timeout": self._timeout,
@@ -275,13 +276,3 @@ def _end(loop: asyncio.AbstractEventLoop, lifetime: AsyncGenerator[None, None]) 
 
 
 _ending: Final[set[asyncio.Task[None]]] = set()
-
-
-def _past_proxies(client: httpx.Client) -> dict[str, Any]:
-    """Settings of a client for this machine: httpx sends even loopback traffic to HTTP_PROXY otherwise."""
-    return {
-        "headers": client.headers,
-        "timeout": client.timeout,
-        "limits": httpx.Limits(max_connections=500, max_keepalive_connections=100),
-        "trust_env": False,
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Final
@@ -30,12 +31,18 @@ from recallrai_integrations.errors import (
 
 from .transport import answered, sending, status_seen
 
-__all__ = ["Translating"]
+__all__ = ["Translating", "tls_error"]
 
 _BUGS: Final = (NameError, ImportError, RecursionError, MemoryError)
 """Errors that no service and no answer can cause: they must not pass for an outage."""
 
-_NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NOT_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
 
 _ONLY_IDS: Final = (GetSession, DeleteSession, GetMemory, DeleteMemory, GetConflict)
 """Requests of which nothing but the ids can be refused: one of another form names nothing."""
@@ -115,15 +122,37 @@ def _never_sent(error: Exception) -> bool:
 
 
 def _plain_cause(error: Exception, status: int | None) -> str:
-    cause = error.__cause__ or error
+    cause = error if isinstance(error, httpx.HTTPError) else error.__cause__ or error
     if status is not None and status >= HTTPStatus.BAD_REQUEST:
         return f"the service answered HTTP {status}"
     if isinstance(error, SdkTimeoutError | httpx.TimeoutException):
         return "the service did not answer in time"
-    if isinstance(cause, httpx.ConnectError):
-        return "no connection to the service"
     if isinstance(cause, httpx.TransportError):
-        return f"the connection broke ({type(cause).__name__})"
+        return _plain_transport(cause)
     if isinstance(cause, json.JSONDecodeError | UnicodeDecodeError | LookupError | TypeError | ValueError):
         return "the service's answer could not be read" + (f" (HTTP {status})" if status else "")
     return type(cause).__name__
+
+
+def _plain_transport(error: httpx.TransportError) -> str:
+    tls = tls_error(error)
+    if isinstance(tls, ssl.SSLCertVerificationError):
+        return (
+            f"the TLS certificate of the service is not trusted ({tls.verify_message.rstrip('.')}); behind a "
+            "proxy that inspects TLS, set SSL_CERT_FILE to a file with its CA certificate"
+        )
+    if tls is not None:
+        return f"TLS failed ({tls.reason or 'no reason given'}); check that https is right for this address"
+    if isinstance(error, httpx.ProxyError):
+        return f"the proxy refused the connection ({error}); check HTTPS_PROXY and ALL_PROXY"
+    if isinstance(error, httpx.ConnectError):
+        return "no connection to the service"
+    return f"the connection broke ({type(error).__name__})"
+
+
+def tls_error(error: BaseException) -> ssl.SSLError | None:
+    """The failure of TLS that this error was caused by, at whatever depth; None for other causes."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, ssl.SSLError):
+        seen = seen.__cause__ or seen.__context__
+    return seen

@@ -14,9 +14,10 @@ from typing import Any, Final
 import httpx
 from recallrai.models import MergeConflictModel, MergeConflictStatus, SessionModel, SessionStatus, UserModel
 
+from recallrai_integrations.credentials import Credentials, Secret
 from recallrai_integrations.identity import encode_id
 
-__all__ = ["Sdk", "http_of"]
+__all__ = ["Sdk", "credentials_of", "http_of"]
 
 _NEVER: Final = datetime.fromtimestamp(0, timezone.utc)
 _ANY_SESSION: Final = SessionModel.model_construct(
@@ -28,6 +29,12 @@ _ANY_SESSION: Final = SessionModel.model_construct(
 def http_of(client: Any) -> Any:
     """The SDK's own HTTP client inside its client."""
     return client._http  # noqa: SLF001 - see the module's docstring
+
+
+def credentials_of(client: Any) -> Credentials:
+    """What an application's own client was made with."""
+    http = http_of(client)
+    return Credentials(Secret(http.api_key), http.project_id, http.base_url)
 
 
 @dataclass(frozen=True, slots=True)

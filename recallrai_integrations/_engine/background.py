@@ -10,6 +10,7 @@ from recallrai_integrations import _flows as flows
 from recallrai_integrations.errors import CredentialsError, RecallrAIIntegrationError, ServiceUnavailableError
 from recallrai_integrations.outbox import ConversationKey, Outbox
 
+from .breaker import Pauses
 from .driver import Engine, drive
 
 __all__ = ["BackgroundDelivery"]
@@ -24,7 +25,8 @@ class BackgroundDelivery:
         engine: runs them.
         outbox: what waits.
         state_of: the state of a conversation.
-        retry_after: seconds until what an outage left waiting is tried again.
+        longest_pause: seconds at most until what an outage left waiting is tried again; the first tries
+            come sooner.
     """
 
     def __init__(
@@ -33,12 +35,12 @@ class BackgroundDelivery:
         outbox: Outbox,
         state_of: Callable[[ConversationKey], flows.State],
         *,
-        retry_after: float,
+        longest_pause: float,
     ) -> None:
         self._engine = engine
         self._outbox = outbox
         self._state_of = state_of
-        self._retry_after = retry_after
+        self._pauses = Pauses(longest_pause)
         self._lock = threading.Lock()
         self._woken: set[ConversationKey] = set()
         self._waits_to_retry = False
@@ -93,7 +95,7 @@ class BackgroundDelivery:
         self._ended.set()
 
     def _retry(self) -> None:
-        self._ended.wait(self._retry_after)
+        self._ended.wait(max(self._pauses.next(), self._engine.seconds_refused))
         with self._lock:
             self._waits_to_retry = False
         self._drain()
@@ -124,6 +126,7 @@ class BackgroundDelivery:
             return False
         if delivered:  # else nothing was asked, and nothing is known
             self._trouble = None
+            self._pauses.reset()
         return True
 
     def _tell(self, state: flows.State, error: RecallrAIIntegrationError) -> None:

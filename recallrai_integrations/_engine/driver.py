@@ -28,9 +28,10 @@ from recallrai_integrations._flows.ops import (
     Spawned,
     WaitAny,
 )
-from recallrai_integrations.errors import ConfigurationError
+from recallrai_integrations.errors import DeadlockError
 from recallrai_integrations.options import DeliveryOptions
 
+from .breaker import CircuitBreaker
 from .requests import Requests
 from .threads import ThreadPool, spawn_thread
 
@@ -122,6 +123,16 @@ class Engine:
         """Whether some kind of request failed when it was last tried."""
         return self._requests.is_down
 
+    @property
+    def seconds_refused(self) -> float:
+        """Seconds for which no request is sent to store anything; 0 while the service works."""
+        return self._requests.breaker.seconds_left()
+
+    @property
+    def recall_breaker(self) -> CircuitBreaker:
+        """Refuses recalls while the service cannot recall."""
+        return self._requests.recall_breaker
+
     def submit(self, work: Callable[[], T]) -> Future[T]:
         """Runs work on an owned worker thread."""
         return self._workers.submit(work)
@@ -154,7 +165,7 @@ class Engine:
 
     def _locked(self, op: Locked[T], insist: bool) -> T:
         if self._turns and self._turns[op.lock, _stopped_loop()]:
-            raise ConfigurationError(
+            raise DeadlockError(
                 "This call would wait for ever: an async call for the same conversation is under way on this "
                 "event loop, which a sync call stops. Await the async method instead, the same name with an "
                 "a before it: await conversation.arecord(…)."
@@ -268,6 +279,11 @@ class _SpawnedCall(Spawned[T], Generic[T]):
     def result(self) -> T:
         return self.future.result()
 
+    @property
+    @override
+    def done(self) -> bool:
+        return self.future.done()
+
 
 class _SpawnedTask(Spawned[T], Generic[T]):
     def __init__(self, task: asyncio.Task[T]) -> None:
@@ -276,3 +292,8 @@ class _SpawnedTask(Spawned[T], Generic[T]):
     @override
     def result(self) -> T:
         return self.task.result()
+
+    @property
+    @override
+    def done(self) -> bool:
+        return self.task.done() or self.task.get_loop().is_closed()  # a closed loop runs none to its end

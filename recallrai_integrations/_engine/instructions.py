@@ -43,11 +43,15 @@ class Instructions:
         ).start()
         return future
 
-    def join(self) -> None:
-        """Waits a moment for fetches under way: a client that is closed beneath one leaks its socket."""
+    def join(self, timeout: float) -> None:
+        """Waits a moment for fetches under way: a client that is closed beneath one leaks its socket.
+
+        Args:
+            timeout: seconds to wait at most, at least 0.
+        """
         with self._lock:
             under_way = [future for future, _ in self._texts.values()]
-        wait(under_way, timeout=_SETTLE_SECONDS)
+        wait(under_way, timeout=min(timeout, _SETTLE_SECONDS))
 
     def _run(self, strategy: str, future: Future[str]) -> None:
         text = ""

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, Protocol, TypeVar, cast
 
 from aiologic import Semaphore
-from purgatory.domain.model import ClosedState, Context, OpenedState
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -23,9 +22,10 @@ from tenacity.stop import stop_base
 
 from recallrai_integrations._backend import Backend
 from recallrai_integrations._flows.ops import GetContext, ServiceOp, Write
-from recallrai_integrations.errors import ConfigurationError, ServiceUnavailableError
+from recallrai_integrations.errors import ConnectionClosedError, ServiceUnavailableError
 from recallrai_integrations.options import DeliveryOptions
 
+from .breaker import CircuitBreaker, CircuitOpenError
 from .threads import CLOSED
 
 __all__ = ["Requests"]
@@ -58,8 +58,8 @@ class Requests:
         self._backend = backend
         self._observe = observe
         # Recalls have one of their own, so that a service that cannot recall still takes messages.
-        self._breaker, self._recall_breaker = (
-            Context(name, delivery.breaker_threshold, delivery.breaker_reset) for name in ("store", "recall")
+        self.breaker, self.recall_breaker = (
+            CircuitBreaker(delivery.breaker_threshold, delivery.breaker_reset) for _ in ("store", "recall")
         )
         # A thread waits for no task: the loop of that task may be its own.
         self._writes, self._awrites = Semaphore(_WRITES_AT_ONCE), Semaphore(_WRITES_AT_ONCE)
@@ -139,8 +139,8 @@ class Requests:
 
     def _guard(self, op: ServiceOp[Any], *, insist: bool) -> _Guard:
         if self._closed:
-            raise ConfigurationError(CLOSED)
-        breaker = self._recall_breaker if isinstance(op, GetContext) else self._breaker
+            raise ConnectionClosedError(CLOSED)
+        breaker = self.recall_breaker if isinstance(op, GetContext) else self.breaker
         return _Guard(breaker, self._note_outcome, type(op).__name__, insist=insist)
 
     def _note_outcome(self, request: str, *, failed: bool) -> None:
@@ -165,43 +165,32 @@ class _NoteOutcome(Protocol):
     def __call__(self, request: str, *, failed: bool) -> None: ...
 
 
-class _BreakerOpenError(ServiceUnavailableError):
-    """Refused without a request; waiting a moment would not help."""
-
-
 class _Guard:
     """Lets a request through the circuit breaker and tells it the outcome; works in both colours."""
 
-    def __init__(self, breaker: Context, note_outcome: _NoteOutcome, request: str, *, insist: bool) -> None:
+    def __init__(
+        self, breaker: CircuitBreaker, note_outcome: _NoteOutcome, request: str, *, insist: bool
+    ) -> None:
         self._breaker = breaker
         self._note_outcome = note_outcome
         self._request = request
         self._insist = insist
+        self._probe: object | None = None
 
     def __enter__(self) -> None:
-        try:
-            self._breaker.handle_new_request()
-        except OpenedState as opened:
-            opened.__traceback__ = None  # one object for the whole outage: its trace would grow with each use
-            if not self._insist:
-                raise _BreakerOpenError(
-                    "RecallrAI failed several times in a row and is not asked for a while.",
-                    may_have_taken_effect=False,
-                ) from None
+        self._probe = self._breaker.enter(insist=self._insist)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, ServiceUnavailableError):
-            self._breaker.handle_exception(error)
+            self._breaker.fail(self._probe)
             self._note_outcome(self._request, failed=True)
         elif error is None or isinstance(error, Exception):
-            if self._breaker.state == "opened":
-                self._breaker.set_state(ClosedState())  # a request that insisted found the service back
-            else:
-                self._breaker.handle_end_request()
+            self._breaker.succeed()
             self._note_outcome(self._request, failed=False)
-        self._breaker.messages.clear()
+        else:
+            self._breaker.abandon(self._probe)
 
 
 def _room(writes: Semaphore, op: ServiceOp[Any]) -> Semaphore | nullcontext[None]:
@@ -210,7 +199,7 @@ def _room(writes: Semaphore, op: ServiceOp[Any]) -> Semaphore | nullcontext[None
 
 def _may_repeat(state: RetryCallState) -> bool:
     error = state.outcome.exception() if state.outcome is not None else None
-    if not isinstance(error, ServiceUnavailableError) or isinstance(error, _BreakerOpenError):
+    if not isinstance(error, ServiceUnavailableError) or isinstance(error, CircuitOpenError):
         return False
     return cast("ServiceOp[Any]", state.args[0]).repeatable or not error.may_have_taken_effect
 

@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from recallrai_integrations import _flows as flows
 from recallrai_integrations._backend import Backend
 from recallrai_integrations._flows import Flow, State
+from recallrai_integrations._flows.portability import Export, transcripts
+from recallrai_integrations._flows.rules import THREAD_KEY
 from recallrai_integrations.credentials import Credentials
-from recallrai_integrations.errors import ConfigurationError, OutboxError, RecallrAIIntegrationError
+from recallrai_integrations.errors import (
+    ConnectionClosedError,
+    InvalidInputError,
+    OutboxError,
+    RecallrAIIntegrationError,
+)
+from recallrai_integrations.identity import service_id_text, thread_id_text, user_id_text
 from recallrai_integrations.messages import Message
-from recallrai_integrations.models import Forgotten
+from recallrai_integrations.models import Forgotten, Imported
 from recallrai_integrations.options import ContextOptions, DeliveryOptions, RecallOptions
 from recallrai_integrations.outbox import ConversationKey, open_outbox
 
@@ -94,8 +104,9 @@ class Runtime:
         self._engine = Engine(self._backend, self.delivery, self._observer.engine)
         self.instructions = Instructions(self._backend.system_prompt)
         self._background = BackgroundDelivery(
-            self._engine, self.outbox, self.conversations.at, retry_after=self.delivery.breaker_reset
+            self._engine, self.outbox, self.conversations.at, longest_pause=self.delivery.breaker_reset
         )
+        self.late_recalls = flows.LateRecalls(self._engine.recall_breaker)
 
     @property
     def closed(self) -> bool:
@@ -115,7 +126,7 @@ class Runtime:
             insist: try although the circuit breaker is open.
 
         Raises:
-            ConfigurationError: it is closed.
+            ConnectionClosedError: it is closed.
         """
         self._begin()
         return drive(flow, self._engine, insist=insist)
@@ -146,7 +157,7 @@ class Runtime:
         self._closed = True
         self._engine.close(max(0.0, ends - time.monotonic()))
         left = self._left()
-        self.instructions.join()
+        self.instructions.join(max(0.0, ends - time.monotonic()))
         self._backend.close()
         self.outbox.close()
         return left
@@ -164,7 +175,7 @@ class Runtime:
         self._closed = True
         await self._engine.aclose(max(0.0, ends - time.monotonic()))
         left = await asyncio.to_thread(self._left)
-        await asyncio.to_thread(self.instructions.join)
+        await asyncio.to_thread(self.instructions.join, max(0.0, ends - time.monotonic()))
         await self._backend.aclose()
         await asyncio.to_thread(self.outbox.close)
         return left
@@ -193,16 +204,64 @@ class Runtime:
         """The metadata as they may leave the process: what the `redact` hook makes of them."""
         return redacted_metadata(self.delivery.redact, user_id, thread_id, metadata)
 
+    def forgetting(
+        self, user_id: str, thread_id: str | None, session_id: str | None, memory_id: str | None
+    ) -> Flow[Forgotten]:
+        """The flow that deletes a user, or the one thing of theirs that is named.
+
+        Raises:
+            InvalidInputError: more than one is named, or an id that cannot be one.
+        """
+        user, thread = user_id_text(user_id), thread_id_text(thread_id)
+        if sum(one is not None for one in (thread, session_id, memory_id)) > 1:
+            raise InvalidInputError("Pass one of thread_id, session_id and memory_id, not several.")
+
+        def states() -> list[State]:
+            if thread is not None:
+                return [self.conversations.at(ConversationKey(thread, user, thread))]
+            return self.conversations.of_user(user)
+
+        blocking = self.outbox.blocking
+        if memory_id is not None:
+            return flows.forget_memory(user, service_id_text("memory id", memory_id))
+        if session_id is not None:
+            session_id = service_id_text("session id", session_id)
+            return flows.forget_session(user, session_id, states, blocking=blocking)
+        if thread is not None:
+            return flows.forget_thread(user, thread, states, blocking=blocking)
+        return flows.forget_user(user, states, blocking=blocking)
+
+    def exporting(self, user_id: str) -> Iterator[Flow[list[dict[str, Any]]]]:
+        """The flows of an export, each to be run before the next is asked for."""
+        states = partial(self.conversations.of_user, user_id)
+        return Export(user_id, states, blocking=self.outbox.blocking).parts()
+
+    def importing(
+        self, user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool
+    ) -> Iterator[Flow[Imported]]:
+        """The flows of an import, one for each conversation, of what the `redact` hook leaves."""
+        for one in transcripts(lines):
+            thread = one.metadata.get(THREAD_KEY)
+            messages = self.redacted(user_id, thread, one.messages)
+            if messages:
+                metadata = self.redacted_metadata(user_id, thread, one.metadata)
+                of_user = self.redacted_metadata(user_id, None, one.profile.metadata)
+                profile = replace(one.profile, metadata=of_user)
+                redacted = replace(one, messages=messages, metadata=metadata, profile=profile)
+                yield flows.import_transcript(self.conversations.alone(user_id), redacted, process=process)
+
     def emit_forgotten(self, forgotten: Forgotten, thread_id: str | None) -> None:
         """Tells the application's hook and counters what was deleted."""
         detail = {"sessions": len(forgotten.sessions), "memories": len(forgotten.memories)}
         detail["waiting"] = forgotten.waiting
+        for file in forgotten.remains_in:
+            logger.warning("Deleted text remains in %s as long as another program reads it.", file)
         self._observer.tell("forgotten", detail, user_id=forgotten.user_id, thread_id=thread_id)
 
     def check_open(self) -> None:
-        """Raises a `ConfigurationError` when it is closed."""
+        """Raises a `ConnectionClosedError` when it is closed."""
         if self._closed:
-            raise ConfigurationError(
+            raise ConnectionClosedError(
                 f"The connection to {self._credentials.base_url} is closed; make another with connect()."
             )
 

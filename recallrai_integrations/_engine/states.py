@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from weakref import WeakValueDictionary
@@ -51,9 +52,13 @@ class ConversationStates:
             self._latest.move_to_end(key)
             if len(self._latest) > _IN_MIND:
                 oldest, kept = self._latest.popitem(last=False)
-                if not self._outbox.blocking and self._outbox.waiting(oldest):
+                if not self._outbox.blocking and not self._outbox.is_empty(oldest):
                     self._latest[oldest] = kept
             return state
+
+    def alone(self, user_id: str) -> State:
+        """A state that nobody else shares, for an import: it fills sessions of its own."""
+        return self._new(ConversationKey(uuid.uuid4().hex, user_id, None))
 
     def of_user(self, user_id: str) -> list[State]:
         """All of one user's that this process has in mind, or that the outbox knows."""

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 from weakref import finalize
 
-from recallrai_integrations.errors import ConfigurationError
+from recallrai_integrations.errors import ConnectionClosedError
 
 __all__ = ["CLOSED", "ThreadPool", "spawn_thread"]
 
@@ -56,12 +56,12 @@ class ThreadPool:
         """Runs a call on one of the threads, in the order of calls.
 
         Where no thread can be started, because the interpreter is on its way out, one that is there runs
-        it, else the caller's. After `close` the future holds a `ConfigurationError`.
+        it, else the caller's. After `close` the future holds a `ConnectionClosedError`.
         """
         task = _Task(call)
         with self._changed:
             if self._closed:
-                task.future.set_exception(ConfigurationError(CLOSED))
+                task.future.set_exception(ConnectionClosedError(CLOSED))
                 return task.future
             self._unfinished += 1
             task.future.add_done_callback(self._note_end)
@@ -86,7 +86,7 @@ class ThreadPool:
             except Empty:
                 break
             if task is not None:
-                task.future.set_exception(ConfigurationError(CLOSED))
+                task.future.set_exception(ConnectionClosedError(CLOSED))
         self._end()
 
     def _start(self) -> None:

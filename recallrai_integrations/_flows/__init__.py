@@ -10,7 +10,7 @@ from .deletion import forget_memory, forget_session, forget_thread, forget_user
 from .delivery import GIVE_UP_AFTER, clear, deliver_alone, flush, flush_all, record
 from .ingestion import Profile, Transcript, import_transcript
 from .ops import Flow
-from .retrieval import Recalled, recall
+from .retrieval import LateRecalls, Recalled, recall
 from .sessions import find_session, thread_sessions, update
 from .state import Deliverer, State
 from .transcript import history
@@ -19,6 +19,7 @@ __all__ = [
     "GIVE_UP_AFTER",
     "Deliverer",
     "Flow",
+    "LateRecalls",
     "Profile",
     "Recalled",
     "State",

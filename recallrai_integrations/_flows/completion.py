@@ -12,7 +12,7 @@ from recallrai_integrations.options import ProcessPolicy
 from . import rules
 from .delivery import deliver, process_open, put
 from .ops import Flow, GetSession, Locked, Sleep
-from .state import State, what_waits
+from .state import State, nothing_waits, outbox_call
 
 __all__ = ["end_run", "finish"]
 
@@ -56,15 +56,15 @@ def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
 
 def _finish(state: State) -> Flow[list[str]]:
     yield from deliver(state)
-    if (yield from what_waits(state)):  # another process is at it
+    if not (yield from nothing_waits(state)):  # another process is at it
         yield from _finish_later(state)
         return []
     return (yield from process_open(state))
 
 
 def _finish_later(state: State) -> Flow[None]:
-    waiting = yield from what_waits(state)
-    if not waiting or waiting[-1].message is not None:
+    last = yield from outbox_call(state, lambda: state.outbox.last(state.key))
+    if last is None or last.message is not None:
         yield from put(state, [None])
 
 

@@ -42,7 +42,7 @@ def forget_user(user_id: str, states: States, *, blocking: bool) -> Flow[Forgott
         ForgetIncompleteError: the service still tells something.
         ServiceError: see `errors`.
     """
-    waiting = yield from _fence((yield from Call(states, blocking=blocking)))
+    waiting, remains = yield from _fence((yield from Call(states, blocking=blocking)))
     sessions, memories = yield from _inventory(user_id, {})
     existed = True
     for _ in range(_ROUNDS):
@@ -58,7 +58,9 @@ def forget_user(user_id: str, states: States, *, blocking: bool) -> Flow[Forgott
     _check_gone(f"user {user_id!r}", left_sessions, left_memories)
     if not existed and not waiting:
         raise NotFoundError(f"There is no user {user_id!r}; nothing waits for them either.", status=404)
-    return Forgotten(user_id, tuple(sessions), tuple(memories), waiting, user_deleted=True)
+    return Forgotten(
+        user_id, tuple(sessions), tuple(memories), waiting, user_deleted=True, remains_in=remains
+    )
 
 
 def forget_thread(user_id: str, thread_id: str, states: States, *, blocking: bool) -> Flow[Forgotten]:
@@ -69,7 +71,7 @@ def forget_thread(user_id: str, thread_id: str, states: States, *, blocking: boo
         ForgetIncompleteError: the service still tells something.
         ServiceError: see `errors`.
     """
-    waiting = yield from _fence((yield from Call(states, blocking=blocking)))
+    waiting, remains = yield from _fence((yield from Call(states, blocking=blocking)))
     of_thread = {rules.THREAD_KEY: thread_id}
     sessions: list[str] = []
     memories: list[str] = []
@@ -85,7 +87,7 @@ def forget_thread(user_id: str, thread_id: str, states: States, *, blocking: boo
     yield from _check_memories(user_id, f"thread {thread_id!r}", left, memories)
     if not sessions and not waiting:
         raise NotFoundError(f"There is no thread {thread_id!r} of user {user_id!r}.", status=404)
-    return Forgotten(user_id, tuple(sessions), tuple(memories), waiting)
+    return Forgotten(user_id, tuple(sessions), tuple(memories), waiting, remains_in=remains)
 
 
 def forget_session(user_id: str, session_id: str, states: States, *, blocking: bool) -> Flow[Forgotten]:
@@ -96,13 +98,13 @@ def forget_session(user_id: str, session_id: str, states: States, *, blocking: b
         ForgetIncompleteError: the service still tells something.
         ServiceError: see `errors`.
     """
-    waiting = yield from _fence((yield from Call(states, blocking=blocking)), session_id)
+    waiting, remains = yield from _fence((yield from Call(states, blocking=blocking)), session_id)
     try:
         yield from GetSession(user_id, session_id)
     except NotFoundError:
         if not waiting:
             raise
-        return Forgotten(user_id, waiting=waiting)
+        return Forgotten(user_id, waiting=waiting, remains_in=remains)
     made = yield from all_memories(user_id, categories=(), session_ids=(session_id,), limit=None)
     memories = [one.memory_id for one in made]
     yield from _delete_session(user_id, session_id)
@@ -110,7 +112,7 @@ def forget_session(user_id: str, session_id: str, states: States, *, blocking: b
     with suppress(NotFoundError):
         left.append((yield from GetSession(user_id, session_id)).session_id)
     yield from _check_memories(user_id, f"session {session_id}", left, memories)
-    return Forgotten(user_id, (session_id,), tuple(memories), waiting)
+    return Forgotten(user_id, (session_id,), tuple(memories), waiting, remains_in=remains)
 
 
 def forget_memory(user_id: str, memory_id: str) -> Flow[Forgotten]:
@@ -129,17 +131,21 @@ def forget_memory(user_id: str, memory_id: str) -> Flow[Forgotten]:
     return Forgotten(user_id, memories=tuple(versions))
 
 
-def _fence(states: list[State], session_id: str | None = None) -> Flow[int]:
+def _fence(states: list[State], session_id: str | None = None) -> Flow[tuple[int, tuple[str, ...]]]:
     """Takes each conversation from whoever delivers it and drops what waits and what is known of it.
 
     Nothing that was recorded before can be delivered afterwards: neither by this process, whose locks are
     held, nor by another one, whose claim is waited for, and which asks whether a message still waits before
     it opens another session for it.
+
+    Returns:
+        How many entries were dropped, and the files in which their texts remain; see `Outbox.erase`.
     """
     dropped = 0
     for state in states:
         dropped += yield from Locked(state.lock, _drop(state, session_id))
-    return dropped
+    remains = (yield from outbox_call(states[0], states[0].outbox.erase)) if states else ()
+    return dropped, remains
 
 
 def _drop(state: State, session_id: str | None) -> Flow[int]:

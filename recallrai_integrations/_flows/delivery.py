@@ -21,7 +21,7 @@ from recallrai_integrations.outbox import ConversationKey, Outbox, OutboxEntry
 
 from .ops import Call, Flow, Locked, Process, Sleep, Spawn, Spawned, WaitAny
 from .sessions import load_cursor, mark_cleared, open_session, reconcile, save_cursor, sessions_to_process
-from .state import State, outbox_call, what_waits
+from .state import State, nothing_waits, outbox_call
 from .transmission import is_same, landed, send, still_wanted
 
 __all__ = [
@@ -166,7 +166,7 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[int | None]:
         CredentialsError: the same.
     """
     outbox, key = state.outbox, state.key
-    if not (yield from what_waits(state)):
+    if (yield from nothing_waits(state)):
         state.claimed_elsewhere = False
         yield from load_cursor(state)
         return 0
@@ -297,7 +297,7 @@ def flush(state: State) -> Flow[int]:
             raise
         state.emit_outage(error)
     state.raise_rejected()
-    return len((yield from what_waits(state)))
+    return (yield from outbox_call(state, lambda: state.outbox.count(state.key)))
 
 
 def flush_all(

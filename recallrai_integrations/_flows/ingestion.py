@@ -14,13 +14,13 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any, Final
 
-from recallrai_integrations.errors import NotFoundError, RequestRejectedError, ServiceUnavailableError
+from recallrai_integrations.errors import NotFoundError, RequestRejectedError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import Imported, SessionInfo
+from recallrai_integrations.outbox import OutboxEntry, SessionCursor
 
 from . import rules
 from .ops import (
-    AddMessage,
     CreateSession,
     CreateUser,
     Flow,
@@ -28,8 +28,9 @@ from .ops import (
     ListSessions,
     Process,
     ReadMessages,
-    Sleep,
 )
+from .state import State, now
+from .transmission import send
 
 __all__ = ["Profile", "Transcript", "import_transcript"]
 
@@ -37,8 +38,6 @@ IMPORT_MARK: Final = "import"
 """Key among our own marks of a session; its value tells `sha256` and `part`."""
 
 _AUTO_PROCESS_SECONDS = 600
-_PAUSES = (0.2, 1.0, 3.0)
-_LONGEST_PAUSE = 30.0  # an import can be repeated: whoever waits for it is not kept for longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class Transcript:
 
 
 def import_transcript(
-    user_id: str,
+    state: State,
     transcript: Transcript,
     *,
     process: bool = True,
@@ -93,7 +92,8 @@ def import_transcript(
     no way to reserve a fingerprint.
 
     Args:
-        user_id: created when there is none, with the transcript's profile.
+        state: of no conversation of the application; its user is created when there is none, with the
+            transcript's profile.
         transcript: the conversation.
         process: make memories of it now; otherwise the service does after ten minutes of inactivity.
         on_stored: called after each message.
@@ -102,6 +102,7 @@ def import_transcript(
         ServiceUnavailableError: an outage; import again to go on from there.
         RequestRejectedError: the service refused the conversation, such as one from the future.
     """
+    user_id = state.user_id
     parts, user_exists = yield from _parts(user_id, transcript)
     if user_exists and not parts and (yield from _is_at_home(user_id, transcript)):
         return Imported((), 0, len(transcript.messages))
@@ -115,8 +116,9 @@ def import_transcript(
         if not parts or parts[-1].status != "pending":
             parts.append((yield from _open(user_id, transcript, len(parts) + 1, user_exists=user_exists)))
             counts.append(0)
-        for cursor, message in enumerate(missing, counts[-1]):
-            yield from _append(user_id, parts[-1].session_id, message, cursor)
+        cursor = SessionCursor(parts[-1].session_id, stored=counts[-1])
+        for number, message in enumerate(missing, 1):
+            yield from send(state, cursor, OutboxEntry(-number, message, now()), message)
             if on_stored is not None:
                 on_stored()
     if process and parts and (missing or parts[-1].status == "pending"):
@@ -158,27 +160,3 @@ def _open(user_id: str, transcript: Transcript, part: int, *, user_exists: bool)
     metadata = {**transcript.metadata, rules.OWN_KEY: marks}
     started = None if transcript.started_at is None else transcript.started_at.astimezone(timezone.utc)
     return (yield from CreateSession(user_id, metadata, _AUTO_PROCESS_SECONDS, created_at=started))
-
-
-def _append(user_id: str, session_id: str, message: Message, cursor: int) -> Flow[None]:
-    """One message; when no answer came, the session is counted before it is sent again."""
-    for pause in _PAUSES:
-        if (yield from _arrived(user_id, session_id, message, cursor, pause)):
-            return
-    yield from AddMessage(user_id, session_id, message)
-
-
-def _arrived(user_id: str, session_id: str, message: Message, cursor: int, pause: float) -> Flow[bool]:
-    try:
-        yield from AddMessage(user_id, session_id, message)
-    except ServiceUnavailableError as error:
-        pause = error.retry_after or pause
-        if pause > _LONGEST_PAUSE:
-            raise  # the caller may come back then, and goes on from here
-        yield from Sleep(pause)
-        if not error.may_have_taken_effect:
-            return False
-    else:
-        return True
-    page = yield from ReadMessages(user_id, session_id, limit=1)
-    return page.total > cursor

@@ -335,6 +335,11 @@ class Spawned(ABC, Generic[T]):
             ServiceError: what went wrong.
         """
 
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether it has ended, or never will."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spawn(Op[Spawned[T]]):

@@ -20,7 +20,7 @@ from recallrai_integrations.outbox import ConversationKey, Outbox, OutboxEntry, 
 from . import rules
 from .ops import Call, Flow
 
-__all__ = ["Deliverer", "State", "now", "outbox_call", "what_waits"]
+__all__ = ["Deliverer", "State", "nothing_waits", "now", "outbox_call", "what_waits"]
 
 T = TypeVar("T")
 
@@ -157,6 +157,11 @@ def outbox_call(state: State, call: Callable[[], T]) -> Flow[T]:
 def what_waits(state: State) -> Flow[list[OutboxEntry]]:
     """All that waits for this conversation, in order."""
     return (yield from outbox_call(state, lambda: state.outbox.waiting(state.key)))
+
+
+def nothing_waits(state: State) -> Flow[bool]:
+    """Whether nothing waits for this conversation, found out without reading what does."""
+    return (yield from outbox_call(state, lambda: state.outbox.is_empty(state.key)))
 
 
 def now() -> datetime:

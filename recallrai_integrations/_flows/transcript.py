@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Sequence
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
-from recallrai_integrations.errors import NotFoundError, ServiceUnavailableError
+from recallrai_integrations.errors import NotFoundError, RequestRejectedError, ServiceUnavailableError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import MessagePage, SessionInfo
 from recallrai_integrations.outbox import OutboxEntry
@@ -44,8 +45,13 @@ def history(state: State, limit: int | None) -> Flow[list[Message]]:
 
 def _history(state: State, limit: int | None) -> Flow[list[Message]]:
     """What is stored and, behind it, what waits; delivered first where that is possible."""
-    with suppress(ServiceUnavailableError):
+    try:
         yield from deliver(state)
+    except ServiceUnavailableError:
+        pass
+    except RequestRejectedError as error:
+        if error.status != HTTPStatus.PAYMENT_REQUIRED:  # reading costs no balance
+            raise
     stored = yield from _read_history(state, limit)
     is_cleared, waiting = _since_cleared((yield from unstored(state)))
     messages = waiting if is_cleared else [*stored, *waiting]

@@ -24,6 +24,7 @@ from packaging.requirements import Requirement
 from rich.text import Text
 
 from recallrai_integrations import (
+    ConfigurationError,
     Connection,
     CredentialsError,
     NotFoundError,
@@ -119,15 +120,25 @@ def _findings(local: str | None, outbox: Path | None) -> Iterator[Finding]:
             project = f"project {found.project_id} at {found.base_url}"
             yield Finding("credentials", "fine", f"well-formed, for {project}")
             yield from _proxies(found)
-            yield from _clock(found)
-            with connect(timeout=_SECONDS) as connection:
-                yield from _service(connection, project)
+            yield from _reached(found, project)
     elif local != ":memory:" and not Path(local).is_file():
         yield Finding("service", "problem", f"there is no database at {local}", "Check the path of --local.")
     else:
         yield from _local_service(local)
     if outbox is not None:
         yield from _outbox(outbox)
+
+
+def _reached(credentials: Credentials, project: str) -> Iterator[Finding]:
+    try:
+        connection = connect(timeout=_SECONDS)
+    except ConfigurationError as error:  # a proxy or a CA bundle, before any request
+        text, _, remedy = str(error).partition(". ")
+        yield Finding("service", "problem", text, remedy)
+        return
+    with connection:
+        yield from _clock(credentials)
+        yield from _service(connection, project)
 
 
 def _versions() -> Iterator[Finding]:
@@ -175,7 +186,11 @@ def _service(connection: Connection, project: str) -> Iterator[Finding]:
         yield Finding("credentials", "problem", str(error), remedy)
         return
     except ServiceError as error:
-        yield Finding("service", "problem", str(error), "Check RECALLRAI_BASE_URL and your network.")
+        text, _, remedy = str(error).partition("; ")  # a proxy or TLS
+        remedy = (
+            f"{remedy[0].upper()}{remedy[1:]}" if remedy else "Check RECALLRAI_BASE_URL and your network."
+        )
+        yield Finding("service", "problem", text, remedy)
         return
     seconds = time.monotonic() - started
     slow = seconds > _SLOW
@@ -215,7 +230,12 @@ def _left_alone(path: str) -> Generator[str]:
 
 def _clock(credentials: Credentials) -> Iterator[Finding]:
     try:
-        answer = httpx.head(credentials.base_url, timeout=_SECONDS, trust_env=not credentials.is_loopback)
+        answer = httpx.head(
+            credentials.base_url,
+            timeout=_SECONDS,
+            trust_env=not credentials.is_loopback,
+            verify=httpx.create_ssl_context(),  # with SSL_CERT_FILE for loopback too
+        )
         apart = abs(datetime.now(timezone.utc) - parsedate_to_datetime(answer.headers["Date"]))
     except (httpx.HTTPError, KeyError, ValueError, TypeError):
         return  # no answer is told by the next look at the service; a date of no zone tells nothing

@@ -75,6 +75,8 @@ def forget_command(
         sessions = counted(len(forgotten.sessions), "session")
         counts = f"{sessions}, {counted(len(forgotten.memories), 'memory', 'memories')}"
         out.print(f"Deleted {what}, and read back that it is gone: {counts}.", markup=False, soft_wrap=True)
+    for file in forgotten.remains_in:
+        problem(f"Text of it remains in {file} as long as another program reads that file.")
 
 
 def _confirm(what: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -31,11 +32,12 @@ from ._common import (
     connected,
     counted,
     json_out,
+    note,
     out,
     problem,
     progress_bars,
 )
-from .reading import UnreadableError, read_transcripts
+from .reading import UnreadableError, by_day, read_transcripts
 
 __all__ = ["import_command"]
 
@@ -52,10 +54,21 @@ class _Outcome:
     user_id: str
     files: int = 0
     imported: int = 0
+    sessions: int = 0
     messages: int = 0
     already_there: int = 0
+    undated: int = 0
+    left_out: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
     unreadable: dict[str, str] = field(default_factory=dict[str, str])
     not_processed: list[str] = field(default_factory=list[str])
+
+
+class _Part(NamedTuple):
+    """One day of a conversation: a session to be."""
+
+    path: Path
+    conversation: int
+    transcript: Transcript
 
 
 def import_command(
@@ -71,15 +84,19 @@ def import_command(
 ) -> None:
     """Import conversations of one user from JSON files; what has been imported already is skipped.
 
-    Reads RecallrAI's form (timestamp_utc and messages), OpenAI's message lists and items of its Responses,
-    LangChain's messages_to_dict, LlamaIndex's chat stores and memory buffers, JSON lines, and what export
-    writes. A conversation with a time is stored under it. After an interruption, run it again: it goes on
-    where it stopped.
+    Reads RecallrAI's form (timestamp_utc and messages); exports of ChatGPT, Claude, Google AI Studio and
+    Gemini (Takeout); messages of OpenAI, its Responses and threads, Gemini, LangChain, LlamaIndex, ShareGPT
+    and Zep; memories of mem0 and facts of Zep; JSON lines; and what export writes.
+
+    The service keeps a time for each session and none for a message: a conversation of several days becomes
+    a session for each day (UTC), stored under its time. After an interruption, run the command again: it goes
+    on where it stopped.
     """
     outcome = _Outcome(user)
     found = list(_read_all(list(_files(paths)), outcome))
+    _warn(outcome)
     # Facts change: a conversation must not be turned into memories before an older one.
-    found.sort(key=lambda one: one[1].started_at or _END_OF_TIME)
+    found.sort(key=lambda one: one.transcript.started_at or _END_OF_TIME)
     if found:
         try:
             with connected(local, must_exist=False) as connection:
@@ -87,10 +104,7 @@ def import_command(
                 if process and wait:
                     _wait(connection, user, session_ids, outcome)
         except KeyboardInterrupt:
-            problem(
-                f"Stopped. {outcome.imported + outcome.already_there} of {len(found)} conversations are in; "
-                "the same command goes on from there."
-            )
+            problem(f"Stopped. {_progress(outcome, found)}; the same command goes on from there.")
             raise typer.Exit(ExitCode.STOPPED) from None
     _tell(outcome, as_json=as_json)
     if outcome.unreadable or outcome.not_processed:
@@ -125,11 +139,13 @@ def _as_people_count(path: Path) -> list[tuple[int, str]]:
     ]
 
 
-def _read_all(files: Sequence[Path], outcome: _Outcome) -> Iterator[tuple[Path, Transcript]]:
+def _read_all(files: Sequence[Path], outcome: _Outcome) -> Iterator[_Part]:
+    conversation = 0
     for path in dict.fromkeys(files):
         outcome.files += 1
         try:
-            transcripts = read_transcripts(path)
+            left_out: Counter[str] = Counter()
+            transcripts = read_transcripts(path, left_out)
             if not transcripts:
                 raise UnreadableError("no message of a user or an assistant", line=1)  # noqa: TRY301 - told alike
         except UnreadableError as error:
@@ -137,7 +153,25 @@ def _read_all(files: Sequence[Path], outcome: _Outcome) -> Iterator[tuple[Path, 
         except OSError as error:
             _set_aside(outcome, path, error.strerror or str(error))
         else:
-            yield from ((path, transcript) for transcript in transcripts)
+            if left_out:
+                outcome.left_out[str(path)] = dict(left_out)
+            for transcript in transcripts:
+                conversation += 1
+                parts = [*by_day(transcript)]
+                outcome.undated += parts[0].started_at is None
+                yield from (_Part(path, conversation, part) for part in parts)
+
+
+def _warn(outcome: _Outcome) -> None:
+    """Tells what was left out of the files."""
+    for path, kinds in outcome.left_out.items():
+        for kind, times in kinds.items():
+            note(f"{path}: left out {kind}{f', {times} times' if times > 1 else ''}.")
+
+
+def _progress(outcome: _Outcome, found: Sequence[_Part]) -> str:
+    total = len({part.conversation for part in found})
+    return f"{outcome.imported + outcome.already_there} of {total} conversations are in"
 
 
 def _set_aside(outcome: _Outcome, path: Path, reason: str) -> None:
@@ -148,17 +182,22 @@ def _set_aside(outcome: _Outcome, path: Path, reason: str) -> None:
 def _store(
     connection: Connection,
     user_id: str,
-    found: Sequence[tuple[Path, Transcript]],
+    found: Sequence[_Part],
     outcome: _Outcome,
     *,
     process: bool,
 ) -> list[str]:
     session_ids: list[str] = []
+    waiting = Counter(part.conversation for part in found)
+    begun: set[int] = set()
     with progress_bars("Importing messages") as bars:
-        bar = bars.add_task("", total=sum(len(transcript.messages) for _, transcript in found))
-        for path, transcript in found:
+        bar = bars.add_task("", total=sum(len(part.transcript.messages) for part in found))
+        for path, conversation, transcript in found:
             flow = import_transcript(
-                user_id, transcript, process=process, on_stored=lambda: bars.advance(bar)
+                connection.runtime.conversations.alone(user_id),
+                transcript,
+                process=process,
+                on_stored=lambda: bars.advance(bar),
             )
             try:
                 imported = connection.runtime.run(flow, insist=True)
@@ -167,14 +206,19 @@ def _store(
                 continue
             except ServiceUnavailableError as error:
                 raise ServiceUnavailableError(
-                    f"{str(error).rstrip('.')}. {outcome.imported} of {len(found)} conversations are in; the "
-                    "same command goes on from there.",
+                    f"{str(error).rstrip('.')}. {_progress(outcome, found)}; the same command goes on from "
+                    "there.",
                     status=error.status,
                 ) from error
             bars.advance(bar, imported.already)
             outcome.messages += imported.stored
-            outcome.imported += bool(imported.stored)
-            outcome.already_there += not imported.stored
+            outcome.sessions += bool(imported.stored)
+            if imported.stored:
+                begun.add(conversation)
+            waiting[conversation] -= 1
+            if not waiting[conversation]:
+                outcome.imported += conversation in begun
+                outcome.already_there += conversation not in begun
             session_ids += imported.session_ids
     return session_ids
 
@@ -217,9 +261,18 @@ def _tell(outcome: _Outcome, *, as_json: bool) -> None:
         json_out(vars(outcome))
         return
     imported, messages = counted(outcome.imported, "conversation"), counted(outcome.messages, "message")
-    parts = [f"{imported} imported ({messages})"]
+    days = f" in {outcome.sessions} sessions" if outcome.sessions > outcome.imported else ""
+    parts = [f"{imported} imported ({messages}{days})"]
     if outcome.already_there:
         parts.append(counted(outcome.already_there, "was there already", "were there already"))
     if outcome.unreadable:
         parts.append(f"{counted(len(outcome.unreadable), 'file')} could not be read")
     out.print(", ".join(parts) + ".", markup=False, soft_wrap=True)
+    if outcome.undated:
+        out.print(
+            f"{counted(outcome.undated, 'conversation has', 'conversations have')} no time in the file and "
+            'counted as held today: "yesterday" became the day before this import. To import a conversation '
+            "under its time, put a timestamp_utc beside its messages.",
+            markup=False,
+            soft_wrap=True,
+        )

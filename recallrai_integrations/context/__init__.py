@@ -78,7 +78,7 @@ def render(
     options: ContextOptions,
     sent: Sequence[Message] = (),
 ) -> Prompt:
-    """Turn a context text into the parts of a prompt.
+    """Turns a context text into the parts of a prompt.
 
     Args:
         context: the service's text as it came, also with its instruction prompt in front.

@@ -63,7 +63,7 @@ def plain(text: str) -> str:
 
 
 def fence(text: str, notice: str = "") -> str:
-    """Put memory text between delimiters that it cannot close; "" when there is nothing to tell.
+    """Puts memory text between delimiters that it cannot close; "" when there is nothing to tell.
 
     Args:
         text: untrusted.
@@ -100,7 +100,7 @@ def _our_name_at(start: int, text: str) -> bool:
 
 
 def neutralize(text: str, names: Iterable[str]) -> str:
-    """Make template variables inert, for engines that substitute by plain replacement or `str.format`.
+    """Makes template variables inert, for engines that substitute by plain replacement or `str.format`.
 
     Args:
         text: untrusted.

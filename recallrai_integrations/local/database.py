@@ -27,6 +27,7 @@ logger = logs.events
 
 _READERS: Final = 8  # threads; a recall that asks a model keeps one of them waiting
 _LARGEST_GROUP: Final = 256
+_ERASE_SECONDS: Final = 1.0  # how long a deletion waits for readers, and the pause until it is tried again
 
 
 @dataclass(slots=True)
@@ -38,12 +39,14 @@ class _Task(Generic[T]):
         outcome: set when it is done; belongs to `loop` if there is one.
         loop: the event loop that waits, or None where a thread does.
         one_statement: it is atomic by itself and needs no savepoint.
+        erases: what it deletes must not stay in the file or its log.
     """
 
     run: Callable[[sqlite3.Connection], T]
     outcome: Future[T] | asyncio.Future[T]
     loop: asyncio.AbstractEventLoop | None = None
     one_statement: bool = False
+    erases: bool = False
 
 
 class Database:
@@ -69,6 +72,8 @@ class Database:
         self._writes: _Queue = queue.SimpleQueue()
         self._reads: _Queue = queue.SimpleQueue()
         self._closed = False
+        self.keeps_deleted_text = False
+        """Whether text that was deleted is still in the log, because a reader that began before needs it."""
         # Plain threads, not an executor: executors stop working before the interpreter's exit handlers run,
         # and what is delivered there still needs its service.
         self._writing = _thread("recallrai-write", self._write_all)
@@ -76,27 +81,31 @@ class Database:
         self._reading = [_thread(f"recallrai-read-{n}", self._read_all) for n in range(readers)]
 
     def submit(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run a function in a write transaction; the future is done once it is committed or rolled back."""
+        """Runs a function in a write transaction; the future is done once it is committed or rolled back."""
         outcome = Future[T]()
         self._enqueue(self._writes, _Task(run, outcome))
         return outcome
 
     def submit_read(self, run: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Run a function that only reads, on a thread of its own and in one snapshot."""
+        """Runs a function that only reads, on a thread of its own and in one snapshot."""
         outcome = Future[T]()
         self._enqueue(self._reads, _Task(run, outcome))
         return outcome
 
-    async def write(self, run: Callable[[sqlite3.Connection], T], *, one_statement: bool = False) -> T:
+    async def write(
+        self, run: Callable[[sqlite3.Connection], T], *, one_statement: bool = False, erases: bool = False
+    ) -> T:
         """Like `submit`, awaited. A cancelled request does not take back its write.
 
         Args:
             run: what is to be written; the transaction is not its business.
             one_statement: it executes a single statement, which SQLite undoes by itself when it fails.
+            erases: it deletes what users said. That is gone from the file and its log when this returns, or
+                `keeps_deleted_text` is set until it is.
         """
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
-        self._enqueue(self._writes, _Task(run, outcome, loop, one_statement))
+        self._enqueue(self._writes, _Task(run, outcome, loop, one_statement, erases))
         return await outcome
 
     async def read(self, run: Callable[[sqlite3.Connection], T]) -> T:
@@ -149,7 +158,14 @@ class Database:
             return task, None, error
 
     def _write_all(self) -> None:
-        while (first := self._writes.get()) is not None:
+        while True:
+            try:
+                first = self._writes.get(timeout=_ERASE_SECONDS if self.keeps_deleted_text else None)
+            except queue.Empty:
+                self._erase(wait=0.0)
+                continue
+            if first is None:
+                return
             group = [first]
             ended = False
             with contextlib.suppress(queue.Empty):
@@ -173,7 +189,19 @@ class Database:
             logger.error(  # noqa: TRY400 - no trace: a message of SQLite may quote what was to be written
                 "write failed", extra={"error": type(error).__name__, "writes": len(group)}
             )
+        if any(write.erases for write in group):
+            self._erase(wait=_ERASE_SECONDS)
         _deliver(results)
+
+    def _erase(self, *, wait: float) -> None:
+        """Has deleted text leave the log, now or as soon as no reader needs it any more."""
+        if self.path == schema.MEMORY:
+            return
+        try:
+            self.keeps_deleted_text = not schema.erase(self._writer, wait=wait)
+        except sqlite3.Error as error:
+            self.keeps_deleted_text = True
+            logger.error("deleted text stays in the log", extra={"error": type(error).__name__})  # noqa: TRY400
 
 
 _Outcome: TypeAlias = "tuple[_Task[Any], Any, BaseException | None]"
@@ -181,7 +209,7 @@ _Queue: TypeAlias = "queue.SimpleQueue[_Task[Any] | None]"
 
 
 def _deliver(results: Iterable[_Outcome]) -> None:
-    """Tell everyone who waits; each event loop is woken once for all of its own."""
+    """Wakes everyone who waits; each event loop is woken once for all of its own."""
     by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
     for result in results:
         loop = result[0].loop

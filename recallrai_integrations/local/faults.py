@@ -153,7 +153,7 @@ class Faults:
             self._append(rule)
 
     def add(self, **rule: Any) -> Fault:
-        """Add a rule, given as the arguments of `Fault`."""
+        """Adds a rule, given as the arguments of `Fault`."""
         fault = Fault(**rule)
         with self._lock:
             self._append(fault)

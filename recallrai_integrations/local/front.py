@@ -161,7 +161,7 @@ class Front:
         self.requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serves one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -179,7 +179,7 @@ class Front:
         except Exception as error:
             if watch.status is None:
                 raise
-            # The client has its 500; the trace may quote what was sent, so only the kind of error is told.
+            # The client has its 500; the trace may quote what was sent, so only the kind of error is logged.
             logger.error("request failed", extra={"path": path, "error": type(error).__name__})  # noqa: TRY400
         finally:
             watch.note()
@@ -213,7 +213,7 @@ class Front:
 
 
 async def _read(receive: Receive) -> None:
-    """Take in the body, as a service that fails later would."""
+    """Takes in the body, as a service that fails later would."""
     while (await receive()).get("more_body"):
         pass
 

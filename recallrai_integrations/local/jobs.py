@@ -74,7 +74,7 @@ class Jobs:
             self._awake.clear()
 
     def _start_due(self) -> None:
-        """Put sessions into `processing` that nobody has written to for their time."""
+        """Puts sessions into `processing` that nobody has written to for their time."""
         moment = time.time()
         if self._database.submit_read(lambda db: _any_due(db, moment)).result():
             self._database.submit(lambda db: _mark_due(db, moment)).result()
@@ -141,7 +141,7 @@ class Jobs:
 
 
 def start(db: sqlite3.Connection, custom_user_id: str, session_id: str) -> None:
-    """Put a session into `processing`; the caller wakes the worker after the commit.
+    """Puts a session into `processing`; the caller wakes the worker after the commit.
 
     A session that failed, or for which there was no balance, may be processed again.
 

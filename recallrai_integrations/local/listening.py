@@ -22,7 +22,7 @@ class Address(NamedTuple):
 
 
 def is_address(host: str) -> bool:
-    """Whether a host is told by its address, and not by a name."""
+    """Whether a host is given as an address, not as a name."""
     try:
         ip_address(host)
     except ValueError:
@@ -39,7 +39,7 @@ def listen(address: Address) -> socket.socket:
     """A socket that accepts connections.
 
     Raises:
-        LocalServiceError: the port is taken, or the address is none of this machine's.
+        LocalServiceError: the port is taken, or the address does not belong to this machine.
     """
     host, port, _ = address
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -55,7 +55,7 @@ class JsonLines(logging.Formatter):
 
 
 def write_to(stream: TextIO) -> logging.Handler:
-    """Send the service's log to a stream; returns the handler, to be removed at the end."""
+    """Sends the service's log to a stream; returns the handler, to be removed at the end."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
     logger = logging.getLogger(LOGGER)

@@ -90,8 +90,23 @@ def connect(path: str) -> sqlite3.Connection:
     return db
 
 
+def erase(db: sqlite3.Connection, *, wait: float) -> bool:
+    """Takes deleted text out of the write-ahead log; False when a reader still needs what is in it.
+
+    Args:
+        db: the connection that writes, outside a transaction.
+        wait: seconds to wait for readers.
+    """
+    db.execute(f"PRAGMA busy_timeout = {wait * 1000:.0f}")
+    try:
+        (is_busy, _, _) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    return not is_busy
+
+
 def open_writer(path: str) -> sqlite3.Connection:
-    """Open or create the database, and make sure that it is one of ours.
+    """Opens or creates the database, and makes sure that it is one of ours.
 
     Raises:
         LocalServiceError: not a database, another program's, of a newer version, damaged, read-only, or in a
@@ -126,6 +141,7 @@ def _check_and_create(db: sqlite3.Connection, path: str) -> None:
             f"{path} was written by a newer version of recallrai-integrations (its tables have version"
             f" {version}, this one knows {VERSION}). Upgrade: pip install -U recallrai-integrations"
         )
+    db.execute("PRAGMA secure_delete = ON")  # what is deleted leaves no trace in free pages
     # An acknowledged write is on the disk: each commit waits for the log to be flushed.
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")

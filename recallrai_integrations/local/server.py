@@ -136,7 +136,7 @@ class LocalRecallrAI:
         return f"LocalRecallrAI({self._path!r}, {'running' if self._server else 'stopped'})"
 
     def start(self) -> Self:
-        """Open the database and accept requests. Idempotent.
+        """Opens the database and accepts requests. Idempotent.
 
         Raises:
             LocalServiceError: the port is taken, or the database cannot be used; the message says what to do.
@@ -165,6 +165,11 @@ class LocalRecallrAI:
         self.stop()
 
     @property
+    def path(self) -> str:
+        """The database file, absolute; `":memory:"` for none."""
+        return self._path
+
+    @property
     def base_url(self) -> str:
         """Where it listens, such as `http://127.0.0.1:49152`."""
         return self._running.base_url
@@ -183,6 +188,11 @@ class LocalRecallrAI:
     def min_auto_process_seconds(self) -> float:
         """Least `auto_process_after_seconds` that is accepted."""
         return self._settings.min_auto_process_seconds
+
+    @property
+    def keeps_deleted_text(self) -> bool:
+        """Whether deleted text is still in the file's log: until no other program needs it any more."""
+        return self._running.service.database.keeps_deleted_text
 
     @property
     def faults(self) -> Faults:
@@ -308,7 +318,7 @@ def serve(
     faults: str | os.PathLike[str] | None = None,
     allowed_hosts: Iterable[str] = (),
 ) -> None:
-    """Run the service until SIGTERM or SIGINT, writing its log as JSON lines to standard error.
+    """Runs the service until SIGTERM or SIGINT, writing its log as JSON lines to standard error.
 
     The first line tells the address: `{"event": "listening", "url": "http://127.0.0.1:8000", …}`. Both
     signals stop it gracefully: requests in hand are answered, the database is closed.
@@ -374,7 +384,7 @@ def serve(
 
 @contextlib.contextmanager
 def _on_signals(stopping: threading.Event) -> Generator[None]:
-    """Set the event on SIGTERM and SIGINT, where this is the main thread."""
+    """Sets the event on SIGTERM and SIGINT, where this is the main thread."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.set()

@@ -66,7 +66,7 @@ def create(
     auto_process_after_seconds: int,
     created_at: datetime | None,
 ) -> dict[str, Any]:
-    """Open a session.
+    """Opens a session.
 
     Raises:
         Refused: 404, no such user.
@@ -157,7 +157,7 @@ def update(db: sqlite3.Connection, session: Session, metadata: Mapping[str, Any]
 
 
 def delete(db: sqlite3.Connection, session: Session) -> None:
-    """Delete a session with its messages and all that was remembered from it."""
+    """Deletes a session with its messages and all that was remembered from it."""
     memory.delete_session(db, session.user_pk, session.session_id)
     db.execute("DELETE FROM messages WHERE session_pk = ?", (session.pk,))
     db.execute("DELETE FROM sessions WHERE pk = ?", (session.pk,))

@@ -51,7 +51,7 @@ def now() -> str:
 def create(
     db: sqlite3.Connection, custom_user_id: str, metadata: Mapping[str, Any], enabled: bool | None
 ) -> dict[str, Any]:
-    """Create a user.
+    """Creates a user.
 
     Raises:
         Refused: 409, the id is taken.
@@ -126,7 +126,7 @@ def touch(db: sqlite3.Connection, user_pk: int, moment: str) -> None:
 
 
 def delete(db: sqlite3.Connection, custom_user_id: str) -> None:
-    """Delete a user with everything that is stored of them.
+    """Deletes a user with everything that is stored of them.
 
     Raises:
         Refused: 404.

@@ -10,7 +10,9 @@ What is guaranteed, for everything that `record` took without raising:
   once on the same machine, and after ten minutes elsewhere.
 - **Nothing is stored twice.** The API has no idempotency keys, so after a request whose answer was lost the
   session is read from where its length was known last, and the message is sent again only if it is not
-  there. Equal texts are told apart by counting: "ok", "ok" stays twice. A message with an id is taken once.
+  there. Equal texts are told apart by counting: "ok", "ok" stays twice. A message with an id is taken once,
+  as long as its id is among the latest 10,000 of its conversation. Ids are kept in memory for the 10,000
+  conversations that took one last, and in a file until 30 days after a conversation's last use.
 
 Windows that the API leaves open, because a write cannot be recognised by the service:
 

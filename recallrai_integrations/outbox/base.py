@@ -203,14 +203,30 @@ class Outbox(ABC):
         """The conversations for which something waits; of a user, all that are known."""
 
     @abstractmethod
-    def count(self) -> int:
-        """How many wait in all."""
+    def is_empty(self, key: ConversationKey) -> bool:
+        """Whether nothing waits for this conversation; costs the same however much waits."""
+
+    @abstractmethod
+    def last(self, key: ConversationKey) -> OutboxEntry | None:
+        """The newest entry of this conversation; costs the same however much waits."""
+
+    @abstractmethod
+    def count(self, key: ConversationKey | None = None) -> int:
+        """How many wait for a conversation, counted without reading them; None: in all, which is kept."""
 
     @abstractmethod
     def purge(self, key: ConversationKey) -> int:
         """Drops what waits for a conversation and what is known of it; says how many that were.
 
         The ids of its messages stay known, so that none of them is taken again.
+        """
+
+    @abstractmethod
+    def erase(self) -> tuple[str, ...]:
+        """Takes the texts of what was purged out of the files.
+
+        Returns:
+            The files in which some remain, because another program reads them; none where all are gone.
         """
 
     @abstractmethod

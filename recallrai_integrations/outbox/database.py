@@ -17,11 +17,12 @@ from typing import Final
 
 from recallrai_integrations.errors import OutboxError
 
-__all__ = ["BUSY_SECONDS", "begin", "check_pages", "connect", "corrupt", "look", "reported"]
+__all__ = ["BUSY_SECONDS", "begin", "check_pages", "connect", "corrupt", "erase", "look", "reported"]
 
 _APPLICATION_ID: Final = 0x52_41_49_4F  # "RAIO"
 _VERSION: Final = 1
 BUSY_SECONDS: Final = 30.0
+_ERASE_SECONDS: Final = 5.0
 _making: Final = threading.Lock()
 _SCHEMA = """
 CREATE TABLE conversations (
@@ -59,6 +60,29 @@ CREATE TABLE ids (                      -- of all messages taken, so that none i
     number INTEGER NOT NULL,
     PRIMARY KEY (conversation, id)
 ) WITHOUT ROWID;
+"""
+_COUNTS = """
+CREATE TABLE IF NOT EXISTS counts (     -- of what waits
+    project TEXT PRIMARY KEY,
+    waiting INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TRIGGER IF NOT EXISTS entry_added AFTER INSERT ON entries BEGIN
+    INSERT INTO counts SELECT project, 1 FROM conversations WHERE pk = new.conversation
+    ON CONFLICT (project) DO UPDATE SET waiting = waiting + 1;
+END;
+
+CREATE TRIGGER IF NOT EXISTS entry_removed AFTER DELETE ON entries BEGIN
+    UPDATE counts SET waiting = waiting - 1
+    WHERE project = (SELECT project FROM conversations WHERE pk = old.conversation);
+END;
+
+CREATE INDEX IF NOT EXISTS ids_by_number ON ids (conversation, number);
+
+DELETE FROM counts;
+
+INSERT INTO counts
+SELECT project, count(*) FROM entries JOIN conversations ON pk = conversation GROUP BY project;
 """
 
 
@@ -184,6 +208,13 @@ def _begun(db: sqlite3.Connection, *, last: bool) -> bool:
     return True
 
 
+def erase(db: sqlite3.Connection) -> bool:
+    """Takes deleted text out of the write-ahead log; False when another reader still needs what is in it."""
+    db.execute(f"PRAGMA busy_timeout = {_ERASE_SECONDS * 1000:.0f}")
+    (is_busy, _, _) = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
+
+
 def _is_locked(error: sqlite3.Error) -> bool:
     return "locked" in str(error)
 
@@ -195,6 +226,7 @@ def _prepare(db: sqlite3.Connection, file: Path) -> None:
         _check_kind(db, file)
         check_pages(db, file)
         _check_writable(db)
+        _keep_counts(db)
         db.execute("PRAGMA synchronous = FULL")
         return
     db.execute("PRAGMA journal_mode = WAL")
@@ -213,6 +245,29 @@ def _prepare(db: sqlite3.Connection, file: Path) -> None:
         raise
     _check_kind(db, file)
     check_pages(db, file)
+    _keep_counts(db)
+
+
+def _keep_counts(db: sqlite3.Connection) -> None:
+    """Has the file keep count of what waits: counting it anew for each message would cost what waits."""
+    if _has_counts(db):
+        return
+    begin(db, synced=True)
+    try:
+        if not _has_counts(db):
+            for statement in _COUNTS.split(";\n\n"):
+                db.execute(statement)
+        db.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
+
+
+def _has_counts(db: sqlite3.Connection) -> bool:
+    names = ("entry_added", "entry_removed", "ids_by_number")
+    found = db.execute("SELECT count(*) FROM sqlite_master WHERE name IN (?, ?, ?)", names)
+    return bool(found.fetchone()[0] == len(names))
 
 
 def _is_empty(db: sqlite3.Connection) -> bool:

@@ -188,11 +188,7 @@ class FileOutbox(Outbox):
     def keys(self, *, user_id: str | None = None) -> list[ConversationKey]:
         with self._read() as db:
             if user_id is None:
-                found = db.execute(
-                    "SELECT conversations.*, min(seq) AS oldest FROM conversations"
-                    " JOIN entries ON conversation = pk WHERE project = ? GROUP BY pk ORDER BY oldest",
-                    (self._project,),
-                )
+                found = rows.waiting_conversations(db, self._project)
             else:
                 found = db.execute(
                     "SELECT * FROM conversations WHERE project = ? AND user_id = ?", (self._project, user_id)
@@ -200,9 +196,24 @@ class FileOutbox(Outbox):
             return [rows.address_of(row) for row in found]
 
     @override
-    def count(self) -> int:
+    def is_empty(self, key: ConversationKey) -> bool:
         with self._read() as db:
-            return rows.count(db, self._project)
+            row = rows.find(db, self._project, key)
+            return row is None or not rows.has_entries(db, row["pk"])
+
+    @override
+    def last(self, key: ConversationKey) -> OutboxEntry | None:
+        with self._read() as db:
+            row = rows.find(db, self._project, key)
+            return None if row is None else rows.tail(db, row["pk"])
+
+    @override
+    def count(self, key: ConversationKey | None = None) -> int:
+        with self._read() as db:
+            if key is None:
+                return rows.count(db, self._project)
+            row = rows.find(db, self._project, key)
+            return 0 if row is None else rows.count_entries(db, row["pk"])
 
     @override
     def purge(self, key: ConversationKey) -> int:
@@ -213,12 +224,13 @@ class FileOutbox(Outbox):
             dropped = db.execute("DELETE FROM entries WHERE conversation = ?", (row["pk"],)).rowcount
             db.execute("DELETE FROM rejected WHERE conversation = ?", (row["pk"],))
             db.execute("UPDATE conversations SET place = NULL, metadata = '{}' WHERE pk = ?", (row["pk"],))
-        with self._writing, database.reported(self._file):
-            self._check()
-            # The texts are gone from the log too.
-            self._writer.execute(f"PRAGMA busy_timeout = {database.BUSY_SECONDS * 1000:.0f}")
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return dropped
+
+    @override
+    def erase(self) -> tuple[str, ...]:
+        with self._writing, self._reading, database.reported(self._file):
+            self._check()
+            return () if database.erase(self._writer) else (str(self._file),)
 
     def pause(self) -> None:
         """Before a fork: closes the file, between two steps of whoever uses it.

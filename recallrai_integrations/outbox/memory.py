@@ -130,8 +130,19 @@ class MemoryOutbox(Outbox):
             return [one for one in {**self._queues, **self._ids} if one.user_id == user_id]
 
     @override
-    def count(self) -> int:
-        return self._count
+    def is_empty(self, key: ConversationKey) -> bool:
+        return self.count(key) == 0
+
+    @override
+    def last(self, key: ConversationKey) -> OutboxEntry | None:
+        with self._lock:
+            queue = self._queues.get(key)
+            return queue[-1] if queue else None
+
+    @override
+    def count(self, key: ConversationKey | None = None) -> int:
+        with self._lock:
+            return self._count if key is None else len(self._queues.get(key, ()))
 
     @override
     def purge(self, key: ConversationKey) -> int:
@@ -139,6 +150,10 @@ class MemoryOutbox(Outbox):
             dropped = len(self._queues.pop(key, ()))
             self._count -= dropped
             return dropped
+
+    @override
+    def erase(self) -> tuple[str, ...]:
+        return ()
 
     @override
     def after_fork(self) -> None:
@@ -155,10 +170,10 @@ class MemoryOutbox(Outbox):
             queue = self._queues.get(key)
             if queue is None:
                 return []
-            dropped = [one for one in queue if one.seq in seqs]
-            if queue and dropped == [queue[0]]:
-                queue.popleft()
+            if {queue[0].seq} == seqs:  # a delivery, which looks at no other entry
+                dropped = [queue.popleft()]
             else:
+                dropped = [one for one in queue if one.seq in seqs]
                 self._queues[key] = queue = deque(one for one in queue if one.seq not in seqs)
             if not queue:
                 del self._queues[key]

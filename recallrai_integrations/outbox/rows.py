@@ -14,7 +14,20 @@ from .base import ConversationKey, OutboxEntry
 from .codec import time_from_text, time_to_text
 from .owners import boot
 
-__all__ = ["add_id", "address_of", "count", "find", "find_or_add", "head", "insert", "waiting_of"]
+__all__ = [
+    "add_id",
+    "address_of",
+    "count",
+    "count_entries",
+    "find",
+    "find_or_add",
+    "has_entries",
+    "head",
+    "insert",
+    "tail",
+    "waiting_conversations",
+    "waiting_of",
+]
 
 IDS_PER_CONVERSATION: Final = 10_000
 _CLEAR: Final = "clear"
@@ -111,9 +124,43 @@ def waiting_of(row: Any) -> OutboxEntry:
     return OutboxEntry(row["seq"], message, datetime.fromisoformat(row["recorded_at"]), clears)
 
 
+def tail(db: sqlite3.Connection, pk: int) -> OutboxEntry | None:
+    """The newest entry of a conversation."""
+    row = db.execute(
+        "SELECT * FROM entries WHERE conversation = ? ORDER BY seq DESC LIMIT 1", (pk,)
+    ).fetchone()
+    return None if row is None else waiting_of(row)
+
+
+def has_entries(db: sqlite3.Connection, pk: int) -> bool:
+    """Whether something waits for a conversation."""
+    found = db.execute("SELECT EXISTS (SELECT 1 FROM entries WHERE conversation = ?)", (pk,))
+    return bool(found.fetchone()[0])
+
+
+def count_entries(db: sqlite3.Connection, pk: int) -> int:
+    """How many entries wait for a conversation."""
+    return int(db.execute("SELECT count(*) FROM entries WHERE conversation = ?", (pk,)).fetchone()[0])
+
+
 def count(db: sqlite3.Connection, project: str) -> int:
-    """How many entries wait for a project."""
-    found = db.execute(
-        "SELECT count(*) FROM entries JOIN conversations ON pk = conversation WHERE project = ?", (project,)
+    """How many entries wait for a project, as the file keeps count of them."""
+    row = db.execute("SELECT waiting FROM counts WHERE project = ?", (project,)).fetchone()
+    return 0 if row is None else int(row["waiting"])
+
+
+def waiting_conversations(db: sqlite3.Connection, project: str) -> sqlite3.Cursor:
+    """The rows of conversations for which something waits, longest waiting first."""
+    return db.execute(
+        """
+        WITH RECURSIVE found (pk) AS (
+            SELECT min(conversation) FROM entries
+            UNION ALL
+            SELECT (SELECT min(conversation) FROM entries WHERE conversation > found.pk)
+            FROM found WHERE found.pk IS NOT NULL
+        )
+        SELECT conversations.*, (SELECT min(seq) FROM entries WHERE conversation = pk) AS oldest
+        FROM found JOIN conversations USING (pk) WHERE project = ? ORDER BY oldest
+        """,
+        (project,),
     )
-    return int(found.fetchone()[0])

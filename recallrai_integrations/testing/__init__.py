@@ -24,6 +24,8 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ._missing import naming_what_is_missing
+
 if TYPE_CHECKING:
     from .adapter import AdapterContract, Answered, RunFailed
 
@@ -36,7 +38,8 @@ def __getattr__(name: str) -> Any:
     # Not before it is asked for: `testing.offline` runs in applications, where there is no pytest.
     module = f"{__name__}.adapter"
     if module not in sys.modules:
-        import pytest  # noqa: PLC0415
+        with naming_what_is_missing():
+            import pytest  # noqa: PLC0415
 
         pytest.register_assert_rewrite(module)  # so that what fails shows both sides, as in your own tests
     return getattr(importlib.import_module(module), name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import trustme
 
 from recallrai_integrations import DeliveryOptions, connect
 from recallrai_integrations.local import LocalRecallrAI
@@ -210,3 +212,44 @@ def test_files_that_are_not_what_they_should_be_are_found(findings, hosted, tmp_
     assert code == 1
     assert args[1] in bad["outbox" if args[0] == "--outbox" else "service"]["text"]
     assert not (tmp_path / "nowhere.db").exists()
+
+
+def test_a_certificate_that_is_not_trusted_is_found(findings, monkeypatch):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    with HTTPServer(("127.0.0.1", 0), _OfLastYear) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        server.handle_error = lambda *_: None
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        _is_configured(monkeypatch, f"https://127.0.0.1:{server.server_port}")
+        code, bad, _ = findings()
+        server.shutdown()
+    assert (code, set(bad)) == (1, {"service"})
+    assert "certificate of the service is not trusted" in bad["service"]["text"]
+    assert "SSL_CERT_FILE" in bad["service"]["remedy"]
+
+
+def test_a_bundle_of_authorities_that_is_missing_is_found(findings, monkeypatch):
+    _is_configured(monkeypatch, "https://memory.example")
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    code, bad, _ = findings()
+    assert (code, set(bad)) == (1, {"service"})
+    assert "/nowhere/ca.pem (SSL_CERT_FILE) does not exist" in bad["service"]["text"]
+    assert "SSL_CERT_FILE" in bad["service"]["remedy"]
+
+
+def test_a_socks_proxy_without_its_package_is_found(findings, monkeypatch):
+    _is_configured(monkeypatch, "https://memory.example")
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv("ALL_PROXY", "socks5://me:secret@proxy.example:1080")
+    monkeypatch.setenv("all_proxy", "socks5://me:secret@proxy.example:1080")
+    code, bad, _ = findings()
+    assert code == 1
+    assert "SOCKS" in bad["service"]["text"]
+    assert 'pip install "httpx[socks]"' in bad["service"]["remedy"]
+    assert "secret" not in json.dumps(bad)
+
+
+def _is_configured(monkeypatch, base_url):
+    for name, value in (("API_KEY", "rai_x"), ("PROJECT_ID", "p"), ("BASE_URL", base_url)):
+        monkeypatch.setenv(f"RECALLRAI_{name}", value)

@@ -395,12 +395,6 @@ def test_refused_credentials_are_told(run, hosted, monkeypatch):
     assert "rai_wrong_one" not in ended.err
 
 
-@pytest.fixture
-def no_pauses(monkeypatch):
-    monkeypatch.setattr("recallrai_integrations._flows.ingestion._PAUSES", (0.0, 0.0, 0.0))
-
-
-@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_an_answer_that_got_lost_neither_loses_nor_repeats_a_message(run, hosted, look, long_talk, when):
     hosted.faults.add(drop=True, path="*/add-message", when=when, nth=3)
@@ -419,7 +413,6 @@ def test_a_service_that_asks_for_an_hour_is_not_waited_for(run, hosted, long_tal
     run("import", long_talk, "--user", "ada").failed(1, "the same command goes on")
 
 
-@pytest.mark.usefixtures("no_pauses")
 def test_after_an_outage_the_import_goes_on_where_it_stopped(run, hosted, look, long_talk):
     _outage_after_three_messages(hosted)
     run("import", long_talk, "--user", "ada").failed(1, "the same command goes on", "doctor")
@@ -430,7 +423,6 @@ def test_after_an_outage_the_import_goes_on_where_it_stopped(run, hosted, look, 
     assert [(said, status) for _, _, said, status in look()] == [(LONG, "processed")]
 
 
-@pytest.mark.usefixtures("no_pauses")
 def test_a_half_that_was_processed_meanwhile_is_followed_by_the_other_half(run, hosted, look, long_talk):
     _outage_after_three_messages(hosted)
     run("import", long_talk, "--user", "ada").failed(1)

@@ -15,7 +15,7 @@ import pytest
 from recallrai_integrations import RecallOptions, ServiceUnavailableError
 from recallrai_integrations._backend import Backend, bounds
 from recallrai_integrations._flows.ops import GetContext, GetUser
-from recallrai_integrations.credentials import Credentials
+from recallrai_integrations.credentials import Credentials, Secret
 from tests.conftest import Call
 
 Answer = Callable[[socket.socket, threading.Event], None]
@@ -41,7 +41,7 @@ def sending() -> Iterator[Callable[..., Backend]]:
     def start(answer: Answer, timeout: float = 60) -> Backend:
         threading.Thread(target=serve, args=(answer,), daemon=True).start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        made.append(Backend(Credentials("rai_test", "test", url), timeout=timeout))
+        made.append(Backend(Credentials(Secret("rai_test"), "test", url), timeout=timeout))
         return made[-1]
 
     yield start

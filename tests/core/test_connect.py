@@ -19,6 +19,7 @@ from recallrai import AsyncRecallrAI, RecallrAI
 from recallrai_integrations import (
     ConfigurationError,
     Connection,
+    ConnectionClosedError,
     CredentialsError,
     InvalidInputError,
     LocalServiceError,
@@ -186,7 +187,7 @@ def test_a_closed_connection_says_so(make_connection: Callable[..., Connection])
     connection = make_connection()
     connection.close()
     connection.close()
-    with pytest.raises(ConfigurationError, match="closed"):
+    with pytest.raises(ConnectionClosedError, match="closed"):
         connection.conversation("ada")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 from recallrai import RecallrAI
 
-from recallrai_integrations import Connection, Event, Message, Redaction
+from recallrai_integrations import Connection, DeliveryOptions, Event, Message, Redaction, connect
 from recallrai_integrations.errors import (
     ForgetIncompleteError,
     InvalidInputError,
@@ -22,6 +24,7 @@ from recallrai_integrations.errors import (
 )
 from recallrai_integrations.local import LocalRecallrAI
 from recallrai_integrations.models import Forgotten
+from recallrai_integrations.outbox import database as outbox_database
 from tests.conftest import Call
 
 from .conftest import Texts, eventually
@@ -382,3 +385,47 @@ async def test_an_export_of_nobody_and_a_broken_import_are_told(connection: Conn
         with pytest.raises(InvalidInputError, match="Line 2"):
             await call(connection.import_user, "ada", [*lines, bad])
     assert [one.stored for one in await call(connection.import_user, "ada", lines)] == [0]
+
+
+def _holds(file: Path, text: str) -> bool:
+    """Whether a text is in a database file or its write-ahead log."""
+    beside = (file, file.with_name(f"{file.name}-wal"))
+    return any(text.encode() in one.read_bytes() for one in beside if one.exists())
+
+
+@contextmanager
+def _read_by_another(file: Path) -> Iterator[None]:
+    """Another program holds a snapshot of a database."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        yield
+
+
+@pytest.mark.parametrize("what", [{}, {"thread_id": "t1"}], ids=["user", "thread"])
+@pytest.mark.parametrize("is_read", [False, True], ids=["alone", "while another reads"])
+async def test_no_deleted_text_stays_in_the_files_or_the_answer_names_them(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch, what: dict[str, str], is_read: bool
+) -> None:
+    monkeypatch.setattr(outbox_database, "_ERASE_SECONDS", 0.1)
+    outbox, memory = tmp_path / "o.db", tmp_path / "m.db"
+    delivery = DeliveryOptions(outbox=outbox, mode="background")
+    connection = connect(local=memory, delivery=delivery)
+    secret = "xylophone"
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", f"My dog is called {secret}."))
+    await call(connection.flush)
+    await call(conversation.finish, wait=10.0)
+    assert _holds(memory, secret)
+    assert _holds(outbox, secret)
+    with ExitStack() as readers:
+        for file in (outbox, memory) if is_read else ():
+            readers.enter_context(_read_by_another(file))
+        forgotten = await call(connection.forget, "ada", **what)
+        expected = (str(outbox), str(memory)) if is_read else ()
+        assert forgotten.remains_in == expected
+        for file in (outbox, memory):
+            assert is_read or not _holds(file, secret)
+    eventually(lambda: not _holds(memory, secret))
+    await call(connection.close)
+    assert not _holds(outbox, secret)

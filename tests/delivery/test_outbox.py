@@ -459,6 +459,7 @@ def test_a_purged_text_is_nowhere_in_the_file(file: Path) -> None:
     cursor.unconfirmed = outbox.next(ADA)
     outbox.release(ADA, cursor)
     outbox.purge(ADA)
+    assert outbox.erase() == ()
     assert not any(b"a rose" in path.read_bytes() for path in file.parent.iterdir())
     outbox.close()
 

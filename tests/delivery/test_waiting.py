@@ -17,9 +17,14 @@ import pytest
 from recallrai import AsyncRecallrAI, RecallrAI
 
 from recallrai_integrations import Connection, Conversation, Event, connect
+from recallrai_integrations._engine import instructions, runtime
 from recallrai_integrations._engine import requests as resilience
-from recallrai_integrations._engine import runtime
-from recallrai_integrations.errors import ConfigurationError, InvalidInputError
+from recallrai_integrations.errors import (
+    ConnectionClosedError,
+    DeadlockError,
+    InvalidInputError,
+    RequestRejectedError,
+)
 from recallrai_integrations.local import LocalRecallrAI
 from recallrai_integrations.local import server as local_server
 from tests.conftest import Call
@@ -118,7 +123,7 @@ def test_writes_of_threads_that_hang_leave_connections_for_a_recall(few_connecti
     recalling, *others = few_connections.conversations
 
     def record(conversation: Conversation) -> None:
-        with suppress(ConfigurationError):  # closed meanwhile
+        with suppress(ConnectionClosedError):  # closed meanwhile
             conversation.record(("user", "hangs"))
 
     few_connections.threads = threads = [threading.Thread(target=record, args=[one]) for one in others]
@@ -168,7 +173,7 @@ async def test_a_sync_call_that_an_async_one_of_its_loop_would_keep_waiting_for_
         assert "Await the async method" in caplog.text
         await asyncio.gather(*tasks, return_exceptions=True)
         return
-    with pytest.raises(ConfigurationError, match="Await the async method"):
+    with pytest.raises(DeadlockError, match="Await the async method"):
         calls[used]()
     await asyncio.gather(*tasks)
     calls[used]()
@@ -187,7 +192,7 @@ async def test_a_sync_call_behind_an_async_one_that_waits_for_a_worker_says_so(
     await asyncio.to_thread(eventually, lambda: conversation._state.lock)
     recalling = asyncio.create_task(conversation.arecall())
     await asyncio.sleep(0.01)
-    with pytest.raises(ConfigurationError, match="Await the async method"):
+    with pytest.raises(DeadlockError, match="Await the async method"):
         conversation.recall()
     await recalling
     assert texts() == ["hi", "slow"]
@@ -339,3 +344,55 @@ def test_the_interpreter_exits_although_the_service_hangs(
     assert done.returncode == 0
     assert "1 messages could not be delivered" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["inline", "background"])
+@pytest.mark.parametrize("on_error", ["degrade", "raise"])
+async def test_while_the_account_has_no_balance_what_is_stored_can_be_read(  # noqa: PLR0917 - fixtures
+    make_connection: Make, server: LocalRecallrAI, call: Call, texts: Texts, mode: str, on_error: str
+) -> None:
+    connection = make_connection(deliver={"mode": mode, "on_error": on_error})
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "I moved to Lisbon."))
+    await call(conversation.flush)
+    server.faults.add(status=402, method="POST")
+    for known in (conversation, make_connection(deliver={"mode": mode}).conversation("ada", "t1")):
+        with suppress(RequestRejectedError):
+            await call(known.record, ("user", "Where do I live?"))
+        recall = await call(known.recall)
+        assert recall.degraded
+        assert "Lisbon" in recall.text
+        said = [one.content for one in await call(known.history)]
+        assert said == ["I moved to Lisbon.", "Where do I live?"]
+    exported = [line async for line in connection.aexport("ada")]
+    assert [line["type"] for line in exported] == ["user", "session", "session"]
+    server.faults.clear()
+    await call(connection.flush)
+    assert texts()[:2] == ["I moved to Lisbon.", "Where do I live?"]
+
+
+async def test_closing_waits_no_longer_than_it_may_for_instructions_that_hang(
+    make_connection: Make, server: LocalRecallrAI, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instructions, "_SETTLE_SECONDS", 3600.0)
+    connection = make_connection(timeout=600.0)
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "hi"))
+    server.faults.add(hang=True, path="*system-prompt")
+    connection.runtime.instructions.start("low_latency")
+    assert await call(connection.close, timeout=0.2) == 0, "at all, and not after an hour"
+    assert not connection.runtime.instructions.start("low_latency").done()
+    server.faults.clear()
+
+
+async def test_what_a_closed_connection_says_has_a_name_of_its_own(make_connection: Make, call: Call) -> None:
+    connection = make_connection()
+    conversation = connection.conversation("ada", "t1")
+    await call(connection.close)
+    for method, *arguments in (
+        (conversation.record, ("user", "hi")),
+        (conversation.recall,),
+        (connection.flush,),
+    ):
+        with pytest.raises(ConnectionClosedError, match="make another"):
+            await call(method, *arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,12 @@ def test_the_command_lines_of_the_readme_work_as_printed_in_a_fresh_folder(
     assert "no merge conflict 'CONFLICT_ID'" in next(iter(refused.values())).stderr
     assert "red" in ended["memories list --user ada"].stdout
     assert "2 conversations imported" in ended["import ada.jsonl --user eve"].stdout
+
+
+def test_each_link_works_wherever_the_readme_is_shown() -> None:
+    root, repository = README.parent, "https://github.com/recallrai/recallrai-integrations/blob/main/"
+    links = re.findall(r"\]\(([^)]+)\)", README.read_text(encoding="utf-8"))
+    assert links
+    assert [one for one in links if not one.startswith("https://")] == []
+    paths = [one.removeprefix(repository) for one in links if one.startswith(repository)]
+    assert [one for one in paths if not (root / one).is_file()] == []

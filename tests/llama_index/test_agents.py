@@ -174,7 +174,7 @@ async def test_a_context_goes_through_json_and_on_in_the_same_session(
     ctx = Context(agent)
     await agent.run(user_msg="first", memory=memory, ctx=ctx)
     dumped = json.dumps(ctx.to_dict())
-    assert connection._credentials.api_key not in dumped
+    assert connection._credentials.api_key.reveal() not in dumped
     restored = Context.from_dict(agent, json.loads(dumped))
     await agent.run(user_msg="second", ctx=restored)
     await agent.run(user_msg="third", ctx=restored)

@@ -89,6 +89,7 @@ def test_the_metadata_says_what_it_needs_and_shows_the_readme(metadata):
     assert metadata["Requires-Python"] == ">=3.10"
     assert metadata["Description-Content-Type"] == "text/markdown"
     assert metadata.get_payload() == (ROOT / "README.md").read_text()
+    assert {one.partition(",")[0] for one in metadata.get_all("Project-URL")} >= {"Homepage", "Repository"}
     needed = [one for one in metadata.get_all("Requires-Dist") if "extra ==" not in one]
     assert not re.search(r"langchain|langgraph|llama|fastapi|typer|rich|opentelemetry", " ".join(needed))
     assert all(re.search(r"[<>=]", one) for one in needed), "a dependency without a range"

@@ -33,6 +33,54 @@ def test_no_module_of_ours_causes_a_warning():
     assert int(python("-c", WALK)) > 50
 
 
+CONNECT = """
+from recallrai_integrations import connect
+with connect(local=":memory:") as connection:
+    conversation = connection.conversation("ada", "t")
+    conversation.record(("user", "hi"))
+    conversation.recall()
+    conversation.finish(wait=True)
+"""
+
+
+def test_connecting_warns_of_nothing():
+    python("-W", "error", "-c", CONNECT)
+
+
+@pytest.mark.parametrize(
+    ("absent", "use", "command"),
+    [
+        ("snowballstemmer", "from recallrai_integrations.testing import offline", "[local]"),
+        (
+            "langchain_core",
+            "from recallrai_integrations.testing.offline import QuotingChatModel",
+            "[langchain]",
+        ),
+        ("llama_index", "from recallrai_integrations.testing.offline import QuotingLLM", "[llama-index]"),
+        ("pytest", "from recallrai_integrations.testing import AdapterContract", "pip install pytest"),
+        ("fastapi", "from recallrai_integrations.testing import AdapterContract", "[local]"),
+        ("pytest", "from recallrai_integrations.testing import langchain", "pip install pytest"),
+        ("langchain_core", "from recallrai_integrations.testing import langchain", "[langchain]"),
+        ("llama_index", "from recallrai_integrations.testing import llama_index", "[llama-index]"),
+    ],
+)
+def test_a_part_of_testing_names_what_is_missing(absent, use, command):
+    code = f"""
+import sys
+from recallrai_integrations import MissingDependencyError
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {absent!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Absent())
+try:
+    {use}
+except MissingDependencyError as error:
+    print(error)
+"""
+    assert command in python("-c", code)
+
+
 @pytest.mark.parametrize("module", ["", ".langchain", ".llama_index", ".local", ".testing", ".cli"])
 def test_importing_writes_nothing_and_starts_nothing(module, tmp_path):
     code = f"""

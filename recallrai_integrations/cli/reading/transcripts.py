@@ -1,7 +1,10 @@
 """A file of conversations as transcripts, whatever form it has.
 
 - `{"timestamp_utc": …, "messages": […]}`: the vendor's import format; also without the time, and in lists
-- a list of messages: OpenAI's, items of its Responses, or LangChain's `messages_to_dict`
+- a list of messages: OpenAI's, items of its Responses, pages of its threads, LangChain's `messages_to_dict`,
+  Gemini's `contents`, ShareGPT's `conversations`, Zep's messages
+- exports of ChatGPT (`mapping`), Claude (`chat_messages`), Google AI Studio and Takeout
+- memories of mem0 and facts of Zep
 - a LlamaIndex `SimpleChatStore`, or a `ChatMemoryBuffer` with one: one conversation for each key, which
   becomes the thread id unless it is LlamaIndex's own
 - JSON lines: one conversation, or one message, in each line; `recallrai-integrations export` writes these
@@ -11,53 +14,76 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 from recallrai_integrations._flows import Profile, Transcript, rules
-from recallrai_integrations.messages import Message
 
+from .exports import Items, activities, branch, is_activity, is_statement, is_tree, statements, tree
 from .located import Place, UnreadableError, is_list, is_object, line_of
-from .messages import as_message, looks_like_message
+from .messages import as_messages, looks_like_message
+from .times import as_time, in_order, time_in
 
 __all__ = ["read_transcripts"]
 
-_TIMES: Final = ("timestamp_utc", "created_at")
+_STRICT_TIMES: Final = ("timestamp_utc", "created_at")
+_LISTS: Final = (
+    "messages",
+    "chat_messages",
+    "contents",
+    "conversations",
+    "conversation",
+    "data",
+    "history",
+    "chunks",
+    "chat_history",
+)
+_MEMORIES: Final = ("results", "memories", "facts", "edges")
+_THREADS: Final = ("thread_id", "session_id", "conversation_id", "uuid", "id")
+_OF_MESSAGES: Final = _THREADS[:3]
+_TITLES: Final = ("title", "name")
+_BACKDATED: Final = timedelta(days=1)
 _LINE_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
 _NO_KEYS: Final = frozenset(
     {"", "chat_history"}
 )  # the second is LlamaIndex's when the application gives none
 _OTHER_EXPORT_LINES: Final = frozenset({"user", "memory"})
 _FORMS: Final = (
-    'not a conversation; expected {"messages": […]}, a list of messages, a LlamaIndex chat store, '
-    "or lines of those"
+    'not a conversation; expected {"messages": […]}, a list of messages, an export of ChatGPT or Claude, '
+    "a LlamaIndex chat store, or lines of those"
 )
 _TOO_DEEP: Final = "nested too deeply"
 _LONG_NUMBER: Final = re.compile(r"\d{4301,}")  # Python refuses to spend its time on so many digits
 
 
-def read_transcripts(path: Path) -> list[Transcript]:
+def read_transcripts(path: Path, left_out: Counter[str] | None = None) -> list[Transcript]:
     """The conversations of a file; those without a word of the user or the assistant are left out.
+
+    Args:
+        path: of the file.
+        left_out: counts what somebody may miss: other branches, pages that follow, unknown kinds of content.
 
     Raises:
         UnreadableError: with the line.
         OSError: the file cannot be opened.
     """
+    left_out = Counter() if left_out is None else left_out
     text = _decoded(path.read_bytes())
     if path.suffix.lower() in _LINE_SUFFIXES:
-        return _from_lines(text)
+        return _from_lines(text, left_out)
     try:
         document = _parsed(text, 1)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and "\n" in text[: error.pos]:
-            return _from_lines(text)
+            return _from_lines(text, left_out)
         raise UnreadableError(f"not JSON: {error.msg}", line=error.lineno) from error
     try:
-        return [one for one in _from_document(document, ()) if one.messages]
+        return [one for one in _from_document(document, (), left_out) if one.messages]
     except UnreadableError as error:
         raise UnreadableError(error.reason, error.place, line_of(text, error.place)) from None
     except RecursionError:
@@ -91,7 +117,7 @@ def _decoded(data: bytes) -> str:
         raise UnreadableError(f"not {error.encoding.upper()} text", line=line) from error
 
 
-def _from_lines(text: str) -> list[Transcript]:
+def _from_lines(text: str, left_out: Counter[str]) -> list[Transcript]:
     documents: list[tuple[int, Any]] = []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -100,28 +126,32 @@ def _from_lines(text: str) -> list[Transcript]:
             documents.append((number, _parsed(line, number)))
         except json.JSONDecodeError as error:
             raise UnreadableError(f"not JSON: {error.msg}", line=number) from error
+    if documents and all(is_statement(document) for _, document in documents):
+        return [one for one in _from_document([one for _, one in documents], (), left_out) if one.messages]
     if documents and all(looks_like_message(document) for _, document in documents):
-        return _one_conversation(documents)
+        return _conversations_in_lines(documents, left_out)
     transcripts: list[Transcript] = []
     profile = Profile()
     for number, document in documents:
         with _on_line(number):
             if not _is_other_line_of_export(document):
-                read = [one for one in _from_document(document, ()) if one.messages]
+                read = [one for one in _from_document(document, (), left_out) if one.messages]
                 transcripts += [replace(one, profile=profile) for one in read]
             elif document["type"] == "user":
                 profile = Profile(_metadata(document, ()), document.get("merge_conflict_enabled"))
     return transcripts
 
 
-def _one_conversation(messages: Sequence[tuple[int, Any]]) -> list[Transcript]:
-    said: list[Message] = []
-    for number, item in messages:
-        with _on_line(number):
-            message = as_message(item, ())
-            if message is not None:
-                said.append(message)
-    return [Transcript(said)] if said else []
+def _conversations_in_lines(lines: Sequence[tuple[int, Any]], left_out: Counter[str]) -> list[Transcript]:
+    items: Items = [((number,), item) for number, item in lines]
+    try:
+        return [one for one in _by_thread(items, {}, None, left_out) if one.messages]
+    except UnreadableError as error:
+        line = error.place[0]
+        assert isinstance(line, int)
+        raise UnreadableError(error.reason, error.place, line) from None
+    except RecursionError:
+        raise UnreadableError(_TOO_DEEP, line=lines[0][0]) from None
 
 
 @contextmanager
@@ -139,45 +169,124 @@ def _is_other_line_of_export(document: object) -> TypeGuard[Mapping[str, Any]]:
     return is_object(document) and document.get("type") in _OTHER_EXPORT_LINES
 
 
-def _from_document(document: object, place: Place) -> Iterator[Transcript]:
+def _from_document(document: object, place: Place, left_out: Counter[str]) -> Iterator[Transcript]:
     if is_object(document):
-        yield from _from_object(document, place)
+        yield from _from_object(document, place, left_out)
     elif not is_list(document):
         raise UnreadableError(_FORMS, place)
+    elif any(is_activity(item) for item in document):
+        yield _conversation(activities(document, place, left_out), {}, None, left_out)
     elif any(looks_like_message(item) for item in document):
-        yield _conversation(document, place, {})
+        yield from _by_thread(_placed(document, place), {}, None, left_out)
+    elif any(is_statement(item) for item in document):
+        yield _conversation(statements(document, place, left_out), {}, None, left_out)
     else:
         for index, item in enumerate(document):
-            yield from _from_document(item, (*place, index))
+            yield from _from_document(item, (*place, index), left_out)
 
 
-def _from_object(document: Mapping[str, Any], place: Place) -> Iterator[Transcript]:
-    if is_object(document.get("chat_store")):  # LlamaIndex's ChatMemoryBuffer
-        document, place = document["chat_store"], (*place, "chat_store")
+def _from_object(document: Mapping[str, Any], place: Place, left_out: Counter[str]) -> Iterator[Transcript]:
+    for wrapper in ("chat_store", "chunkedPrompt"):  # LlamaIndex's ChatMemoryBuffer, Google AI Studio
+        if is_object(document.get(wrapper)):
+            document, place = document[wrapper], (*place, wrapper)
+    if document.get("has_more") is True or document.get("next"):
+        left_out["a page that follows this one"] += 1
     if is_object(document.get("store")):
         for key, messages in document["store"].items():
             thread = {} if key in _NO_KEYS else {rules.THREAD_KEY: key}
-            yield _conversation(messages, (*place, "store", key), thread)
-    elif "chat_history" in document:  # a ChatMemoryBuffer of old releases
-        yield _conversation(document["chat_history"], (*place, "chat_history"), {})
-    elif "messages" in document:
-        metadata = _metadata(document, place)
-        started_at = _started_at(document, place)
-        conversation = _conversation(document["messages"], (*place, "messages"), metadata, started_at)
-        if document.get("type") == "session" and isinstance(document.get("session_id"), str):
+            items = _placed(messages, (*place, "store", key))
+            yield _conversation(items, thread, None, left_out)
+    elif is_tree(document):
+        items = tree(document, place, left_out)
+        yield _conversation(items, _named(document, _THREADS), _started_at(document, place), left_out)
+    elif is_list(document.get("chat_messages")):
+        leaf = document.get("current_leaf_message_uuid")
+        items = branch(document["chat_messages"], leaf, (*place, "chat_messages"), left_out)
+        yield _conversation(items, _named(document, _THREADS), _started_at(document, place), left_out)
+    else:
+        yield from _from_lists(document, place, left_out)
+
+
+def _from_lists(document: Mapping[str, Any], place: Place, left_out: Counter[str]) -> Iterator[Transcript]:
+    """An object with a list of messages, of conversations or of memories in it."""
+    memories = next((key for key in _MEMORIES if is_list(document.get(key)) and document[key]), None)
+    key = next((key for key in _LISTS if key in document), None)
+    if key is None and memories is not None:
+        yield from _from_document(document[memories], (*place, memories), left_out)
+        return
+    if key is None:
+        raise UnreadableError(_FORMS, place)
+    inside = document[key]
+    if is_object(inside):  # a page of them
+        yield from _from_document({**inside, **_named(document, _OF_MESSAGES)}, (*place, key), left_out)
+    elif key != "messages" and is_list(inside) and not any(map(looks_like_message, inside)):
+        yield from _from_document(inside, (*place, key), left_out)
+    else:
+        yield from _from_messages(document, key, place, left_out)
+
+
+def _from_messages(
+    document: Mapping[str, Any], key: str, place: Place, left_out: Counter[str]
+) -> Iterator[Transcript]:
+    items = _placed(document[key], (*place, key))
+    started_at = _started_at(document, place)
+    if document.get("type") == "session":  # a line of our export
+        [conversation] = [_conversation(items, _metadata(document, place), started_at, left_out)]
+        first = next((one.created_at for one in conversation.messages), None)
+        if started_at is not None and first is not None and abs(first - started_at) > _BACKDATED:
+            # It was imported itself: its messages are as old as that import.
+            said = [replace(one, created_at=None) for one in conversation.messages]
+            conversation = replace(conversation, messages=said)
+        if isinstance(document.get("session_id"), str):
             conversation = replace(conversation, session_id=document["session_id"])
         yield conversation
-    else:
-        raise UnreadableError(_FORMS, place)
+        return
+    total = document.get("total_count")
+    if isinstance(total, int) and total > len(items):
+        left_out["a page that follows this one"] += 1
+    metadata = {**_metadata(document, place), **_named(document, _OF_MESSAGES)}
+    yield from _by_thread(items, metadata, started_at, left_out)
+
+
+def _by_thread(
+    items: Items, metadata: Mapping[str, Any], started_at: datetime | None, left_out: Counter[str]
+) -> Iterator[Transcript]:
+    """Conversations out of messages that name theirs."""
+    threads: dict[str, Items] = {}
+    for place, item in items:
+        named = _named(item, _OF_MESSAGES) if is_object(item) else {}
+        threads.setdefault(str(named.get(rules.THREAD_KEY, "")), []).append((place, item))
+    for thread, some in threads.items():
+        found = {**metadata, rules.THREAD_KEY: thread} if thread else metadata
+        yield _conversation(some, found, started_at, left_out)
 
 
 def _conversation(
-    messages: object, place: Place, metadata: Mapping[str, Any], started_at: datetime | None = None
+    items: Items, metadata: Mapping[str, Any], started_at: datetime | None, left_out: Counter[str]
 ) -> Transcript:
+    return Transcript(in_order(as_messages(items, left_out)), started_at, metadata)
+
+
+def _placed(messages: object, place: Place) -> Items:
     if not is_list(messages):
         raise UnreadableError("messages must be a list", place)
-    said = [as_message(item, (*place, index)) for index, item in enumerate(messages)]
-    return Transcript([one for one in said if one is not None], started_at, metadata)
+    return [((*place, index), item) for index, item in enumerate(messages)]
+
+
+def _named(document: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """What a conversation is called, as metadata: its id becomes the thread, and its title is kept."""
+    found: dict[str, Any] = {}
+    thread = next(
+        (document[key] for key in keys if isinstance(document.get(key), str) and document[key]), None
+    )
+    if thread is not None:
+        found[rules.THREAD_KEY] = thread
+    title = next(
+        (document[key] for key in _TITLES if isinstance(document.get(key), str) and document[key]), None
+    )
+    if title is not None and keys is _THREADS:
+        found["title"] = title
+    return found
 
 
 def _metadata(fields: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
@@ -193,16 +302,17 @@ def _metadata(fields: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
 
 def _started_at(fields: Mapping[str, Any], place: Place) -> datetime | None:
     """The time of the conversation; without a zone it is UTC, as the field's name says."""
-    for name in _TIMES:
-        text = fields.get(name)
-        if text is None:
+    for name in _STRICT_TIMES:
+        if fields.get(name) is None:
             continue
         try:
-            # Python 3.10 reads no "Z"
-            when = datetime.fromisoformat(text.replace("Z", "+00:00"))
-            return when.astimezone(timezone.utc) if when.tzinfo else when.replace(tzinfo=timezone.utc)
-        except (ValueError, AttributeError, OverflowError):  # the last: no year of UTC, 1 to 9999, holds it
+            return as_time(fields[name])
+        except ValueError:
             raise UnreadableError(
-                f"{name} must be a time such as 2026-03-01T09:00:00Z, not {text!r}", (*place, name)
+                f"{name} must be a time such as 2026-03-01T09:00:00Z, not {fields[name]!r}", (*place, name)
             ) from None
-    return None
+    said = time_in({**fields, "metadata": None})
+    try:
+        return None if said is None else as_time(said[1])
+    except ValueError:
+        return None  # "date" may be anything

@@ -163,7 +163,7 @@ def _wire(*, is_final: bool, **values: Any) -> dict[str, Any]:
 def _final(answer: ContextAnswer, *, with_prompt: bool, with_details: bool) -> dict[str, Any]:
     """The answer in wire form.
 
-    The SDKs need `metadata.recall_strategy_used` in every response; the rest is told when asked for.
+    The SDKs need `metadata.recall_strategy_used` in every response; the rest is added when it is asked for.
     """
     context = answer.context
     if with_prompt:

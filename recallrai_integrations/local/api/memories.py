@@ -101,7 +101,7 @@ async def delete_memory(
     memory_id: MemoryIdInPath,
     delete_previous_versions: bool = False,
 ) -> Response:
-    """Delete one version; on request all older ones too."""
+    """Deletes one version; on request all older ones too."""
     key = str(memory_id)
     existed = await caller.database.write(
         lambda db: memory.delete_memory(
@@ -109,7 +109,8 @@ async def delete_memory(
             users.get(db, custom_user_id).pk,
             key,
             delete_previous_versions=delete_previous_versions,
-        )
+        ),
+        erases=True,
     )
     if not existed:
         raise not_found("Memory", key)

@@ -52,7 +52,7 @@ async def add_message(
 
 @router.post("", status_code=201, response_model=SessionAnswer, responses=errors(400, 404))
 async def create_session(caller: Caller, custom_user_id: UserIdInPath, body: SessionToCreate) -> Response:
-    """Open a session. `custom_created_at_utc` backdates it and what is remembered from it."""
+    """Opens a session. `custom_created_at_utc` backdates it and what is remembered from it."""
     least = caller.settings.min_auto_process_seconds
     if body.auto_process_after_seconds < least:
         invalid(("body", "auto_process_after_seconds"), f"Input should be greater than or equal to {least:g}")
@@ -136,9 +136,9 @@ async def update_session(
 async def delete_session(
     caller: Caller, custom_user_id: UserIdInPath, session_id: SessionIdInPath
 ) -> Response:
-    """Delete a session with its messages and what was remembered from it."""
+    """Deletes a session with its messages and what was remembered from it."""
     await caller.database.write(
-        lambda db: sessions.delete(db, sessions.find(db, custom_user_id, str(session_id)))
+        lambda db: sessions.delete(db, sessions.find(db, custom_user_id, str(session_id))), erases=True
     )
     return Response(status_code=204)
 
@@ -147,7 +147,7 @@ async def delete_session(
 async def process_session(
     caller: Caller, custom_user_id: UserIdInPath, session_id: SessionIdInPath
 ) -> Response:
-    """Start turning a session into memories; poll its status for the end."""
+    """Starts turning a session into memories; poll its status for the end."""
     await caller.database.write(lambda db: jobs.start(db, custom_user_id, str(session_id)))
     caller.jobs.wake()
     return Json({"detail": "Session processing started"})

@@ -22,7 +22,7 @@ router = APIRouter(prefix="/api/v1/users", tags=["users"])
 
 @router.post("", status_code=201, response_model=UserAnswer, responses=errors(400, 409))
 async def create_user(caller: Caller, body: UserToCreate) -> Response:
-    """Create a user."""
+    """Creates a user."""
     made = await caller.database.write(
         lambda db: users.create(db, body.custom_user_id, body.metadata or {}, body.merge_conflict_enabled)
     )
@@ -63,8 +63,8 @@ async def update_user(caller: Caller, custom_user_id: UserIdInPath, body: UserCh
 
 @router.delete("/{custom_user_id}", status_code=204, response_class=Response, responses=errors(404))
 async def delete_user(caller: Caller, custom_user_id: UserIdInPath) -> Response:
-    """Delete a user with all sessions, messages and memories."""
-    await caller.database.write(lambda db: users.delete(db, custom_user_id))
+    """Deletes a user with all sessions, messages and memories."""
+    await caller.database.write(lambda db: users.delete(db, custom_user_id), erases=True)
     return Response(status_code=204)
 
 

@@ -14,11 +14,14 @@ the extra `langchain` and pytest. `ScriptedChatModel` is of use in your own test
 
 from __future__ import annotations
 
-from ._colours import Colour, run
-from .history import ChatHistoryContract
-from .memory import MemoryContract
-from .middleware import MiddlewareContract
-from .model import ScriptedChatModel, tool_call
+from recallrai_integrations.testing._missing import naming_what_is_missing
+
+with naming_what_is_missing():
+    from ._colours import Colour, run
+    from .history import ChatHistoryContract
+    from .memory import MemoryContract
+    from .middleware import MiddlewareContract
+    from .model import ScriptedChatModel, tool_call
 
 __all__ = [
     "ChatHistoryContract",

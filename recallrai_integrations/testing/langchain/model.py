@@ -1,4 +1,4 @@
-"""A chat model that does as it is told."""
+"""A chat model that follows a script."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def tool_call(name: str, /, **arguments: Any) -> AIMessage:
 
 
 class ScriptedChatModel(BaseChatModel):
-    """A chat model that answers what it is told to, and keeps the requests it got.
+    """A chat model that answers what its script says, and keeps the requests it got.
 
     Attributes:
         script: answers in order, each text, a message, or an error to raise; when they are used up it

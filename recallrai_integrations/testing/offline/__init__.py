@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .quoting import Said, answer
+from recallrai_integrations.testing._missing import naming_what_is_missing
+
+with naming_what_is_missing():
+    from .quoting import Said, answer
 
 if TYPE_CHECKING:
     from .langchain import QuotingChatModel
@@ -22,11 +25,13 @@ __all__ = ["QuotingAgentModel", "QuotingChatModel", "QuotingLLM", "Said", "answe
 
 def __getattr__(name: str) -> Any:
     if name == "QuotingChatModel":
-        from .langchain import QuotingChatModel  # noqa: PLC0415 - needs the extra langchain
+        with naming_what_is_missing():
+            from .langchain import QuotingChatModel  # noqa: PLC0415 - needs the extra langchain
 
         return QuotingChatModel
     if name == "QuotingLLM":
-        from .llama_index import QuotingLLM  # noqa: PLC0415 - needs the extra llama-index
+        with naming_what_is_missing():
+            from .llama_index import QuotingLLM  # noqa: PLC0415 - needs the extra llama-index
 
         return QuotingLLM
     if name == "QuotingAgentModel":
