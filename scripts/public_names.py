@@ -28,6 +28,7 @@ SURFACES = (
     f"{PACKAGE}.langchain",
     f"{PACKAGE}.llama_index",
     f"{PACKAGE}.local",
+    f"{PACKAGE}.openai_agents",
     f"{PACKAGE}.outbox",
     f"{PACKAGE}.testing",
     f"{PACKAGE}.testing.langchain",

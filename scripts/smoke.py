@@ -23,6 +23,7 @@ BRINGS: dict[str, set[str]] = {
     "langchain": {"langchain"},
     "langchain-classic": {"langchain", "langchain-classic"},
     "llama-index": {"llama-index"},
+    "openai-agents": {"openai-agents"},
     "local": {"local"},
     "cli": {"local", "cli"},
     "otel": {"otel"},
@@ -103,6 +104,25 @@ def llama_index() -> None:
         assert FACT in [message.content for message in memory.get_all()]
 
 
+def openai_agents() -> None:
+    """A run of an agent, with a model of no provider."""
+    from agents import Agent, Runner, set_tracing_disabled
+    from agents.exceptions import UserError
+
+    from recallrai_integrations.openai_agents import RecallrAIMemory, recallrai_tools
+
+    set_tracing_disabled(True)
+    user = f"smoke-{uuid.uuid4()}"
+    with connect() as connection:
+        agent = Agent("Friend", model="none/none", tools=recallrai_tools(connection))
+        try:
+            Runner.run_sync(agent, FACT, **RecallrAIMemory(connection).for_run(user, "thread-1"))
+        except UserError:  # there is no such provider; by then the question is not stored
+            connection.conversation(user, "thread-1").record(("user", FACT))
+        connection.flush()
+        assert FACT in [message.content for message in connection.conversation(user, "thread-1").history()]
+
+
 def local() -> None:
     """The embedded service."""
     with connect(local=":memory:") as connection:
@@ -127,6 +147,7 @@ USES: dict[str, Callable[[], None]] = {
     "langchain": langchain,
     "langchain-classic": langchain_classic,
     "llama-index": llama_index,
+    "openai-agents": openai_agents,
     "local": local,
     "cli": cli,
     "otel": otel,
@@ -166,6 +187,7 @@ ATTEMPTS: dict[str, list[Callable[[], object]]] = {
         lambda: importlib.import_module("recallrai_integrations.langchain").RecallrAIMemory,
     ],
     "llama-index": [lambda: importlib.import_module("recallrai_integrations.llama_index")],
+    "openai-agents": [lambda: importlib.import_module("recallrai_integrations.openai_agents")],
     "local": [
         lambda: importlib.import_module("recallrai_integrations.local"),
         lambda: connect(local=":memory:"),

@@ -1,11 +1,11 @@
-"""The models without a key quote what they were sent, in both frameworks, and know nothing else."""
+"""The models without a key quote what they were sent, in all frameworks, and know nothing else."""
 
 from __future__ import annotations
 
 import pytest
 
 from recallrai_integrations import connect
-from recallrai_integrations.testing.offline import QuotingChatModel, QuotingLLM, Said, answer
+from recallrai_integrations.testing.offline import QuotingAgentModel, QuotingChatModel, QuotingLLM, Said, answer
 
 QUESTION = "What is my dog called?"
 FACT = "My dog is called Biscuit."
@@ -55,7 +55,21 @@ def llama_index(request):
     return [model.chat(messages).message.content, streamed], later
 
 
-@pytest.mark.parametrize("framework", [langchain, llama_index])
+def openai_agents(request):
+    from agents import Agent, Runner
+
+    agent = Agent("Friend", model=QuotingAgentModel())
+    items = [{"role": one.role, "content": one.text} for one in request]
+
+    async def later():
+        streamed = Runner.run_streamed(agent, items)
+        pieces = [event.data.delta async for event in streamed.stream_events() if hasattr(event, "data") and hasattr(event.data, "delta")]
+        return [(await Runner.run(agent, items)).final_output, streamed.final_output, "".join(pieces)]
+
+    return [], later
+
+
+@pytest.mark.parametrize("framework", [langchain, llama_index, openai_agents])
 async def test_a_models_answer_is_the_same_streamed_or_whole_and_in_both_colours(framework):
     request = [Said("user", FACT), Said("assistant", "A fine name."), Said("user", QUESTION)]
     now, later = framework(request)

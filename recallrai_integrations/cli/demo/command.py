@@ -34,7 +34,12 @@ from .story import DAY_ONE, DAY_TWO, THREADS, Exchange, Line, Talk
 
 __all__ = ["demo_command"]
 
-_Framework = Literal["langchain", "llama-index"]
+_Framework = Literal["langchain", "llama-index", "openai-agents"]
+_AGENTS = {
+    "langchain": "a LangChain agent",
+    "llama-index": "a LlamaIndex chat engine and agent",
+    "openai-agents": "an agent of the OpenAI Agents SDK",
+}
 
 
 def demo_command(
@@ -94,11 +99,10 @@ def _place(local: str | None) -> Generator[tuple[str | None, str, bool]]:
 
 
 def _introduce(framework: str, model: str | None, where: str | None) -> None:
-    agent = {"langchain": "a LangChain agent", "llama-index": "a LlamaIndex chat engine and agent"}[framework]
     service = "the RecallrAI service of your environment" if where is None else "the embedded local service"
     talker = model or "a small offline model that can only quote what it is sent"
     out.print(
-        Text(f"The user talks to {agent}. Memory: {service}. Model: {talker}.", style="dim"), soft_wrap=True
+        Text(f"The user talks to {_AGENTS[framework]}. Memory: {service}. Model: {talker}.", style="dim"), soft_wrap=True
     )
 
 
@@ -177,6 +181,10 @@ def _talk(framework: _Framework, day: int) -> Callable[[Connection, str, str, st
             from .langchain import AgentTalk  # noqa: PLC0415 - an extra
 
             return AgentTalk
+        if framework == "openai-agents":
+            from . import openai_agents  # noqa: PLC0415 - an extra
+
+            return openai_agents.AgentTalk
         from . import llama_index  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         if isinstance(error, MissingDependencyError):

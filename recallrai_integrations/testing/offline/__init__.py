@@ -35,7 +35,8 @@ def __getattr__(name: str) -> Any:
 
         return QuotingLLM
     if name == "QuotingAgentModel":
-        from .openai_agents import QuotingAgentModel  # noqa: PLC0415 - needs the extra openai-agents
+        with naming_what_is_missing():
+            from .openai_agents import QuotingAgentModel  # noqa: PLC0415 - needs the extra openai-agents
 
         return QuotingAgentModel
     raise AttributeError(name)
