@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import recallrai_integrations
 from recallrai_integrations import Connection, MissingDependencyError, connect
@@ -24,6 +25,7 @@ BRINGS: dict[str, set[str]] = {
     "langchain-classic": {"langchain", "langchain-classic"},
     "llama-index": {"llama-index"},
     "openai-agents": {"openai-agents"},
+    "frameworks": {"openai-agents"},
     "local": {"local"},
     "cli": {"local", "cli"},
     "otel": {"otel"},
@@ -105,22 +107,32 @@ def llama_index() -> None:
 
 
 def openai_agents() -> None:
-    """A run of an agent, with a model of no provider."""
-    from agents import Agent, Runner, set_tracing_disabled
-    from agents.exceptions import UserError
+    """A run of an agent stores what was said."""
+    from agents import Agent, Model, ModelResponse, Runner, Usage, set_tracing_disabled
+    from openai.types.responses import ResponseOutputMessage, ResponseOutputText
 
     from recallrai_integrations.openai_agents import RecallrAIMemory, recallrai_tools
 
-    set_tracing_disabled(True)
+    class Noting(Model):
+        async def get_response(self, *_: object, **__: object) -> ModelResponse:
+            text = ResponseOutputText(text="Noted.", type="output_text", annotations=[])
+            message = ResponseOutputMessage(
+                id="1", content=[text], role="assistant", status="completed", type="message"
+            )
+            return ModelResponse(output=[message], usage=Usage(), response_id=None)
+
+        def stream_response(self, *_: object, **__: object) -> Any:
+            raise NotImplementedError
+
+    set_tracing_disabled(disabled=True)
     user = f"smoke-{uuid.uuid4()}"
     with connect() as connection:
-        agent = Agent("Friend", model="none/none", tools=recallrai_tools(connection))
-        try:
-            Runner.run_sync(agent, FACT, **RecallrAIMemory(connection).for_run(user, "thread-1"))
-        except UserError:  # there is no such provider; by then the question is not stored
-            connection.conversation(user, "thread-1").record(("user", FACT))
+        agent = Agent("Friend", model=Noting(), tools=recallrai_tools(connection))
+        run = RecallrAIMemory(connection).for_run(user, "thread-1")
+        assert Runner.run_sync(agent, FACT, **run).final_output == "Noted."
         connection.flush()
-        assert FACT in [message.content for message in connection.conversation(user, "thread-1").history()]
+        history = connection.conversation(user, "thread-1").history()
+        assert [message.content for message in history] == [FACT, "Noted."]
 
 
 def local() -> None:

@@ -11,7 +11,15 @@ import types
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from agents import Agent, AgentHookContext, ModelResponse, RunContextWrapper, Tool, TResponseInputItem
+from agents import (
+    Agent,
+    AgentHookContext,
+    ModelResponse,
+    RunContextWrapper,
+    RunHooks,
+    Tool,
+    TResponseInputItem,
+)
 from agents.lifecycle import RunHooksBase
 from agents.memory import SessionABC, SQLiteSession
 from typing_extensions import override
@@ -138,13 +146,13 @@ def watched_session(session: T, watcher: Watcher) -> T:
     return _view(session, _WatchedSession, watcher)
 
 
-def watched_hooks(hooks: T, watcher: Watcher) -> T:
+def watched_hooks(hooks: RunHooks[Any], watcher: Watcher) -> RunHooks[Any]:
     """A view of run hooks that tells the watcher.
 
     Raises:
         InvalidInputError: not `RunHooks`, or some that a view cannot be made of.
     """
-    if not isinstance(hooks, RunHooksBase):
+    if not isinstance(cast("object", hooks), RunHooksBase):
         raise InvalidInputError(
             f"hooks must be RunHooks of the Agents SDK, not a {type(hooks).__name__}. "
             "The hooks of an agent belong to Agent(hooks=…)."
@@ -158,7 +166,7 @@ _SESSION = ("get_items", "add_items", "pop_item", "clear_session")
 def _view(original: T, watching: type, watcher: Watcher) -> T:
     kind: Any = type(original)
     try:
-        view: Any = object.__new__(_kind(kind, watching))
+        view = object.__new__(_kind(kind, watching))
         object.__setattr__(view, "__dict__", vars(original))
     except TypeError as error:
         raise InvalidInputError(
@@ -170,7 +178,7 @@ def _view(original: T, watching: type, watcher: Watcher) -> T:
 
 
 @lru_cache(maxsize=128)
-def _kind(original: type, watching: type) -> type:
+def _kind(original: type, watching: type) -> type[object]:
     return types.new_class(original.__name__, (watching, original))
 
 

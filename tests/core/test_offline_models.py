@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from recallrai_integrations import connect
-from recallrai_integrations.testing.offline import QuotingAgentModel, QuotingChatModel, QuotingLLM, Said, answer
+from recallrai_integrations.testing.offline import (
+    QuotingAgentModel,
+    QuotingChatModel,
+    QuotingLLM,
+    Said,
+    answer,
+)
 
 QUESTION = "What is my dog called?"
 FACT = "My dog is called Biscuit."
@@ -63,7 +69,11 @@ def openai_agents(request):
 
     async def later():
         streamed = Runner.run_streamed(agent, items)
-        pieces = [event.data.delta async for event in streamed.stream_events() if hasattr(event, "data") and hasattr(event.data, "delta")]
+        pieces = [
+            event.data.delta
+            async for event in streamed.stream_events()
+            if hasattr(event, "data") and hasattr(event.data, "delta")
+        ]
         return [(await Runner.run(agent, items)).final_output, streamed.final_output, "".join(pieces)]
 
     return [], later

@@ -83,7 +83,9 @@ except MissingDependencyError as error:
     assert command in python("-c", code)
 
 
-@pytest.mark.parametrize("module", ["", ".langchain", ".llama_index", ".openai_agents", ".local", ".testing", ".cli"])
+@pytest.mark.parametrize(
+    "module", ["", ".langchain", ".llama_index", ".openai_agents", ".local", ".testing", ".cli"]
+)
 def test_importing_writes_nothing_and_starts_nothing(module, tmp_path):
     code = f"""
 import os, logging, threading

@@ -102,7 +102,8 @@ def _introduce(framework: str, model: str | None, where: str | None) -> None:
     service = "the RecallrAI service of your environment" if where is None else "the embedded local service"
     talker = model or "a small offline model that can only quote what it is sent"
     out.print(
-        Text(f"The user talks to {_AGENTS[framework]}. Memory: {service}. Model: {talker}.", style="dim"), soft_wrap=True
+        Text(f"The user talks to {_AGENTS[framework]}. Memory: {service}. Model: {talker}.", style="dim"),
+        soft_wrap=True,
     )
 
 
