@@ -31,7 +31,8 @@ def recallrai_tools(
     context, else from the run, where that has a `RecallrAIMemory`.
 
     Failure: what the service refuses or cannot do now, and arguments that are wrong, are told to the model,
-    so that the run goes on. A missing user and wrong credentials are raised.
+    so that the run goes on. A missing user and wrong credentials are raised; the SDK makes a `UserError` of
+    them, with ours as its cause.
 
     Args:
         connection: from `connect()`; None makes one from the environment on first use.
