@@ -18,6 +18,7 @@ def run_it(request: pytest.FixtureRequest):
     async def run_it(agent, given, **arguments):
         return await run(request.param, agent, given, **arguments)
 
+    run_it.way = request.param
     return run_it
 
 

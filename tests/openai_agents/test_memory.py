@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from importlib.metadata import version
 
 import pytest
 from agents import (
@@ -33,6 +34,7 @@ from recallrai_integrations.openai_agents import RecallrAIMemory
 
 from .scripted import Scripted, calls, refuses, says
 
+SDK = tuple(int(part) for part in version("openai-agents").split(".")[:2])
 QUESTION = "What is my dog called?"
 
 CLUE = "Biscuit"
@@ -182,6 +184,7 @@ async def test_blocked_output_is_never_stored(memory, run_it, stored, session):
     assert stored() == [("user", "Tell me.")]
 
 
+@pytest.mark.skipif(SDK < (0, 22), reason="the SDK gives its session what it has just blocked")
 async def test_blocked_output_of_a_tool_is_never_stored(connection, run_it, stored):
     memory = RecallrAIMemory(connection, store_direct=True)
     agent = Agent(
@@ -449,6 +452,8 @@ async def test_a_tools_result_that_is_the_output_is_stored_if_asked_for(
 
 
 async def test_an_answer_after_too_many_turns_is_stored_if_the_application_gives_one(memory, run_it, stored):
+    if SDK < (0, 21) and run_it.way == "run_streamed":
+        pytest.skip("the SDK gives its session this answer before it is one")
     agent = Agent("Friend", model=Scripted(*[calls("look_up")] * 9), tools=[look_up])
     with pytest.raises(MaxTurnsExceeded):
         await run_it(agent, "one", max_turns=2, **memory.for_run("ada", "t"))
