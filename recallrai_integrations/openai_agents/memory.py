@@ -50,8 +50,8 @@ class RecallrAIMemory:
         auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
         metadata: for the sessions that are opened.
         store_structured: store structured output, as JSON.
-        store_direct: store a tool's result where it is the output of the run (`tool_use_behavior`). Before
-            its version 0.22 the SDK keeps such a result, and so it is stored, even when a guardrail blocks it.
+        store_direct: store a tool's result where it is the output of the run (`tool_use_behavior`). Versions
+            of the SDK before 0.22 keep such a result, so it is stored, even when a guardrail blocks it.
         trace_memories: leave tracing as it is. By default runs are traced without the texts that go to models
             and tools (`trace_include_sensitive_data=False`), since memories would be among them.
 
