@@ -18,7 +18,7 @@ from typing import Any
 from recallrai.models import RecallStrategy
 
 from bench import dialogue
-from bench.chats import core, langchain, llama_index, mem0, openai_agents, plain
+from bench.chats import core, langchain, llama_index, mcp, mem0, openai_agents, plain
 from bench.chats.base import Open, Record, Recorder, drive
 from bench.measuring import cost_of, no_collection
 from bench.prompts import Prompts, lost, summary
@@ -107,6 +107,8 @@ WAYS = (
     ),
 )
 
+MCP = Way("MCP, a client and our server", mcp.chat, partial(plain.sdk_calls, around=mcp.alone))
+"""Without goals: calls go through the protocol, and the server cannot see what else its host sends."""
 
 _README: dict[str, dict[str, Any]] = {
     "objects kept": {},
@@ -136,15 +138,16 @@ def run(*, quick: bool) -> tuple[list[Table], list[str]]:
             timed = _timed(slow, partial(plain.readme, slow, **options), count)
             processor = _processor([partial(plain.readme, fast, **options)], count)[0]
             rows.append(_row(f"the SDK's README, {name}", timed, bound, processor - sdk_processor))
-        for way in WAYS:
+        for way in (*WAYS, MCP):
             bound = _lower_bound(slow, count)
             inline = _timed(slow, way.open(slow), count)
             background = _timed(slow, way.open(slow, delivery=BACKGROUND), count)
             ours, calls = _processor([way.open(fast), partial(way.calls, fast)], count)
             beyond = ours - calls
             rows.append(_row(way.name, inline, bound, beyond, background))
-            figures += _turn_figures(way, inline, background, beyond, bound)
+            figures += _turn_figures(way, inline, background, beyond, bound) if way is not MCP else []
         readme, prompt_rows, billed, missing = _compare_prompts(fast, count)
+        prompt_rows.append(_prompt_row(MCP.name, summary(drive(MCP.open(fast), count)), readme))
         reason = mem0.unavailable()
         for name in () if reason else ("chat engine", "agent"):
             title = f"llama-index-memory-mem0, {name}"

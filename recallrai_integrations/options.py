@@ -167,6 +167,11 @@ class DeliveryOptions:
         retries: how often a request that may be repeated safely is tried again, 0 to 10, with exponential
             backoff and jitter, honouring `Retry-After`.
         retry_budget: seconds that all tries of one request may take together before it counts as an outage.
+        settling_time: seconds after which a request without an answer (timed out, cut off, cancelled, sent by
+            a process that was killed) can no longer take effect, 0 to 3600. Its message is not sent again
+            sooner; meanwhile the session is read again. After an error was answered, 3 of them at most. None
+            takes the connection's timeout and 3 seconds: the service and the gateways before it work on no
+            request for longer. 0 sends again at once, and may store a message twice.
         recall_deadline: seconds a turn waits for memories; None waits for the service's timeout. Recalls that
             are late go on beside the turns, at most 16 for a connection and 2 for a conversation; while so
             many do, a turn goes on without fresh memories at once.
@@ -199,6 +204,7 @@ class DeliveryOptions:
     outbox_limit: int = 100_000
     retries: int = 2
     retry_budget: float = 10.0
+    settling_time: float | None = None
     recall_deadline: float | None = None
     on_deadline: Literal["skip", "stale", "fallback"] = "skip"
     breaker_threshold: int = 5
@@ -220,6 +226,8 @@ class DeliveryOptions:
         _check_int("outbox_limit", self.outbox_limit, 1)
         _check_int("retries", self.retries, 0, 10)
         _check_number("retry_budget", self.retry_budget, 0.0, 3600.0)
+        if self.settling_time is not None:
+            _check_number("settling_time", self.settling_time, 0.0, 3600.0)
         if self.recall_deadline is not None:
             _check_positive("recall_deadline", self.recall_deadline)
         _check_int("breaker_threshold", self.breaker_threshold, 1)

@@ -29,6 +29,7 @@ SURFACES = (
     f"{PACKAGE}.llama_index",
     f"{PACKAGE}.local",
     f"{PACKAGE}.openai_agents",
+    f"{PACKAGE}.mcp",
     f"{PACKAGE}.outbox",
     f"{PACKAGE}.testing",
     f"{PACKAGE}.testing.langchain",

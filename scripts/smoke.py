@@ -6,6 +6,7 @@ Usage: `python -I smoke.py [EXTRA]`, with RECALLRAI_* in the environment leading
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 import sysconfig
@@ -25,10 +26,11 @@ BRINGS: dict[str, set[str]] = {
     "langchain-classic": {"langchain", "langchain-classic"},
     "llama-index": {"llama-index"},
     "openai-agents": {"openai-agents"},
-    "frameworks": {"openai-agents"},
     "local": {"local"},
     "cli": {"local", "cli"},
     "otel": {"otel"},
+    "mcp": {"mcp"},
+    "frameworks": {"mcp", "openai-agents"},
     "all": {"langchain", "langchain-classic", "llama-index", "local", "cli", "otel"},
 }
 """What works with each extra installed alone."""
@@ -149,6 +151,26 @@ def cli() -> None:
         assert recallrai_integrations.__version__ in said.stdout
 
 
+def mcp() -> None:
+    """The server as a process, which answers to a first message and ends with its input."""
+    hello = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "smoke", "version": "1"},
+        },
+    }
+    command = [sys.executable, "-I", "-m", "recallrai_integrations.mcp", "--user", f"smoke-{uuid.uuid4()}"]
+    said = subprocess.run(
+        command, input=f"{json.dumps(hello)}\n", check=True, capture_output=True, text=True, timeout=60
+    )
+    (answer,) = map(json.loads, said.stdout.splitlines())
+    assert answer["result"]["serverInfo"]["version"] == recallrai_integrations.__version__
+
+
 def otel() -> None:
     """With the OpenTelemetry API alone, tracing costs nothing and breaks nothing."""
     importlib.import_module("opentelemetry.trace")
@@ -163,6 +185,7 @@ USES: dict[str, Callable[[], None]] = {
     "local": local,
     "cli": cli,
     "otel": otel,
+    "mcp": mcp,
 }
 
 
@@ -199,6 +222,7 @@ ATTEMPTS: dict[str, list[Callable[[], object]]] = {
         lambda: importlib.import_module("recallrai_integrations.langchain").RecallrAIMemory,
     ],
     "llama-index": [lambda: importlib.import_module("recallrai_integrations.llama_index")],
+    "mcp": [lambda: importlib.import_module("recallrai_integrations.mcp")],
     "openai-agents": [lambda: importlib.import_module("recallrai_integrations.openai_agents")],
     "local": [
         lambda: importlib.import_module("recallrai_integrations.local"),

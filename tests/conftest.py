@@ -11,10 +11,11 @@ import inspect
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+from blockbuster import BlockBuster
 
 from recallrai_integrations import Connection, DeliveryOptions, connect
 from recallrai_integrations._backend import requests, sdk
@@ -96,18 +97,37 @@ def connection(make_connection: Callable[..., Connection]) -> Connection:
     return make_connection()
 
 
+_detector = BlockBuster("recallrai_integrations", excluded_modules=["recallrai_integrations.local"])
+_calls = 0
+
+
+@contextmanager
+def _not_blocking() -> Iterator[None]:
+    """Blocking calls of this package on an event loop are errors; the embedded service has a loop of its own."""
+    global _calls  # noqa: PLW0603 - calls may run at once, and the detector changes the whole process
+    _calls += 1
+    _detector.activate()
+    try:
+        yield
+    finally:
+        _calls -= 1
+        if not _calls:
+            _detector.deactivate()
+
+
 @pytest.fixture(params=["sync", "async"])
 async def call(request: pytest.FixtureRequest) -> AsyncIterator[Call]:
     """Calls a method in the colour of this run: `await call(conversation.record, …)`.
 
-    In the async run the twin of the same object with the prefix `a` is awaited.
+    In the async run the twin of the same object with the prefix `a` is awaited, and must not block its loop.
     """
 
     async def in_colour(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if request.param == "sync":
             return method(*args, **kwargs)
         owner, name = method.__self__, method.__name__  # type: ignore[attr-defined]
-        result = getattr(owner, f"a{name}")(*args, **kwargs)
-        return await result if inspect.isawaitable(result) else result
+        with _not_blocking():
+            result = getattr(owner, f"a{name}")(*args, **kwargs)
+            return await result if inspect.isawaitable(result) else result
 
     yield in_colour  # noqa: PT022 - async generator fixtures keep one loop for the whole test

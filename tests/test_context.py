@@ -310,16 +310,27 @@ class TestInstructions:
 
 class TestCompaction:
     def test_a_single_version_says_everything_in_one_line(self):
-        line = f"2. User lives in Lisbon (Similarity: 0.9134) [Event Date: {DAYS}] [Version 1]"
         memories = rendered(RICH).memories
-        assert f"{line} [Created at: {MADE}]\n" in memories
+        assert "\n2. User lives in Lisbon (0.91) [2026/03/01]\n" in memories
         assert "INITIAL_MEMORY" not in memories
+
+    @pytest.mark.parametrize(
+        ("event", "told", "shown"),
+        [
+            (DAYS, MADE, "2026/03/01"),
+            (DAYS, "2026/03/05 09:00 AM", "2026/03/01, told 2026/03/05"),
+            ("2026/03/01 12:00 AM to 2026/03/07 11:59 PM", MADE, "2026/03/01 to 2026/03/07, told 2026/03/01"),
+        ],
+    )
+    def test_the_day_on_which_a_memory_was_told_stands_there_only_where_it_is_another(self, event, told, shown):
+        entry = memory("1", "User sings").replace(DAYS, event).replace(MADE, told)
+        assert f"1. User sings (0.91) [{shown}]\n" in rendered(Context(memories=[entry]).text).memories
 
     def test_an_expiry_stays(self):
         context = Context(
             memories=[memory("1", "User sings").replace("at: none", "at: 2026/03/03 01:00 PM")]
         ).text
-        assert f"[Created at: {MADE}] [Expired at: 2026/03/03 01:00 PM]" in rendered(context).memories
+        assert "1. User sings (0.91) [2026/03/01, expired 2026/03/03]\n" in rendered(context).memories
 
     @pytest.mark.parametrize(
         ("old", "new"),
@@ -385,6 +396,14 @@ class TestBudget:
             *[line for line in prompt.memories.splitlines() if "left out to save space" in line],
         }
 
+    def test_room_that_a_long_memory_leaves_is_filled_with_a_shorter_one(self):
+        context = Context(memories=[memory("1", "a" * 200), memory("2", "b" * 900), memory("3", "c" * 50)]).text
+        prompt = rendered(context, max_chars=900)
+        assert "a" * 200 in prompt.memories
+        assert "b" * 900 not in prompt.memories
+        assert "c" * 50 in prompt.memories
+        assert prompt.omitted == 1
+
     def test_histories_go_first_then_the_oldest_and_the_least_similar(self):
         gone: list[str] = []
         for budget in range(4000, 0, -1):
@@ -408,9 +427,9 @@ class TestBudget:
             ),
             *("User planned a dinner", "User spoke of a move"),
             *(
+                "User cooks Greek food [",  # it came along with another
                 "User runs",
                 "User lives in Lisbon",
-                "User cooks Greek food [",
                 "User dislikes olives",
                 "User is vegan",
             ),

@@ -23,6 +23,10 @@ KINDS: dict[str, Fault] = {
     "reset, answer lost after": Fault(drop=True, when="after"),
     "hang before the write": Fault(hang=True),
     "hang after the write": Fault(hang=True, when="after"),
+    "reset, written 0.3 s later": Fault(drop=True, when="late", delay=0.3),
+    "502, written 1.5 s later": Fault(status=502, when="late", delay=1.5),
+    "hang, written 2 s later": Fault(hang=True, when="late", delay=2.0),
+    "200 that says something else": Fault(status=200, body={"error": "busy"}),
 }
 SHARE = 0.2
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import mktime_tz, parsedate_tz
 from http import HTTPStatus
 from math import inf
@@ -18,13 +18,14 @@ from recallrai_integrations.errors import InvalidInputError
 
 from .bounds import bound, measured
 
-__all__ = ["answered", "sending", "status_seen", "watch"]
+__all__ = ["answered", "json_seen", "sending", "status_seen", "watch"]
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     status: int
     retry_after: float | None
+    response: httpx.Response = field(repr=False)
 
 
 answered: ContextVar[Answered | None] = ContextVar("recallrai_answered", default=None)
@@ -56,7 +57,7 @@ async def _acheck(request: httpx.Request) -> None:
 
 def _note(response: httpx.Response) -> None:
     asked = response.headers.get("Retry-After", "") if not response.is_success else ""
-    answered.set(Answered(response.status_code, _seconds(asked) if asked else None))
+    answered.set(Answered(response.status_code, _seconds(asked) if asked else None, response))
     measured(response)
 
 
@@ -83,6 +84,16 @@ def status_seen(*, success: bool = True) -> int | None:
     """
     seen = answered.get()
     return None if seen is None or (not success and seen.status < HTTPStatus.BAD_REQUEST) else seen.status
+
+
+def json_seen() -> object:
+    """The body of the latest answer in this context, which the SDK has read and dropped; None without one.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    seen = answered.get()
+    return None if seen is None else seen.response.json()
 
 
 def watch(client: httpx.Client | httpx.AsyncClient) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, wait
 from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
-from aiologic import Lock
 from typing_extensions import override
 
+from recallrai_integrations import _flows as flows
 from recallrai_integrations._backend import Backend
 from recallrai_integrations._flows.ops import (
     Await,
@@ -33,7 +33,8 @@ from recallrai_integrations.options import DeliveryOptions
 
 from .breaker import CircuitBreaker
 from .requests import Requests
-from .threads import ThreadPool, spawn_thread
+from .threads import CallThreads, ThreadPool, spawn_thread
+from .waiting import TaskTurn, ThreadTurn
 
 __all__ = ["Engine", "adrive", "drive"]
 
@@ -45,13 +46,14 @@ _PAGES_AT_ONCE = 16
 _stopped: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("recallrai_stopped", default=None)
 
 
-def drive(flow: Flow[T], engine: Engine, *, insist: bool = False) -> T:
+def drive(flow: Flow[T], engine: Engine, *, insist: bool = False, caller: flows.Caller | None = None) -> T:
     """Runs a flow on this thread.
 
     Args:
         flow: what to run.
         engine: carries out its ops.
         insist: try although the circuit breaker is open.
+        caller: for whom; once it has left, the flow only goes on with what takes no time. None goes on.
     """
     answer, error = None, None
     while True:
@@ -61,7 +63,7 @@ def drive(flow: Flow[T], engine: Engine, *, insist: bool = False) -> T:
             return cast("T", end.value)
         answer = error = None
         try:
-            answer = engine.execute(op, insist=insist)
+            answer = engine.execute(_wanted(op, caller), insist=insist)
         except BaseException as raised:  # noqa: BLE001 - the flow decides; what it does not handle goes on
             error = raised
 
@@ -81,6 +83,16 @@ async def adrive(flow: Flow[T], engine: Engine, *, insist: bool = False) -> T:
             error = raised
 
 
+def _wanted(op: Op[T], caller: flows.Caller | None) -> Op[T]:
+    if caller is not None and caller.left and not isinstance(op, Call):
+        raise _CallerLeft
+    return op
+
+
+class _CallerLeft(BaseException):
+    """Ends a flow that nobody waits for; nobody sees it."""
+
+
 class Engine:
     """Carries out ops: requests, and the few steps beside them.
 
@@ -96,9 +108,9 @@ class Engine:
         self._requests = Requests(backend, delivery, observe)
         self._workers = ThreadPool(_DELIVERIES_AT_ONCE)
         self._readers = ThreadPool(_PAGES_AT_ONCE)  # a read waits for no delivery that hangs
-        self._tasks: set[asyncio.Task[Any]] = set()
-        # Async calls that hold a lock or wait for it, by loop; each loop counts its own.
-        self._turns: Counter[tuple[Lock, asyncio.AbstractEventLoop | None]] = Counter()
+        self._spawned: set[asyncio.Task[Any]] = set()
+        self._in_turns: set[asyncio.Task[Any]] = set()
+        self._calls = CallThreads()
         self._steps: dict[type, Callable[[Any, bool], Any]] = {
             Spawn: self._spawn,
             WaitAny: self._wait_any,
@@ -123,6 +135,26 @@ class Engine:
         """Whether some kind of request failed when it was last tried."""
         return self._requests.is_down
 
+    def run(self, flow: Flow[T], *, insist: bool = False) -> T:
+        """Runs a flow for this thread; for the main one, in which signal handlers raise, on another thread.
+
+        Args:
+            flow: what to run.
+            insist: try although the circuit breaker is open.
+        """
+        if threading.get_ident() != threading.main_thread().ident:
+            return drive(flow, self, insist=insist)
+        caller, context = flows.Caller(), copy_context()
+        context.run(flows.caller.set, caller)
+        context.run(_stopped.set, _stopped_loop())
+
+        def leave() -> None:
+            caller.left = True
+
+        return self._calls.run(
+            lambda: context.run(lambda: drive(flow, self, insist=insist, caller=caller)), interrupted=leave
+        )
+
     @property
     def seconds_refused(self) -> float:
         """Seconds for which no request is sent to store anything; 0 while the service works."""
@@ -142,10 +174,11 @@ class Engine:
         self._workers.close(timeout)
         self._requests.close()
         self._readers.close(0.0)
+        self._calls.close()
 
     async def aclose(self, timeout: float) -> None:
         """The async twin of `close`; what goes on beside a flow of this loop is cancelled."""
-        tasks = [task for task in self._tasks if task.get_loop() is asyncio.get_running_loop()]
+        tasks = [task for task in self._spawned if task.get_loop() is asyncio.get_running_loop()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -164,25 +197,48 @@ class Engine:
         return await self._asteps[type(op)](op, insist)
 
     def _locked(self, op: Locked[T], insist: bool) -> T:
-        if self._turns and self._turns[op.lock, _stopped_loop()]:
+        stopped = _stopped_loop()
+        if stopped is not None and op.lock.holds(stopped):
             raise DeadlockError(
                 "This call would wait for ever: an async call for the same conversation is under way on this "
                 "event loop, which a sync call stops. Await the async method instead, the same name with an "
                 "a before it: await conversation.arecord(…)."
             )
-        with op.lock:
+        turn = ThreadTurn()
+        op.lock.enter(turn)
+        try:
+            while not op.lock.is_first(turn):
+                turn.wait()
+                if flows.caller_has_left():
+                    raise _CallerLeft
             return drive(op.flow, self, insist=insist)
+        finally:
+            op.lock.leave(turn)
 
     async def _alocked(self, op: Locked[T], insist: bool) -> T:
-        turn = (op.lock, asyncio.get_running_loop())
-        self._turns[turn] += 1
+        """On a task of the engine: a cancelled caller leaves at once, and what has begun is finished."""
+        turn, caller = TaskTurn(), flows.Caller()
+        before = flows.caller.set(caller)
         try:
-            async with op.lock:
-                return await adrive(op.flow, self, insist=insist)
+            task = _held(asyncio.create_task(self._in_turn(op, turn, insist)), self._in_turns)
         finally:
-            self._turns[turn] -= 1
-            if not self._turns[turn]:
-                del self._turns[turn]
+            flows.caller.reset(before)
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            caller.left = True
+            if not turn.has_come:
+                task.cancel()
+            raise
+        return task.result()
+
+    async def _in_turn(self, op: Locked[T], turn: TaskTurn, insist: bool) -> T:
+        turn.enter(op.lock)
+        try:
+            await turn.come()
+            return await adrive(op.flow, self, insist=insist)
+        finally:
+            op.lock.leave(turn)
 
     def _call(self, op: Call[T], _: bool) -> T:
         return op.call()
@@ -226,11 +282,7 @@ class Engine:
             return _SpawnedCall(self._workers.submit(call))
 
     async def _aspawn(self, op: Spawn[T], insist: bool) -> Spawned[T]:
-        task = asyncio.create_task(adrive(op.flow, self, insist=insist))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, whoever collects it
-        return _SpawnedTask(task)
+        return _SpawnedTask(_held(asyncio.create_task(adrive(op.flow, self, insist=insist)), self._spawned))
 
     def _wait_any(self, op: WaitAny[T], _: bool) -> list[Spawned[T]]:
         calls = {one.future: one for one in cast("Sequence[_SpawnedCall[T]]", op.pending)}
@@ -261,6 +313,14 @@ class Engine:
             if isinstance(answer, BaseException):
                 raise answer
         return cast("list[T]", answers)
+
+
+def _held(task: asyncio.Task[T], tasks: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
+    """Holds a task, which its loop does only weakly, until it has ended."""
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, whoever collects it
+    return task
 
 
 def _stopped_loop() -> asyncio.AbstractEventLoop | None:

@@ -30,7 +30,7 @@ from recallrai_integrations.options import ContextOptions, DeliveryOptions, Reca
 from recallrai_integrations.outbox import ConversationKey, open_outbox
 
 from .background import BackgroundDelivery
-from .driver import Engine, adrive, drive
+from .driver import Engine, adrive
 from .events import Observer
 from .instructions import Instructions
 from .redaction import redacted_messages, redacted_metadata
@@ -48,6 +48,9 @@ logger = logging.getLogger("recallrai_integrations")
 
 _CLOSE_PATIENCE: Final = 30.0
 """Seconds without a delivered message after which closing gives up."""
+
+_AFTER_A_TIMEOUT: Final = 3.0
+"""Seconds past a client's timeout in which a request is still expected to take effect (ours)."""
 
 
 class Runtime:
@@ -84,6 +87,8 @@ class Runtime:
         self.delivery = delivery
         self._credentials = credentials
         self._timeout = timeout
+        settling_time = delivery.settling_time
+        self.settling_time = timeout + _AFTER_A_TIMEOUT if settling_time is None else settling_time
         self.outbox = open_outbox(delivery, project=project)
         self._telemetry = Telemetry(credentials.base_url)
         self._observer = Observer(
@@ -128,13 +133,13 @@ class Runtime:
         Raises:
             ConnectionClosedError: it is closed.
         """
-        self._begin()
-        return drive(flow, self._engine, insist=insist)
+        self.check_open()
+        return self._engine.run(self._after_start(flow), insist=insist)
 
     async def arun(self, flow: Flow[T], *, insist: bool = False) -> T:
         """The async twin of `run`, on the running event loop."""
-        self._begin()
-        return await adrive(flow, self._engine, insist=insist)
+        self.check_open()
+        return await adrive(self._after_start(flow), self._engine, insist=insist)
 
     def flush(self, timeout: float | None = None, *, patience: float | None = None) -> Flow[None]:
         """The flow that delivers all that waits; see `flows.flush_all`."""
@@ -265,15 +270,17 @@ class Runtime:
                 f"The connection to {self._credentials.base_url} is closed; make another with connect()."
             )
 
-    def _begin(self) -> None:
-        self.check_open()
+    def _after_start(self, flow: Flow[T]) -> Flow[T]:
+        """The flow, once what an earlier process left in a file is on its way."""
         self._background.start()
+        return (yield from flow)
 
     def _new_state(self, key: ConversationKey) -> State:
         return State(
             key,
             self.outbox,
             self.delivery,
+            self.settling_time,
             observe=self._observer.conversation,
             deliverer=self._background,
         )
@@ -299,7 +306,7 @@ class Runtime:
         self._background.retry_later()
 
     def _when_recovered(self) -> None:
-        if self.outbox.count():
+        if self.outbox.blocking or self.outbox.count():  # a file is looked into by a worker, off the loop
             self._background.drain()
 
 

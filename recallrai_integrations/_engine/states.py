@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from weakref import WeakValueDictionary
 
 from recallrai_integrations._flows import Deliverer, State
@@ -14,6 +15,8 @@ from recallrai_integrations.outbox import ConversationKey, Outbox
 __all__ = ["ConversationStates"]
 
 _IN_MIND = 10_000
+_IMPORT_RETRIES = 3
+_IMPORT_BUDGET = 30.0  # seconds beyond the settling time
 
 
 class ConversationStates:
@@ -57,8 +60,18 @@ class ConversationStates:
             return state
 
     def alone(self, user_id: str) -> State:
-        """A state that nobody else shares, for an import: it fills sessions of its own."""
-        return self._new(ConversationKey(uuid.uuid4().hex, user_id, None))
+        """A state that nobody else shares, for an import: it fills sessions of its own.
+
+        No turn waits for it, and nothing of it waits in an outbox: it is patient until it is certain what the
+        service has.
+        """
+        state = self._new(ConversationKey(uuid.uuid4().hex, user_id, None))
+        state.delivery = replace(
+            state.delivery,
+            retries=max(_IMPORT_RETRIES, state.delivery.retries),
+            retry_budget=max(state.settling_time + _IMPORT_BUDGET, state.delivery.retry_budget),
+        )
+        return state
 
     def of_user(self, user_id: str) -> list[State]:
         """All of one user's that this process has in mind, or that the outbox knows."""

@@ -14,9 +14,11 @@ from .retrieval import LateRecalls, Recalled, recall
 from .sessions import find_session, thread_sessions, update
 from .state import Deliverer, State
 from .transcript import history
+from .turns import Caller, Turn, Turns, caller, caller_has_left
 
 __all__ = [
     "GIVE_UP_AFTER",
+    "Caller",
     "Deliverer",
     "Flow",
     "LateRecalls",
@@ -24,6 +26,10 @@ __all__ = [
     "Recalled",
     "State",
     "Transcript",
+    "Turn",
+    "Turns",
+    "caller",
+    "caller_has_left",
     "clear",
     "deliver_alone",
     "end_run",

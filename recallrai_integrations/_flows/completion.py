@@ -13,6 +13,7 @@ from . import rules
 from .delivery import deliver, process_open, put
 from .ops import Flow, GetSession, Locked, Sleep
 from .state import State, nothing_waits, outbox_call
+from .turns import caller_has_left
 
 __all__ = ["end_run", "finish"]
 
@@ -22,7 +23,7 @@ _POLLS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
     """Delivers what waits and has the open session processed.
 
-    In an outage the wish to process waits behind the messages, unless `on_error` is `"raise"`.
+    During an outage the request to process is queued behind the messages, unless `on_error` is `"raise"`.
 
     Args:
         state: the conversation.
@@ -32,14 +33,7 @@ def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
         The session after waiting; None without waiting, when there was nothing to process, and when the
         outcome could not be read.
     """
-    try:
-        processed = yield from Locked(state.lock, _finish(state))
-    except ServiceUnavailableError as error:
-        if state.delivery.on_error == "raise":
-            raise
-        state.emit_outage(error)
-        yield from Locked(state.lock, _finish_later(state))
-        return None
+    processed = yield from Locked(state.lock, _finish(state))
     state.raise_rejected()
     if not processed or not wait:
         return None
@@ -55,17 +49,22 @@ def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
 
 
 def _finish(state: State) -> Flow[list[str]]:
-    yield from deliver(state)
-    if not (yield from nothing_waits(state)):  # another process is at it
-        yield from _finish_later(state)
-        return []
-    return (yield from process_open(state))
+    try:
+        yield from deliver(state)
+        if (yield from nothing_waits(state)):
+            return (yield from process_open(state))
+    except ServiceUnavailableError as error:
+        if state.delivery.on_error == "raise" and not caller_has_left():
+            raise
+        state.emit_outage(error)
+    yield from _finish_later(state)  # after the outage, or by another process that is at it
+    return []
 
 
 def _finish_later(state: State) -> Flow[None]:
     last = yield from outbox_call(state, lambda: state.outbox.last(state.key))
-    if last is None or last.message is not None:
-        yield from put(state, [None])
+    if last is None or last.kind == "message":
+        yield from put(state, ["process"])
 
 
 def end_run(state: State, policy: ProcessPolicy | None, every: int) -> Flow[None]:
@@ -75,7 +74,7 @@ def end_run(state: State, policy: ProcessPolicy | None, every: int) -> Flow[None
     if not rules.should_process(policy, has_thread=has_thread, turns=state.turns, every=every):
         return
     if state.delivery.mode == "background":
-        yield from put(state, [None])  # the answer is on its way to the caller; a worker does the rest
+        yield from put(state, ["process"])  # the answer is on its way to the caller; a worker does the rest
         if state.deliverer is not None:
             state.deliverer.wake(state)
         return

@@ -17,12 +17,14 @@ from recallrai_integrations.errors import (
     ServiceUnavailableError,
 )
 from recallrai_integrations.messages import Message
-from recallrai_integrations.outbox import ConversationKey, Outbox, OutboxEntry
+from recallrai_integrations.outbox import ConversationKey, Outbox, OutboxEntry, Request
 
 from .ops import Call, Flow, Locked, Process, Sleep, Spawn, Spawned, WaitAny
-from .sessions import load_cursor, mark_cleared, open_session, reconcile, save_cursor, sessions_to_process
+from .patience import Patience
+from .sessions import load_cursor, mark_cleared, open_session, reconcile, sessions_to_process
 from .state import State, nothing_waits, outbox_call
-from .transmission import is_same, landed, send, still_wanted
+from .transmission import confirm, save_cursor, send, still_wanted
+from .turns import caller_has_left
 
 __all__ = [
     "GIVE_UP_AFTER",
@@ -57,39 +59,42 @@ def record(state: State, messages: Sequence[Message]) -> Flow[None]:
         OutboxFullError: with `on_error="raise"`.
     """
     if state.delivery.mode == "background":
-        yield from put(state, messages)
-        if state.deliverer is not None:
-            state.deliverer.wake(state)
+        try:
+            yield from put(state, messages)
+        finally:  # a cancelled caller may have had them taken
+            if state.deliverer is not None:
+                state.deliverer.wake(state)
         return
     yield from Locked(state.lock, _record_inline(state, messages))
 
 
-def _record_inline(state: State, messages: Sequence[Message | None], *, clears: bool = False) -> Flow[None]:
-    taken = yield from put(state, messages, clears=clears)
+def _record_inline(state: State, items: Sequence[Message | Request]) -> Flow[None]:
+    taken = yield from put(state, items)
     try:
         yield from deliver(state)
     except (ServiceUnavailableError, CredentialsError) as error:
-        if state.delivery.on_error == "raise":
+        if state.delivery.on_error == "raise" and not caller_has_left():
             yield from outbox_call(state, lambda: state.outbox.withdraw(state.key, taken))
             raise
         if isinstance(error, CredentialsError):
             raise
         state.emit_outage(error)
-    state.raise_rejected()
+    if not caller_has_left():  # else whoever comes next hears of it
+        state.raise_rejected()
 
 
 def clear(state: State) -> Flow[None]:
     """Ends the thread's history for all processes: processes and marks its sessions, deletes nothing.
 
-    In an outage the wish waits behind the messages, and `history` goes by it at once.
+    During an outage the request is queued behind the messages, and `history` is empty at once.
 
     Raises:
         RequestRejectedError, ServiceUnavailableError, CredentialsError, OutboxFullError: see `record`.
     """
-    yield from Locked(state.lock, _record_inline(state, [None], clears=True))
+    yield from Locked(state.lock, _record_inline(state, ["clear"]))
 
 
-def put(state: State, messages: Sequence[Message | None], *, clears: bool = False) -> Flow[list[OutboxEntry]]:
+def put(state: State, items: Sequence[Message | Request]) -> Flow[list[OutboxEntry]]:
     """Takes messages into the outbox; when it is full, waits for room as long as the service takes messages.
 
     More messages than the outbox may hold are taken part by part, with deliveries in between. The caller
@@ -101,30 +106,28 @@ def put(state: State, messages: Sequence[Message | None], *, clears: bool = Fals
     """
     limit, taken, start = state.delivery.outbox_limit, list[OutboxEntry](), 0
     try:
-        for start in range(0, len(messages), limit):
-            taken += yield from _put_part(state, messages[start : start + limit], clears=clears)
+        for start in range(0, len(items), limit):
+            taken += yield from _put_part(state, items[start : start + limit])
     except (OutboxFullError, CredentialsError) as error:
         if state.delivery.on_error == "raise":
             yield from outbox_call(state, lambda: state.outbox.withdraw(state.key, taken))
             raise
         if isinstance(error, CredentialsError):
             raise
-        state.emit("refused", messages=len(messages) - start, error=str(error))
+        state.emit("refused", messages=len(items) - start, error=str(error))
     return taken
 
 
-def _put_part(state: State, messages: Sequence[Message | None], *, clears: bool) -> Flow[list[OutboxEntry]]:
+def _put_part(state: State, items: Sequence[Message | Request]) -> Flow[list[OutboxEntry]]:
     ends = time.monotonic() + state.delivery.retry_budget
     while True:
         try:
-            taken = yield from outbox_call(
-                state, lambda: state.outbox.put(state.key, messages, clears=clears)
-            )
+            taken = yield from outbox_call(state, lambda: state.outbox.put(state.key, items))
         except OutboxFullError:
             if time.monotonic() < ends and (yield from _make_room(state)):
                 continue
             raise
-        if clears:
+        if "clear" in items:
             state.known.clear()
         state.known.extend(one.message for one in taken if one.message is not None)
         return taken
@@ -177,7 +180,8 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[int | None]:
             state.emit("left_to_another")
             yield from load_cursor(state)
             return None
-        if state.cursor.unreconciled and (yield from _confirm_first(state)):
+        if state.cursor.unreconciled:
+            yield from _confirm_first(state)
             yield from reconcile(state)
         while waiting := (yield from outbox_call(state, lambda: outbox.next(key))):
             yield from _deliver_one(state, waiting)
@@ -193,31 +197,29 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[int | None]:
     return count
 
 
-def _confirm_first(state: State) -> Flow[bool]:
-    """Finds out about a message in doubt while the session that may hold it is still there."""
-    cursor = state.cursor
-    if cursor.unconfirmed is None:
-        return True
+def _confirm_first(state: State) -> Flow[None]:
+    """Finds out about an unconfirmed message while the session that may hold it is still there."""
+    if state.cursor.unconfirmed is None:
+        return
     waiting = yield from outbox_call(state, lambda: state.outbox.next(state.key))
-    if waiting is None or not is_same(cursor.unconfirmed, waiting):
-        return False
     try:
-        if (yield from landed(state, cursor)):
-            yield from outbox_call(state, lambda: state.outbox.done(state.key, waiting, cursor))
+        yield from confirm(state, state.cursor, waiting, Patience(state.delivery))
     except NotFoundError:
-        cursor.leave()
-    return True
+        state.cursor.leave()
 
 
 def _deliver_one(state: State, waiting: OutboxEntry) -> Flow[None]:
     outbox, key, cursor = state.outbox, state.key, state.cursor
     try:
-        if waiting.message is None:
-            yield from process_open(state)
-            if waiting.clears:
-                yield from mark_cleared(state)
+        if waiting.message is not None:
+            if (
+                waiting.seq > cursor.delivered
+            ):  # else an interrupt came between its answer and what follows here
+                yield from _append(state, waiting, waiting.message)
         else:
-            yield from _append(state, waiting, waiting.message)
+            yield from process_open(state)
+            if waiting.kind == "clear":
+                yield from mark_cleared(state)
     except (RequestRejectedError, NotFoundError) as error:
         if error.status == _PAYMENT_REQUIRED:
             raise  # the account, not the message: it keeps waiting
@@ -238,7 +240,7 @@ def _patience(state: State) -> float:
 
 
 def claim(state: State, patience: float) -> Flow[bool]:
-    """The claim, with the place as it was left last; False while another process goes on delivering."""
+    """The claim, with the cursor as it was kept last; False while another process goes on delivering."""
     ends = time.monotonic() + patience
 
     def take() -> bool:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
+from math import inf
 from typing import Any, Final
 
-from recallrai_integrations.errors import NotFoundError, RequestRejectedError
+from recallrai_integrations.errors import NotFoundError, RequestRejectedError, ServiceUnavailableError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import Imported, SessionInfo
 from recallrai_integrations.outbox import OutboxEntry, SessionCursor
@@ -29,6 +31,8 @@ from .ops import (
     Process,
     ReadMessages,
 )
+from .patience import Patience, after_failure
+from .sessions import NOT_YET_THERE
 from .state import State, now
 from .transmission import send
 
@@ -89,7 +93,8 @@ def import_transcript(
     """Stores what is still missing of a conversation, and starts its processing.
 
     Two processes that import the same conversation at the same moment may store it twice: the service has
-    no way to reserve a fingerprint.
+    no way to reserve a fingerprint. An import that was killed, or given up during an outage, and is repeated
+    before its last request has taken effect may store that message twice.
 
     Args:
         state: of no conversation of the application; its user is created when there is none, with the
@@ -114,7 +119,7 @@ def import_transcript(
     missing = transcript.messages[already:]
     if missing:
         if not parts or parts[-1].status != "pending":
-            parts.append((yield from _open(user_id, transcript, len(parts) + 1, user_exists=user_exists)))
+            parts.append((yield from _open(state, transcript, len(parts) + 1, user_exists=user_exists)))
             counts.append(0)
         cursor = SessionCursor(parts[-1].session_id, stored=counts[-1])
         for number, message in enumerate(missing, 1):
@@ -151,7 +156,8 @@ def _is_at_home(user_id: str, transcript: Transcript) -> Flow[bool]:
     return True
 
 
-def _open(user_id: str, transcript: Transcript, part: int, *, user_exists: bool) -> Flow[SessionInfo]:
+def _open(state: State, transcript: Transcript, part: int, *, user_exists: bool) -> Flow[SessionInfo]:
+    user_id = state.user_id
     if not user_exists:
         profile = transcript.profile
         yield from CreateUser(user_id, profile.metadata, profile.merge_conflict_enabled)
@@ -159,4 +165,21 @@ def _open(user_id: str, transcript: Transcript, part: int, *, user_exists: bool)
     marks = {**rules.own_marks(transcript.metadata), IMPORT_MARK: mark}
     metadata = {**transcript.metadata, rules.OWN_KEY: marks}
     started = None if transcript.started_at is None else transcript.started_at.astimezone(timezone.utc)
-    return (yield from CreateSession(user_id, metadata, _AUTO_PROCESS_SECONDS, created_at=started))
+    create = CreateSession(user_id, metadata, _AUTO_PROCESS_SECONDS, created_at=started)
+    patience, settled_at = Patience(state.delivery), -inf
+    while True:
+        is_settled = time.monotonic() >= settled_at  # before it is looked for
+        if settled_at > -inf:
+            parts, _ = yield from _parts(user_id, transcript)
+            if len(parts) >= part:
+                return parts[part - 1]
+        error = ServiceUnavailableError(NOT_YET_THERE)
+        if is_settled:
+            settled_at = time.monotonic() + state.settling_time
+            try:
+                return (yield from create)
+            except ServiceUnavailableError as failed:
+                if not failed.may_have_taken_effect:
+                    raise
+                settled_at, error = after_failure(failed, settled_at, state.settling_time), failed
+        yield from patience.wait(error, until=settled_at)

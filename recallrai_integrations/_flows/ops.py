@@ -14,7 +14,6 @@ from datetime import datetime
 from functools import cache
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
-from aiologic import Lock
 from typing_extensions import override
 
 from recallrai_integrations.identity import encode_id, service_id_text
@@ -30,6 +29,8 @@ from recallrai_integrations.models import (
     UserInfo,
 )
 from recallrai_integrations.options import RecallOptions
+
+from .turns import Turns
 
 __all__ = [
     "AddMessage",
@@ -153,11 +154,21 @@ class DeleteUser(Write[None]):
 
 @dataclass(frozen=True, slots=True)
 class CreateSession(Write[SessionInfo]):
-    """Opens a session. `created_at` backdates it and must be UTC (service)."""
+    """Opens a session, which is looked for by its metadata when no answer came.
+
+    Args:
+        created_at: backdates it and must be UTC (service).
+    """
 
     metadata: Mapping[str, Any]
     auto_process_after_seconds: int
     created_at: datetime | None = None
+
+    @property
+    @override
+    def repeatable(self) -> bool:
+        """Never blindly."""
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +205,13 @@ class DeleteSession(Write[None]):
 
 @dataclass(frozen=True, slots=True)
 class AddMessage(Write[None]):
-    """Appends one message. The API has no idempotency key: what is not acknowledged is looked for first."""
+    """Appends one message. The API has no idempotency key: what is not acknowledged is looked for first.
+
+    Raises:
+        RequestRejectedError: status 400 when the session takes no messages any more.
+        NotFoundError: there is no such session.
+        ServiceUnavailableError: see `ServiceUnavailableError.may_have_taken_effect`.
+    """
 
     session_id: str
     message: Message
@@ -297,9 +314,9 @@ class Sleep(Op[None]):
 
 @dataclass(frozen=True, slots=True)
 class Locked(Op[T]):
-    """Runs a flow while holding a lock that threads and event loops can wait for."""
+    """Runs a flow when its turn has come. Once begun it goes on to its end, also when its caller leaves."""
 
-    lock: Lock
+    lock: Turns
     flow: Generator[Op[Any], Any, T]
 
 

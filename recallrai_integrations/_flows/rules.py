@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 from recallrai_integrations.messages import Message, fingerprint
@@ -12,7 +11,7 @@ from recallrai_integrations.models import Answer, MergeConflict, SessionInfo
 from recallrai_integrations.options import ProcessPolicy
 
 __all__ = [
-    "CLOCK_TOLERANCE",
+    "CONVERSATION_MARK",
     "MESSAGES_PER_PAGE",
     "OWN_KEY",
     "THREAD_KEY",
@@ -33,8 +32,8 @@ OWN_KEY: Final = "recallrai_integrations"
 """Session metadata key of this package's own marks, such as `{"cleared": true}`."""
 MESSAGES_PER_PAGE: Final = 500
 """The service's largest page of messages."""
-CLOCK_TOLERANCE: Final = timedelta(seconds=30)
-"""How far this machine's clock may be ahead of the service's when stamps are compared."""
+CONVERSATION_MARK: Final = "conversation"
+"""Key among our own marks by which the session of a conversation without a thread is found."""
 
 
 def session_metadata(
@@ -64,35 +63,19 @@ def oldest_open(sessions: Iterable[SessionInfo]) -> SessionInfo | None:
     return min(open_ones, key=lambda one: (one.created_at, one.session_id), default=None)
 
 
-def has_landed(
-    message: Message,
-    tail: Sequence[Message],
-    *,
-    sent_before: Counter[str],
-    not_before: datetime | None,
-) -> bool:
+def has_landed(message: Message, tail: Sequence[Message], *, sent_before: Counter[str]) -> bool:
     """Whether a message whose answer was lost is among the messages that may be its own.
 
-    Genuine repeats are told apart by counting: as many equal messages as are known to have been stored are
-    those, one more is the one in doubt.
+    Position and text decide, and no clock. Genuine repeats are told apart by counting: as many equal messages
+    as are known to have been stored are those, one more is the unconfirmed one.
 
     Args:
-        message: the message in doubt.
+        message: the unconfirmed message.
         tail: messages of the session, from where the knowledge of it begins.
         sent_before: how often each message, by its fingerprint, is known to have been stored in `tail`.
-        not_before: messages stamped earlier are older repeats; None where `tail` holds none of those.
     """
     same = (message.role, message.content)
-    count = sum(
-        1
-        for stored in tail
-        if (stored.role, stored.content) == same
-        and (
-            not_before is None
-            or stored.created_at is None
-            or stored.created_at >= not_before - CLOCK_TOLERANCE
-        )
-    )
+    count = sum((stored.role, stored.content) == same for stored in tail)
     return count > sent_before[fingerprint(message)]
 
 
@@ -138,16 +121,32 @@ def unsent(given: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
     turn, or with new messages at its end. Texts repeat ("ok", "ok"), so the two are aligned as sequences.
     Either the longest end of `sent` found in `given` is the part that both know; where it is found more than
     once, the first place counts, so that a genuine repeat is stored rather than lost. Or, where that is
-    longer, the start of `given` found anywhere in `sent`; it has to hold an answer, for the same reason.
+    longer, the start of `given` found anywhere in `sent`; it has to hold an answer, for the same reason, or
+    to be followed by one in both: the same question with an answer that was generated anew.
+
+    Example:
+        ```python
+        from recallrai_integrations import Message
+        from recallrai_integrations.adapter import unsent
+
+        one, answer, two = Message("user", "one"), Message("assistant", "a"), Message("user", "two")
+        assert unsent([one, answer, two], [one, answer]) == [two]
+        ```
     """
     texts = [(one.role, one.content) for one in given]
     known = [(one.role, one.content) for one in sent]
     common, cursor = _longest_start(known[::-1], texts[::-1])
     end_of_common = len(texts) - cursor + common
-    rewound, _ = _longest_start(texts, known)
-    if not any(role == "assistant" for role, _ in texts[:rewound]):
+    rewound, end = _longest_start(texts, known)
+    is_regenerated = _is_answer(texts[rewound : rewound + 1]) and _is_answer(known[end : end + 1])
+    if not _is_answer(texts[:rewound]) and not is_regenerated:
         rewound = 0
     return list(given[rewound if rewound > common else end_of_common if common else 0 :])
+
+
+def _is_answer(texts: Sequence[tuple[str, str]]) -> bool:
+    """Whether an answer is among them."""
+    return any(role == "assistant" for role, _ in texts)
 
 
 def _longest_start(pattern: Sequence[object], text: Sequence[object]) -> tuple[int, int]:

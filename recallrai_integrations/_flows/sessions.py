@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from math import inf
+from typing import Any, Final
 
-from recallrai_integrations.errors import NotFoundError
+from recallrai_integrations.errors import (
+    CredentialsError,
+    NotFoundError,
+    RequestRejectedError,
+    ServiceUnavailableError,
+)
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import Page, SessionInfo
 from recallrai_integrations.outbox import OutboxEntry, SessionCursor
@@ -21,12 +28,14 @@ from .ops import (
     GetSession,
     ListSessions,
     Locked,
-    ReadMessages,
     UpdateSession,
 )
 from .pages import read_sessions
+from .patience import Patience, after_failure, bounded
 from .state import State, now, outbox_call
-from .transmission import landed, send
+from .transmission import save_cursor, send
+
+NOT_YET_THERE: Final = "A session got no answer, and may still come into being."
 
 __all__ = [
     "find_session",
@@ -35,7 +44,6 @@ __all__ = [
     "mark_cleared",
     "open_session",
     "reconcile",
-    "save_cursor",
     "sessions_to_process",
     "take_up",
     "thread_sessions",
@@ -44,62 +52,103 @@ __all__ = [
 
 
 def open_session(state: State) -> Flow[str]:
-    """The session that takes the next message: known, found by its thread, or new."""
-    cursor, key = state.cursor, state.key
-    if cursor.session_id is not None:
-        return cursor.session_id
-    user_exists = True
-    if key.thread_id is not None:
+    """The session that takes the next message: known, found by its thread or by our mark, or new.
+
+    Raises:
+        ServiceUnavailableError: an outage; or one that was being opened may still come into being.
+    """
+    if state.cursor.session_id is not None:
+        return state.cursor.session_id
+    patience = Patience(state.delivery)
+    while (session_id := (yield from _find_or_open(state, patience))) is None:
+        pass
+    return session_id
+
+
+def _find_or_open(state: State, patience: Patience) -> Flow[str | None]:
+    """One try, and the pause before the next one when it has brought None."""
+    cursor, user_exists = state.cursor, True
+    if cursor.opening is not None:
+        cursor.opening = bounded(cursor.opening, state.settling_time)
+    is_settled = cursor.opening is None or time.monotonic() >= cursor.opening  # before it is looked for
+    if state.key.thread_id is not None or cursor.opening is not None:
         try:
-            page = yield from ListSessions(
-                state.user_id, metadata_filter=state.thread_filter, statuses=("pending",)
-            )
+            page = yield from _list_open(state)
         except NotFoundError:
             user_exists = False
         else:
             found = yield from take_up(state, page.items)
             if found is not None:
                 return found
-    created = yield from _create_session(state, user_exists=user_exists)
-    cursor.enter(created.session_id, stored=0, now=now(), unreconciled=key.thread_id is not None)
-    if key.thread_id is None:
+    if cursor.opening is not None and not is_settled:
+        yield from patience.wait(ServiceUnavailableError(NOT_YET_THERE), until=cursor.opening)
+        return None
+    try:
+        created = yield from _create_session(state, user_exists=user_exists)
+    except ServiceUnavailableError as error:
+        if not error.may_have_taken_effect:
+            raise  # its repetition has been tried
+        yield from patience.wait(error, until=cursor.opening or inf)
+        return None
+    cursor.enter(created.session_id, stored=0, unreconciled=state.key.thread_id is not None)
+    if state.key.thread_id is None:
         state.opened.append(created.session_id)
     yield from save_cursor(state)
     state.emit("session_opened")
     return created.session_id
 
 
-def take_up(state: State, sessions: Sequence[SessionInfo]) -> Flow[str | None]:
-    """Goes on in the open session among those of the thread, if there is one."""
+def _list_open(state: State) -> ListSessions:
+    """The request for the open sessions of this conversation."""
+    return ListSessions(state.user_id, metadata_filter=state.session_filter, statuses=("pending",))
+
+
+def take_up(state: State, sessions: Sequence[SessionInfo], *, stored: int | None = None) -> Flow[str | None]:
+    """Goes on in the open session among those of the conversation, if there is one.
+
+    Args:
+        state: the conversation.
+        sessions: of the conversation.
+        stored: how many messages it holds, where that is known.
+    """
     found = rules.oldest_open(sessions)
     if found is None:
         return None
-    unconfirmed = state.cursor.unconfirmed
-    state.cursor.enter(found.session_id, stored=None, now=now())
-    state.cursor.unconfirmed = unconfirmed
+    state.cursor.enter(found.session_id, stored=stored)
+    if state.key.thread_id is None:
+        state.opened.append(found.session_id)
     yield from save_cursor(state)
     return found.session_id
 
 
 def _create_session(state: State, *, user_exists: bool) -> Flow[SessionInfo]:
+    """Opens a session; that it may come into being is written down before the request leaves."""
     key = state.key
     create = CreateSession(
         state.user_id,
-        rules.session_metadata(key.metadata, key.thread_id),
+        rules.session_metadata(key.metadata, key.thread_id, marks=state.marks),
         key.auto_process_after_seconds,
     )
     if user_exists:
-        try:
-            return (yield from create)
-        except NotFoundError:
-            pass
+        with suppress(NotFoundError):
+            return (yield from _open_once(state, create))
     yield from CreateUser(state.user_id)
-    return (yield from create)
+    return (yield from _open_once(state, create))
 
 
-def save_cursor(state: State) -> Flow[None]:
-    """Has the outbox remember where the conversation stands, for whoever delivers it next."""
-    yield from outbox_call(state, lambda: state.outbox.keep(state.key, state.cursor))
+def _open_once(state: State, create: CreateSession) -> Flow[SessionInfo]:
+    cursor = state.cursor
+    settled_at = cursor.opening = time.monotonic() + state.settling_time
+    yield from save_cursor(state, synced=False)
+    try:
+        return (yield from create)
+    except ServiceUnavailableError as error:
+        may_come = error.may_have_taken_effect
+        cursor.opening = after_failure(error, settled_at, state.settling_time) if may_come else None
+        raise
+    except (RequestRejectedError, NotFoundError, CredentialsError):
+        cursor.opening = None
+        raise
 
 
 def load_cursor(state: State) -> Flow[None]:
@@ -115,9 +164,7 @@ def reconcile(state: State) -> Flow[None]:
     """
     cursor = state.cursor
     try:
-        page = yield from ListSessions(
-            state.user_id, metadata_filter=state.thread_filter, statuses=("pending",)
-        )
+        page = yield from _list_open(state)
     except NotFoundError:  # the user was deleted with everything; the next message creates them again
         state.emit("session_gone")
         cursor.leave()
@@ -133,12 +180,16 @@ def reconcile(state: State) -> Flow[None]:
         cursor.leave()
         yield from save_cursor(state)
         return
-    yield from _move(state, messages, oldest.session_id)
+    try:
+        yield from _move(state, messages, oldest.session_id)
+    except (RequestRejectedError, NotFoundError):  # it takes none any more; the next delivery looks again
+        cursor.target = None
+        return
     with suppress(NotFoundError):
         yield from DeleteSession(state.user_id, ours)
-    target, cursor.target = cursor.target, None
+    target = cursor.target
     assert target is not None
-    cursor.enter(oldest.session_id, stored=target.stored, now=now())
+    cursor.enter(oldest.session_id, stored=target.stored)
     cursor.sent.update(target.sent)
     yield from save_cursor(state)
 
@@ -147,22 +198,11 @@ def _move(state: State, messages: Sequence[Message], target_id: str) -> Flow[Non
     """Copies the messages that have not been copied yet; a move that was interrupted goes on."""
     cursor = state.cursor
     if cursor.target is None or cursor.target.session_id != target_id:
-        page = yield from ReadMessages(state.user_id, target_id, limit=1)
-        cursor.target, cursor.moved = SessionCursor(), 0
-        cursor.target.enter(target_id, stored=page.total, now=now())
-    for number, message in enumerate(messages[cursor.moved :], cursor.moved):
-        copy = OutboxEntry(-1 - number, message, now())
-        unconfirmed = cursor.target.unconfirmed
-        if (
-            unconfirmed is None
-            or unconfirmed.seq != copy.seq
-            or not (yield from landed(state, cursor.target))
-        ):
-            cursor.target.unconfirmed = copy
-            yield from save_cursor(state)
-            cursor.target.unconfirmed = None
-            yield from send(state, cursor.target, copy, message)
-        cursor.moved += 1
+        cursor.target = SessionCursor(session_id=target_id)
+    target = cursor.target
+    for number, message in enumerate(messages, start=1):
+        if number > -target.delivered:  # copies are numbered downwards
+            yield from send(state, target, OutboxEntry(-number, message, now()), message)
 
 
 def find_session(state: State) -> Flow[SessionInfo | None]:
@@ -234,9 +274,7 @@ def mark_cleared(state: State) -> Flow[None]:
 def sessions_to_process(state: State) -> Flow[list[str]]:
     """The pending sessions of a thread that this process has not talked to yet."""
     try:
-        page = yield from ListSessions(
-            state.user_id, metadata_filter=state.thread_filter, statuses=("pending",)
-        )
+        page = yield from _list_open(state)
     except NotFoundError:
         return []
     return [one.session_id for one in page.items]

@@ -9,8 +9,6 @@ from datetime import datetime, timezone
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
-from aiologic import Lock
-
 from recallrai_integrations.errors import RequestRejectedError, ServiceUnavailableError
 from recallrai_integrations.messages import Message, fingerprint
 from recallrai_integrations.models import ContextAnswer
@@ -19,6 +17,7 @@ from recallrai_integrations.outbox import ConversationKey, Outbox, OutboxEntry, 
 
 from . import rules
 from .ops import Call, Flow
+from .turns import Turns
 
 __all__ = ["Deliverer", "State", "nothing_waits", "now", "outbox_call", "what_waits"]
 
@@ -48,15 +47,17 @@ class State:
     """What this process knows of one conversation. Guarded by the conversation's lock.
 
     Args:
-        address: which conversation it is.
+        key: which conversation it is.
         outbox: where its messages wait.
         delivery: how they are delivered.
-        place: where the conversation stands in the service.
+        settling_time: seconds after which a request without an answer can no longer take effect.
+        lock: held by whoever delivers.
+        cursor: where the conversation stands in the service.
         known: the latest messages seen, for `history()` in an outage.
         opened: the sessions of a conversation without a thread: nothing else leads to them.
         turns: runs that ended, for `process="every_n_turns"`.
         failed_at: when the service last failed, by the monotonic clock.
-        held_elsewhere: another process held the claim for all the time that it was waited for; it is not
+        claimed_elsewhere: another process held the claim for all the time that it was waited for; it is not
             waited for again before it was free.
         recalls: numbers them, in the order in which they begin.
         last_answer: the memories of the latest recall that was answered, for `on_deadline="stale"`.
@@ -64,13 +65,14 @@ class State:
         stored_as: texts that a `redact` hook changed, by the fingerprints of the messages as they were.
         rejected: refusals by the service that have not been told to the caller yet.
         observe: told what happened, with figures and no text.
-        workers: deliver with `mode="background"`.
+        deliverer: delivers with `mode="background"`.
     """
 
     key: ConversationKey
     outbox: Outbox
     delivery: DeliveryOptions
-    lock: Lock = field(default_factory=Lock)
+    settling_time: float = 0.0
+    lock: Turns = field(default_factory=Turns)
     cursor: SessionCursor = field(default_factory=SessionCursor)
     known: deque[Message] = field(default_factory=lambda: deque[Message](maxlen=1000))
     opened: list[str] = field(default_factory=list[str])
@@ -94,6 +96,16 @@ class State:
     def thread_filter(self) -> dict[str, Any]:
         """The metadata by which the sessions of this thread are found."""
         return {rules.THREAD_KEY: self.key.thread_id}
+
+    @property
+    def marks(self) -> dict[str, Any]:
+        """Our own marks of a new session; that of a conversation without a thread is found by them."""
+        return {} if self.key.thread_id is not None else {rules.CONVERSATION_MARK: self.key.key}
+
+    @property
+    def session_filter(self) -> dict[str, Any]:
+        """The metadata by which the sessions of this conversation are found, with or without a thread."""
+        return {rules.OWN_KEY: self.marks} if self.key.thread_id is None else self.thread_filter
 
     def forget(self) -> None:
         """Knows nothing of the conversation any more; what is still under way for it is not kept."""
@@ -124,7 +136,7 @@ class State:
 
     def after_fork(self, deliverer: Deliverer) -> None:
         """Drops what belongs to threads of the parent."""
-        self.lock, self.deliverer = Lock(), deliverer
+        self.lock, self.deliverer = Turns(), deliverer
 
     def raise_rejected(self) -> None:
         """Tells the caller what the service has refused since it was told last.

@@ -61,7 +61,7 @@ def _history(state: State, limit: int | None) -> Flow[list[Message]]:
 def _what_is_known(state: State) -> Flow[list[Message]]:
     """What this process has seen and, behind it, what waits: in a file also what others have put there.
 
-    While the wish to clear waits, only what was said since.
+    While a request to clear waits, only what was said since.
     """
     is_cleared, waiting = _since_cleared((yield from what_waits(state)))
     left, seen = Counter(waiting), list[Message]()
@@ -75,8 +75,8 @@ def _what_is_known(state: State) -> Flow[list[Message]]:
 
 
 def _since_cleared(waits: Sequence[OutboxEntry]) -> tuple[bool, list[Message]]:
-    """Whether the wish to clear the history waits, and the messages that wait behind it, or all of them."""
-    clears = [cursor for cursor, one in enumerate(waits) if one.clears]
+    """Whether a request to clear the history waits, and the messages that wait behind it, or all of them."""
+    clears = [number for number, one in enumerate(waits) if one.kind == "clear"]
     since = waits[clears[-1] :] if clears else waits
     return bool(clears), [one.message for one in since if one.message is not None]
 
@@ -91,7 +91,7 @@ def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:
         sessions, known = yield from _sessions(state, limit)
         open_ones = [one for one in sessions if one.status == "pending"]
         if state.cursor.session_id is None and len(open_ones) == 1:  # more have still to be settled
-            yield from take_up(state, open_ones)  # the next message need not ask for the same list
+            known.update((yield from _go_on_in(state, open_ones[0], limit)))
         ids = [one.session_id for one in sessions if not rules.is_cleared(one)]
     try:
         return (yield from _read(state, ids, limit, known))
@@ -101,6 +101,17 @@ def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:
             with suppress(NotFoundError):
                 there.append((yield from GetSession(state.user_id, session_id)).session_id)
         return (yield from _read(state, there, limit, {}))
+
+
+def _go_on_in(state: State, session: SessionInfo, limit: int | None) -> Flow[dict[str, MessagePage]]:
+    """Takes up the open session, so that the next message need neither look for it nor count it."""
+    stored, known = None, dict[str, MessagePage]()
+    if limit is None:
+        with suppress(NotFoundError):  # deleted meanwhile
+            page = known[session.session_id] = yield from ReadMessages(state.user_id, session.session_id)
+            stored = page.total
+    yield from take_up(state, [session], stored=stored)
+    return known
 
 
 def _sessions(state: State, limit: int | None) -> Flow[tuple[list[SessionInfo], dict[str, MessagePage]]]:

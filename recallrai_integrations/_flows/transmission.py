@@ -1,30 +1,43 @@
-"""One message into a session: sent once, although the API cannot say that it was the same."""
+"""One message into a session: sent once, although the API cannot say that it was the same.
+
+That a message is sent, and from when on it can no longer take effect, is written down before its request
+leaves. While it is not known whether the service has it, nothing else is sent to the session: it is looked
+for, and sent again when it can no longer take effect and is not there.
+"""
 
 from __future__ import annotations
 
-import random
 import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from recallrai_integrations.errors import NotFoundError, RequestRejectedError, ServiceUnavailableError
+from recallrai_integrations.errors import (
+    CredentialsError,
+    NotFoundError,
+    RequestRejectedError,
+    ServiceUnavailableError,
+)
 from recallrai_integrations.messages import Message
-from recallrai_integrations.outbox import OutboxEntry, SessionCursor
+from recallrai_integrations.outbox import OutboxEntry, SessionCursor, Unconfirmed
 
 from . import rules
-from .ops import AddMessage, Flow, ReadMessages, Sleep
+from .ops import AddMessage, Flow, ReadMessages
+from .patience import Patience, after_failure, bounded
 from .state import State, outbox_call, what_waits
 
-__all__ = ["is_same", "landed", "send", "still_wanted", "unstored"]
+__all__ = ["confirm", "is_same", "save_cursor", "send", "still_wanted", "unstored"]
 
-_FIRST_PAUSE = 0.2
 _COUNT_ANEW_AFTER: Final = 200
-_TAIL = 50
+
+
+def save_cursor(state: State, *, synced: bool = True) -> Flow[None]:
+    """Has the outbox remember where the conversation stands, for whoever delivers it next."""
+    yield from outbox_call(state, lambda: state.outbox.keep(state.key, state.cursor, synced=synced))
 
 
 def is_same(unconfirmed: OutboxEntry, waiting: OutboxEntry) -> bool:
-    """Whether this is the message in doubt, or the same one given back by a caller who repeats it."""
+    """Whether this is the unconfirmed message, or the same one given back by a caller who repeats it."""
     if unconfirmed.seq == waiting.seq:
         return True
     first, second = unconfirmed.message, waiting.message
@@ -37,7 +50,7 @@ def is_same(unconfirmed: OutboxEntry, waiting: OutboxEntry) -> bool:
 
 
 def send(state: State, cursor: SessionCursor, waiting: OutboxEntry, message: Message) -> Flow[bool]:
-    """Sends a message to the session of `cursor`; what is in doubt is looked for before it is sent again.
+    """Sends a message to the session of `cursor`; an unconfirmed one is looked for before anything is sent.
 
     Returns:
         False when the message was purged on the way, and has not been sent again.
@@ -46,45 +59,57 @@ def send(state: State, cursor: SessionCursor, waiting: OutboxEntry, message: Mes
         ServiceUnavailableError: an outage; `cursor.unconfirmed` tells whether the message may have arrived.
         RequestRejectedError, NotFoundError: see `AddMessage`.
     """
-    assert cursor.session_id is not None
-    if cursor.unconfirmed is None and cursor.sent.total() >= _COUNT_ANEW_AFTER:
-        page = yield from ReadMessages(state.user_id, cursor.session_id, limit=1)
-        cursor.counted(page.total)
-    started, pause = time.monotonic(), _FIRST_PAUSE
-    for remaining in range(state.delivery.retries, -1, -1):
-        if cursor.unconfirmed is not None and is_same(cursor.unconfirmed, waiting):
-            if (yield from landed(state, cursor)):
-                return True
-            if not (yield from still_wanted(state, waiting)):
-                return False
+    patience = Patience(state.delivery)
+    while True:
+        unconfirmed = cursor.unconfirmed
+        if unconfirmed is not None:
+            has_landed = yield from confirm(state, cursor, waiting, patience)
+            if is_same(unconfirmed.entry, waiting):
+                if has_landed:
+                    return True
+                if not (yield from still_wanted(state, waiting)):
+                    return False
+        yield from _count(state, cursor)
         try:
             yield from _send_once(state, cursor, waiting, message)
         except ServiceUnavailableError as error:
-            wait = error.retry_after or pause * random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries
-            too_late = time.monotonic() + wait - started > state.delivery.retry_budget
-            if not error.may_have_taken_effect or not remaining or too_late:
-                raise
-            yield from Sleep(wait)
-            pause *= 2
+            if not error.may_have_taken_effect:
+                raise  # its repetition has been tried
+            yield from patience.wait(error)
         else:
             return True
-    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _count(state: State, cursor: SessionCursor) -> Flow[None]:
+    """Knows how long the session is before the first message goes into it, and anew after many."""
+    assert cursor.session_id is not None
+    if cursor.stored is not None and cursor.sent.total() < _COUNT_ANEW_AFTER:
+        return
+    page = yield from ReadMessages(state.user_id, cursor.session_id, limit=1)
+    _check_not_older(cursor, page.total)
+    cursor.counted(page.total)
+    yield from save_cursor(state)
 
 
 def _send_once(state: State, cursor: SessionCursor, waiting: OutboxEntry, message: Message) -> Flow[None]:
-    """One try; afterwards the place says whether the message is stored, in doubt, or not there."""
+    """One try; afterwards the cursor says whether the message is stored, unconfirmed, or not there."""
     assert cursor.session_id is not None
-    cursor.unconfirmed = waiting
+    settled_at = time.monotonic() + state.settling_time
+    cursor.unconfirmed = Unconfirmed(waiting, settled_at)
+    yield from save_cursor(state, synced=False)
     try:
         yield from AddMessage(state.user_id, cursor.session_id, message)
     except ServiceUnavailableError as error:
-        if not error.may_have_taken_effect:
-            cursor.unconfirmed = None
+        cursor.unconfirmed = (
+            Unconfirmed(waiting, after_failure(error, settled_at, state.settling_time))
+            if error.may_have_taken_effect
+            else None
+        )
         raise
-    except (RequestRejectedError, NotFoundError):
+    except (RequestRejectedError, NotFoundError, CredentialsError):
         cursor.unconfirmed = None
         raise
-    cursor.note(message)
+    cursor.note(waiting)
 
 
 def still_wanted(state: State, waiting: OutboxEntry) -> Flow[bool]:
@@ -94,58 +119,86 @@ def still_wanted(state: State, waiting: OutboxEntry) -> Flow[bool]:
     return (yield from outbox_call(state, lambda: state.outbox.holds(state.key, waiting)))
 
 
-def landed(state: State, cursor: SessionCursor) -> Flow[bool]:
-    """Whether the message in doubt is in the session after all; reads the session from where it is known."""
+def confirm(
+    state: State, cursor: SessionCursor, waiting: OutboxEntry | None, patience: Patience
+) -> Flow[bool]:
+    """Whether the service has the unconfirmed message; waits until that is certain.
+
+    Args:
+        state: the conversation.
+        cursor: where the message was sent.
+        waiting: what is delivered next: the unconfirmed message, or another one where that was given back.
+        patience: how long to wait.
+
+    Raises:
+        ServiceUnavailableError: it is not there, and may still arrive; it stays unconfirmed.
+        NotFoundError: its session was deleted.
+    """
     unconfirmed = cursor.unconfirmed
     assert unconfirmed is not None
-    assert unconfirmed.message is not None
-    tail, total = yield from _unknown_part(state, cursor)
-    since = None
-    if cursor.stored is None:
-        since = (
-            unconfirmed.recorded_at if cursor.since is None else min(cursor.since, unconfirmed.recorded_at)
+    settled_at = bounded(unconfirmed.settled_at, state.settling_time)
+    cursor.unconfirmed = Unconfirmed(unconfirmed.entry, settled_at)
+    while True:
+        is_settled = time.monotonic() >= settled_at  # before it is looked for: later it cannot arrive
+        found, total = yield from _look_for(state, cursor)
+        if found:
+            given_again = waiting is not None and is_same(unconfirmed.entry, waiting)
+            # First, as in `SessionCursor.note`.
+            cursor.delivered = waiting.seq if waiting and given_again else unconfirmed.entry.seq
+        if found or is_settled:
+            cursor.unconfirmed = None
+            cursor.counted(total)
+            return found
+        yield from patience.wait(
+            ServiceUnavailableError("A message got no answer, and may still arrive; it waits."),
+            until=settled_at,
         )
-    found = rules.has_landed(unconfirmed.message, tail, sent_before=cursor.sent, not_before=since)
-    cursor.counted(total)
-    cursor.unconfirmed = None
-    return found
+
+
+def _look_for(state: State, cursor: SessionCursor) -> Flow[tuple[bool, int]]:
+    """Whether the unconfirmed message is in the session, and the length of that; changes nothing."""
+    assert cursor.session_id is not None
+    unconfirmed = cursor.unconfirmed
+    assert unconfirmed is not None
+    assert unconfirmed.entry.message is not None
+    offset, messages = cursor.stored or 0, list[Message]()
+    while True:
+        page = yield from ReadMessages(state.user_id, cursor.session_id, offset=offset + len(messages))
+        messages.extend(page.messages)
+        if not page.messages or offset + len(messages) >= page.total:
+            break
+    _check_not_older(cursor, page.total)
+    return rules.has_landed(unconfirmed.entry.message, messages, sent_before=cursor.sent), page.total
+
+
+def _check_not_older(cursor: SessionCursor, total: int) -> None:
+    """A session only grows: what says less than is known is an older answer, from which nothing follows.
+
+    Raises:
+        ServiceUnavailableError: `total` is less than what the session holds at least.
+    """
+    if total < cursor.length:
+        raise ServiceUnavailableError(
+            f"The service says that a session holds {total} messages, and has confirmed {cursor.length}."
+        )
 
 
 def unstored(state: State) -> Flow[list[OutboxEntry]]:
     """What waits, in order, without the message whose answer was lost when the service has it after all.
 
-    For looking only: nothing is sent, and the message stays in doubt for the next delivery.
+    For looking only: nothing is sent, and the message stays unconfirmed for the next delivery.
 
     Raises:
         ServiceUnavailableError: it is not known whether the service has it.
     """
     waiting = yield from what_waits(state)
     cursor = yield from outbox_call(state, lambda: state.outbox.cursor(state.key, state.cursor))
-    if (
-        cursor.session_id is None
-        or cursor.unconfirmed is None
-        or not waiting
-        or not is_same(cursor.unconfirmed, waiting[0])
-    ):
+    while waiting and waiting[0].seq <= cursor.delivered:
+        del waiting[0]
+    unconfirmed = cursor.unconfirmed
+    if unconfirmed is None or not waiting or not is_same(unconfirmed.entry, waiting[0]):
         return waiting
     with suppress(NotFoundError):
-        if (yield from landed(state, replace(cursor, sent=cursor.sent.copy()))):
-            return waiting[1:]
+        found, _ = yield from _look_for(state, replace(cursor))
+        return waiting[found:]
     return waiting
-
-
-def _unknown_part(state: State, cursor: SessionCursor) -> Flow[tuple[list[Message], int]]:
-    """The messages since the session was counted last, or its end when it never was; and its length."""
-    assert cursor.session_id is not None
-    offset = cursor.stored or 0
-    page = yield from ReadMessages(state.user_id, cursor.session_id, offset=offset)
-    messages = list(page.messages)
-    if cursor.stored is None and page.total > len(messages):
-        offset = max(0, page.total - cursor.sent.total() - _TAIL)
-        messages = []
-    while offset + len(messages) < page.total:
-        page = yield from ReadMessages(state.user_id, cursor.session_id, offset=offset + len(messages))
-        if not page.messages:
-            break
-        messages.extend(page.messages)
-    return messages, page.total

@@ -28,7 +28,7 @@ from .mapping import (
 )
 from .nesting import begin_tool, calling_tool, end_tool, outer_turn, while_calling
 from .steps import Steps, Twin, arun, run
-from .tools import MEMORY_TOOLS, MemoryTool, ToolRefusal
+from .tools import MEMORY_TOOLS, MemoryTool, ToolRefusal, ToolResult
 from .turns import Turn, TurnCache
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "MergeConflictQuestions",
     "Steps",
     "ToolRefusal",
+    "ToolResult",
     "Turn",
     "TurnCache",
     "Twin",

@@ -18,6 +18,15 @@ def not_landed(messages: Sequence[Message], tail: Sequence[Message]) -> list[Mes
         messages: questions, or an answer.
         tail: the latest messages of the conversation. What landed stands at its very end, with nothing of
             the other side behind it; the same words further up were said before.
+
+    Example:
+        ```python
+        from recallrai_integrations import Message
+        from recallrai_integrations.adapter import not_landed
+
+        questions = [Message("user", "one"), Message("user", "two")]
+        assert not_landed(questions, questions[:1]) == questions[1:]
+        ```
     """
     if not messages or not tail:
         return list(messages)
@@ -31,5 +40,14 @@ def new_questions(messages: Sequence[Message]) -> list[Message]:
     Args:
         messages: the conversation in the request, oldest first. Leave out what is neither the user's nor the
             assistant's; narration between tool calls too, which is no answer.
+
+    Example:
+        ```python
+        from recallrai_integrations import Message
+        from recallrai_integrations.adapter import new_questions
+
+        answer, question = Message("assistant", "hello"), Message("user", "What shall I cook?")
+        assert new_questions([answer, question]) == [question]
+        ```
     """
     return list(takewhile(lambda one: one.role == "user", reversed(messages)))[::-1]

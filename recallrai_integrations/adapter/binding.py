@@ -29,6 +29,13 @@ class Identity:
     Args:
         user_id: as text, fit to be sent.
         thread_id: None for a run that is a conversation by itself.
+
+    Example:
+        ```python
+        from recallrai_integrations.adapter import Identity
+
+        assert Identity("ada") == Identity("ada", None)
+        ```
     """
 
     user_id: str
@@ -183,7 +190,15 @@ class Binding:
 
 
 def look_up(name: str, *places: Any) -> Any:
-    """The first value of a name in some places: mappings by key, other objects by attribute; else None."""
+    """The first value of a name in some places: mappings by key, other objects by attribute; else None.
+
+    Example:
+        ```python
+        from recallrai_integrations.adapter import look_up
+
+        assert look_up("user_id", None, {"user_id": "ada"}) == "ada"
+        ```
+    """
     for place in places:
         value = (
             cast("Mapping[str, Any]", place).get(name)

@@ -56,12 +56,28 @@ _LONGEST_NAME: Final = 64
 
 
 def role_of(role: object) -> Role | None:
-    """The role under any of its usual names, in any case; None for system, tools and all else."""
+    """The role under any of its usual names, in any case; None for system, tools and all else.
+
+    Example:
+        ```python
+        from recallrai_integrations.adapter import role_of
+
+        assert (role_of("AI"), role_of("tool")) == ("assistant", None)
+        ```
+    """
     return _ROLES.get(str(getattr(role, "value", role)).lower())
 
 
 def placeholder(kinds: Iterable[str]) -> str:
-    """What stands for a message without text, by the kinds of its parts: "[image]" and the like, or ""."""
+    """What stands for a message without text, by the kinds of its parts: "[image]" and the like, or "".
+
+    Example:
+        ```python
+        from recallrai_integrations.adapter import placeholder
+
+        assert placeholder(["text", "input_image"]) == "[image]"
+        ```
+    """
     return next((_PLACEHOLDERS[kind] for kind in kinds if kind in _PLACEHOLDERS), "")
 
 
@@ -71,6 +87,13 @@ def named(text: str, name: object) -> str:
     Args:
         text: what was said.
         name: the name in the message, as in a group chat. A role's name, such as "user", is none.
+
+    Example:
+        ```python
+        from recallrai_integrations.adapter import named
+
+        assert named("I love sushi.", "Pia") == "Pia: I love sushi."
+        ```
     """
     who = " ".join(name.split())[:_LONGEST_NAME] if isinstance(name, str) else ""
     if not who or not text.strip() or who.lower() in _NOT_NAMES or text.startswith(f"{who}:"):
@@ -79,13 +102,31 @@ def named(text: str, name: object) -> str:
 
 
 def question_of(text: str, *, id: str | None = None, name: object = None) -> Message | None:  # noqa: A002 - as Message has it
-    """The user's text as a message to be stored; None when it is blank."""
+    """The user's text as a message to be stored; None when it is blank.
+
+    Example:
+        ```python
+        from recallrai_integrations import Message
+        from recallrai_integrations.adapter import question_of
+
+        assert question_of("hi", id="m-1") == Message("user", "hi", id="m-1")
+        ```
+    """
     cleaned = named(clean_text(text), name)
     return Message("user", cleaned, id=id or None) if cleaned.strip() else None
 
 
 def answer_of(text: str, *, id: str | None = None) -> Message | None:  # noqa: A002 - as Message has it
-    """A final answer as a message to be stored, without the reasoning in it; None when nothing is left."""
+    """A final answer as a message to be stored, without the reasoning in it; None when nothing is left.
+
+    Example:
+        ```python
+        from recallrai_integrations import Message
+        from recallrai_integrations.adapter import answer_of
+
+        assert answer_of("<think>easy</think>Tofu curry.") == Message("assistant", "Tofu curry.")
+        ```
+    """
     cleaned = without_reasoning(clean_text(text))
     return Message("assistant", cleaned, id=id or None) if cleaned.strip() else None
 
@@ -95,6 +136,13 @@ def parts_text(content: object) -> str:
 
     Args:
         content: text, or parts of the forms of chat completions and Responses, as mappings or objects.
+
+    Example:
+        ```python
+        from recallrai_integrations.adapter import parts_text
+
+        assert parts_text([{"type": "input_text", "text": "hi"}]) == "hi"
+        ```
     """
     if isinstance(content, str):
         return content
@@ -111,6 +159,15 @@ def from_openai(item: object) -> Message | None:
     Args:
         item: a mapping or an object with `role` and `content`; tool calls, their outputs, reasoning and other
             items are passed over.
+
+    Example:
+        ```python
+        from recallrai_integrations import Message
+        from recallrai_integrations.adapter import from_openai
+
+        assert from_openai({"role": "user", "content": "hi"}) == Message("user", "hi")
+        assert from_openai({"role": "tool", "content": "42"}) is None
+        ```
     """
     role = role_of(_get(item, "role"))
     if role is None or (role == "assistant" and (_get(item, "tool_calls") or _get(item, "function_call"))):
@@ -125,7 +182,16 @@ def from_openai(item: object) -> Message | None:
 
 
 def from_openai_all(items: Sequence[object]) -> list[Message]:
-    """The conversation within a list of items, in order."""
+    """The conversation within a list of items, in order.
+
+    Example:
+        ```python
+        from recallrai_integrations.adapter import from_openai_all
+
+        items = [{"role": "user", "content": "hi"}, {"type": "reasoning", "summary": []}]
+        assert len(from_openai_all(items)) == 1
+        ```
+    """
     return [message for item in items if (message := from_openai(item)) is not None]
 
 

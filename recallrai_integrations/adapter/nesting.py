@@ -20,7 +20,15 @@ _outer: ContextVar[tuple[Turn, Callable[[], bool]] | None] = ContextVar("recallr
 
 
 def outer_turn() -> Turn | None:
-    """The turn whose tool is running here; None outside of tools."""
+    """The turn whose tool is running here; None outside of tools.
+
+    Example:
+        ```python
+        from recallrai_integrations.adapter import outer_turn
+
+        assert outer_turn() is None  # no tool is running
+        ```
+    """
     marked = _outer.get()
     return marked[0] if marked is not None and marked[1]() else None
 
@@ -31,6 +39,17 @@ def calling_tool(turn: Turn | None) -> Generator[None]:
 
     Args:
         turn: the turn that calls the tool; None leaves things as they are.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import Binding, Turn, calling_tool, outer_turn
+
+        with connect(local=":memory:") as connection:
+            turn = Turn.begin(Binding.of(connection, "ada"), "What shall I cook?")
+            with calling_tool(turn):
+                assert outer_turn() is turn
+        ```
     """
     if turn is None:
         yield
@@ -49,6 +68,20 @@ def begin_tool(turn: Turn) -> Turn | None:
 
     Returns:
         The turn that was marked before, for `end_tool`.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import Binding, Turn, begin_tool, end_tool
+
+        with connect(local=":memory:") as connection:
+            turn = Turn.begin(Binding.of(connection, "ada"), "What shall I cook?")
+            before = begin_tool(turn)
+            try:
+                print("the tool is at work")
+            finally:
+                end_tool(before)
+        ```
     """
     before = outer_turn()
     _outer.set((turn, _always))
@@ -56,7 +89,16 @@ def begin_tool(turn: Turn) -> Turn | None:
 
 
 def end_tool(before: Turn | None) -> None:
-    """Takes the mark of `begin_tool` back, also after an error of the tool."""
+    """Takes the mark of `begin_tool` back, also after an error of the tool.
+
+    Example:
+        ```python
+        from recallrai_integrations.adapter import end_tool, outer_turn
+
+        end_tool(None)
+        assert outer_turn() is None
+        ```
+    """
     _outer.set(None if before is None else (before, _always))
 
 
@@ -69,6 +111,18 @@ def while_calling(turn: Turn, is_calling: Callable[[], bool]) -> None:
     Args:
         turn: the turn that may call tools.
         is_calling: asked wherever somebody wants to know; quick, and it raises nothing.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import Binding, Turn, outer_turn, while_calling
+
+        with connect(local=":memory:") as connection:
+            turn = Turn.begin(Binding.of(connection, "ada"), "What shall I cook?")
+            tools_at_work = 0
+            while_calling(turn, lambda: tools_at_work > 0)
+            assert outer_turn() is None
+        ```
     """
     _outer.set((turn, is_calling))
 

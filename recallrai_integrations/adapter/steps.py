@@ -66,6 +66,19 @@ def run(steps: Steps[T]) -> T:
 
     Raises:
         Exception: whatever a step raises and the generator does not catch.
+
+    Example:
+        ```python
+        from recallrai_integrations import UserMemory, connect
+        from recallrai_integrations.adapter import Steps, Twin, run
+
+        def count(user: UserMemory) -> Steps[int]:
+            return len((yield from Twin(user.memories, user.amemories)))
+
+        with connect(local=":memory:") as connection:
+            connection.conversation("ada").record(("user", "hi"))
+            assert run(count(connection.user("ada"))) == 0
+        ```
     """
     answer: Any = None
     error: BaseException | None = None
@@ -82,7 +95,26 @@ def run(steps: Steps[T]) -> T:
 
 
 async def arun(steps: Steps[T]) -> T:
-    """Carries steps out on the running event loop; the async twin of `run`."""
+    """Carries steps out on the running event loop; the async twin of `run`.
+
+    Example:
+        ```python
+        import asyncio
+
+        from recallrai_integrations import UserMemory, connect
+        from recallrai_integrations.adapter import Steps, Twin, arun
+
+        def count(user: UserMemory) -> Steps[int]:
+            return len((yield from Twin(user.memories, user.amemories)))
+
+        async def main() -> None:
+            async with connect(local=":memory:") as connection:
+                await connection.conversation("ada").arecord(("user", "hi"))
+                assert await arun(count(connection.user("ada"))) == 0
+
+        asyncio.run(main())
+        ```
+    """
     answer: Any = None
     error: BaseException | None = None
     while True:

@@ -6,7 +6,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, NamedTuple, cast
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
@@ -25,13 +25,26 @@ from .binding import Binding
 from .steps import Steps, Twin, arun, run
 from .wording import conflicts_text, memories_text, settled_text
 
-__all__ = ["MEMORY_TOOLS", "MemoryTool", "ToolRefusal"]
+__all__ = ["MEMORY_TOOLS", "MemoryTool", "ToolRefusal", "ToolResult"]
 
 _UNPROCESSABLE: Final = 422
 
 
 class ToolRefusal(Exception):  # noqa: N818 - an answer for the model, which the run goes on with
     """What a tool says to the model in place of a result: one line, for the framework's own tool error."""
+
+
+class ToolResult(NamedTuple):
+    """What a tool found or did: as text for a model, and as the value that the text was made of.
+
+    Args:
+        text: for the model.
+        value: memories of a search or list, merge conflicts, the id that was deleted, or whether a
+            contradiction was settled.
+    """
+
+    text: str
+    value: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +78,7 @@ class MemoryTool:
     name: str
     description: str
     arguments: type[BaseModel]
-    _work: Callable[[UserMemory, Any, RecallOptions | None], Steps[str]]
+    _work: Callable[[UserMemory, Any, RecallOptions | None], Steps[ToolResult]]
     read_only: bool = False
     destructive: bool = False
 
@@ -110,12 +123,24 @@ class MemoryTool:
         Raises:
             ToolRefusal: in place of the line for the model.
         """
-        return run(self._calling(binding, arguments, places))
+        return self.result(binding, arguments, *places).text
 
     async def ainvoke(
         self, binding: Binding, arguments: Mapping[str, Any] | str | BaseModel, *places: Any
     ) -> str:
         """The async twin of `invoke`."""
+        return (await self.aresult(binding, arguments, *places)).text
+
+    def result(
+        self, binding: Binding, arguments: Mapping[str, Any] | str | BaseModel, *places: Any
+    ) -> ToolResult:
+        """The same as `invoke`, with the value beside the text, for frameworks with structured results."""
+        return run(self._calling(binding, arguments, places))
+
+    async def aresult(
+        self, binding: Binding, arguments: Mapping[str, Any] | str | BaseModel, *places: Any
+    ) -> ToolResult:
+        """The async twin of `result`."""
         return await arun(self._calling(binding, arguments, places))
 
     def function(self, binding: Binding, places: Callable[[], tuple[Any, ...]] = tuple) -> Callable[..., str]:
@@ -143,7 +168,7 @@ class MemoryTool:
 
     def _calling(
         self, binding: Binding, arguments: Mapping[str, Any] | str | BaseModel, places: tuple[Any, ...]
-    ) -> Steps[str]:
+    ) -> Steps[ToolResult]:
         user = yield from binding.remembering(*places)
         try:
             return (yield from self._work(user, self._checked(arguments), binding.recall))
@@ -226,34 +251,36 @@ class _Answers(BaseModel):
     )
 
 
-def _search(user: UserMemory, asked: _Search, recall: RecallOptions | None) -> Steps[str]:
+def _search(user: UserMemory, asked: _Search, recall: RecallOptions | None) -> Steps[ToolResult]:
     found = yield from Twin(user.search, user.asearch, asked.question, k=asked.limit, options=recall)
-    return memories_text(found)
+    return ToolResult(memories_text(found), found)
 
 
-def _list(user: UserMemory, asked: _List, _: RecallOptions | None) -> Steps[str]:
+def _list(user: UserMemory, asked: _List, _: RecallOptions | None) -> Steps[ToolResult]:
     found = yield from Twin(user.memories, user.amemories, categories=asked.categories, limit=asked.limit)
-    return memories_text(found)
+    return ToolResult(memories_text(found), found)
 
 
-def _forget(user: UserMemory, asked: _Forget, _: RecallOptions | None) -> Steps[str]:
+def _forget(user: UserMemory, asked: _Forget, _: RecallOptions | None) -> Steps[ToolResult]:
     try:
         yield from Twin(user.forget_memory, user.aforget_memory, asked.memory_id)
     except RequestRejectedError as error:
         if error.status == _UNPROCESSABLE:  # an id that is none
             raise NotFoundError(str(error), status=error.status) from error
         raise
-    return f"Memory {asked.memory_id} is deleted."
+    return ToolResult(f"Memory {asked.memory_id} is deleted.", asked.memory_id)
 
 
-def _conflicts(user: UserMemory, _: _Nothing, __: RecallOptions | None) -> Steps[str]:
-    return conflicts_text((yield from Twin(user.conflicts, user.aconflicts)))
+def _conflicts(user: UserMemory, _: _Nothing, __: RecallOptions | None) -> Steps[ToolResult]:
+    found = yield from Twin(user.conflicts, user.aconflicts)
+    return ToolResult(conflicts_text(found), found)
 
 
-def _answer(user: UserMemory, asked: _Answers, _: RecallOptions | None) -> Steps[str]:
+def _answer(user: UserMemory, asked: _Answers, _: RecallOptions | None) -> Steps[ToolResult]:
     conflict = yield from Twin(user.conflict, user.aconflict, asked.conflict_id)
     chosen = {one.question: one.answer for one in asked.answers}
-    return settled_text((yield from Twin(user.resolve, user.aresolve, conflict, chosen)))
+    settled = yield from Twin(user.resolve, user.aresolve, conflict, chosen)
+    return ToolResult(settled_text(settled), settled)
 
 
 def _line(error: Exception) -> str:

@@ -260,6 +260,12 @@ class TurnCache(Generic[T]):
                 self._turns.popitem(last=False)
         return value
 
+    def setdefault(self, turn: Hashable, value: T) -> T:
+        """What is kept for a turn already, else this value, which is kept then."""
+        with self._lock:
+            kept = self._turns.get(turn)
+        return self.put(turn, value if kept is None else kept)
+
     def pop(self, turn: Hashable) -> T | None:
         """What was kept for a turn that has ended, which is forgotten."""
         with self._lock:

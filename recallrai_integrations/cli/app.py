@@ -16,6 +16,7 @@ from .doctor import doctor_command
 from .exporting import export_command
 from .forgetting import forget_command
 from .importing import import_command
+from .mcp import mcp_command
 from .memories import memories_app
 from .outbox import outbox_app
 from .serve import serve_command
@@ -52,6 +53,7 @@ def _root(
 app.command("demo")(demo_command)
 app.command("chat")(chat_command)
 app.command("serve")(serve_command)
+app.command("mcp")(mcp_command)
 app.command("doctor")(doctor_command)
 app.command("import")(import_command)
 app.command("export")(export_command)

@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from importlib import metadata
 from os.path import realpath
@@ -34,7 +34,6 @@ from recallrai_integrations import (
     connect,
 )
 from recallrai_integrations._flows.ops import GetUser
-from recallrai_integrations._flows.rules import CLOCK_TOLERANCE
 from recallrai_integrations.credentials import Credentials
 from recallrai_integrations.outbox import ConversationStatus, status
 
@@ -62,6 +61,7 @@ _FRAMEWORKS: Final = frozenset(
 _NOBODY: Final = "recallrai-integrations-doctor"
 _SECONDS: Final = 10.0
 _SLOW: Final = 2.0
+_CLOCK_TOLERANCE: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,14 +239,14 @@ def _clock(credentials: Credentials) -> Iterator[Finding]:
         apart = abs(datetime.now(timezone.utc) - parsedate_to_datetime(answer.headers["Date"]))
     except (httpx.HTTPError, KeyError, ValueError, TypeError):
         return  # no answer is told by the next look at the service; a date of no zone tells nothing
-    if apart < CLOCK_TOLERANCE:
-        yield Finding("clock", "fine", f"within {CLOCK_TOLERANCE.seconds} s of the service's")
+    if apart < _CLOCK_TOLERANCE:
+        yield Finding("clock", "fine", f"within {_CLOCK_TOLERANCE.seconds} s of the service's")
     else:
         yield Finding(
             "clock",
             "problem",
             f"{apart.total_seconds():.0f} s apart from the service's, more than the "
-            f"{CLOCK_TOLERANCE.seconds} s within which repeated messages are told apart",
+            f"{_CLOCK_TOLERANCE.seconds} s that dates of imported conversations and logs bear",
             "Set the clock, for instance with NTP.",
         )
 

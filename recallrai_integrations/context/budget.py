@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from recallrai_integrations.options import ContextOptions
 
@@ -34,6 +35,8 @@ _NAMES: Final = {
     Kind.MEMORIES: ("memory", "memories"),
     Kind.CONFLICTS: ("merge conflict", "merge conflicts"),
 }
+_Piece: TypeAlias = tuple[tuple[str, str], Entry]
+_CHILD: Final = re.compile(r"\d+\.\d")
 _HISTORY: Final = ("version history", "version histories")
 
 
@@ -55,13 +58,27 @@ def fit(sections: Sequence[Section], options: ContextOptions) -> tuple[str, int]
             high = middle
         else:
             low = middle + 1
-    text, notice = _without(sections, pieces[:high])
+    dropped = _refilled(sections, pieces[:high], options)
+    text, notice = _without(sections, dropped)
     block = fence(text, notice)
-    omitted = len({entry for _, entry in pieces[:high]})
+    omitted = len({entry for _, entry in dropped})
     return (block if _fits(block, options) else notice), omitted
 
 
-def _least_valuable_first(sections: Sequence[Section]) -> Iterator[tuple[tuple[str, str], Entry]]:
+def _refilled(sections: Sequence[Section], dropped: list[_Piece], options: ContextOptions) -> list[_Piece]:
+    """What stays left out when the room that is left is filled with shorter memories, the best first."""
+    if options.max_chars is None:
+        return dropped
+    left = options.max_chars - len(fence(*_without(sections, dropped)))
+    for piece in [one for one in reversed(dropped) if one[0] == _NAMES[Kind.MEMORIES]]:
+        entry = piece[1]
+        fewer = [one for one in dropped if one[1] is not entry or one[0] == _HISTORY]
+        if len(entry.text) <= left and _fits(block := fence(*_without(sections, fewer)), options):
+            dropped, left = fewer, options.max_chars - len(block)
+    return dropped
+
+
+def _least_valuable_first(sections: Sequence[Section]) -> Iterator[_Piece]:
     by_kind = {section.kind: section for section in sections}
     if Kind.MEMORIES in by_kind:
         for entry in reversed(list(by_kind[Kind.MEMORIES].entries)):
@@ -77,10 +94,12 @@ def _entries_least_valuable_first(section: Section) -> list[Entry]:
     if section.kind is Kind.ONGOING:  # the latest conversation first, each in the order of speaking
         return [entry for group in reversed(section.groups) for entry in group.entries]
     entries = list(section.entries)
+    if section.kind is Kind.MEMORIES:  # what came along with a memory goes before the memories themselves
+        entries.sort(key=lambda entry: bool(_CHILD.match(entry.text)))
     return entries if section.kind in _OLDEST_FIRST else entries[::-1]
 
 
-def _without(sections: Sequence[Section], pieces: Sequence[tuple[tuple[str, str], Entry]]) -> tuple[str, str]:
+def _without(sections: Sequence[Section], pieces: Sequence[_Piece]) -> tuple[str, str]:
     """The text without these pieces, and the line that says so."""
     without = {entry for name, entry in pieces if name != _HISTORY}
     bare = {entry for name, entry in pieces if name == _HISTORY}

@@ -1,4 +1,4 @@
-"""Compaction without loss: a memory with one version says everything in its own line."""
+"""Compaction: a memory with one version says everything in its own line, and nothing twice."""
 
 from __future__ import annotations
 
@@ -15,15 +15,20 @@ _ONLY_VERSION: Final = re.compile(
     r"Event Date: (?P<event>.*)\nCreated at: (?P<created>.*)\nExpired at: (?P<expired>.*)\n"
     r"</version_(?P=version)>\n</version_history>\n?"
 )
+_DAYS: Final = re.compile(r"(?P<first>\d{4}/\d\d/\d\d) 12:00 AM to (?P<last>\d{4}/\d\d/\d\d) 11:59 PM")
+_DAY: Final = len("2026/03/01")
 _NUMBER: Final = re.compile(r"[\d.]+\. ")
 _MARKS: Final = re.compile(
-    r"(?: \(Similarity: [\d.]+\))? \[Event Date: (?P<event>[^\]\n]*)\] \[Version (?P<version>\d+)\]\n"
+    r"(?: \(Similarity: (?P<similarity>[\d.]+)\))? \[Event Date: (?P<event>[^\]\n]*)\] \[Version (?P<version>\d+)\]\n"
 )
 """What stands behind a memory in its line."""
 
 
 def compact(sections: Sequence[Section]) -> list[Section]:
     """Leave out the histories of single-version memories; what they alone say moves into the memory's line.
+
+    Behind the memory stand its similarity and its days: "(0.91) [2026/03/01]", and the day on which it was told
+    where that is another one.
 
     A history that differs from its line in a single character stays, and so does every other section.
     """
@@ -47,7 +52,15 @@ def _compact(entry: Entry) -> Entry:
     marks = _MARKS.fullmatch(entry.text, number.end() + len(only["content"]))
     if not marks or marks.group("event", "version") != only.group("event", "version"):
         return Entry(entry.text, entry.history, "\n")
-    new = f" [Created at: {only['created']}]"
-    if only["expired"] != "none":
-        new += f" [Expired at: {only['expired']}]"
-    return Entry(entry.text.removesuffix("\n") + new + "\n")
+    similarity = f" ({float(marks['similarity']):.2f})" if marks["similarity"] else ""
+    content = entry.text[: number.end() + len(only["content"])]
+    return Entry(f"{content}{similarity} [{_when(only['event'], only['created'], only['expired'])}]\n")
+
+
+def _when(event: str, created: str, expired: str) -> str:
+    """The days of a memory, and those on which it was told and expired where they are others."""
+    days, told = _DAYS.fullmatch(event), created[:_DAY]
+    first, last = days.group("first", "last") if days else (event, event)
+    when = first if first == last else f"{first} to {last}"
+    when += "" if first == last == told else f", told {told}"
+    return when if expired == "none" else f"{when}, expired {expired[:_DAY]}"

@@ -13,7 +13,8 @@ from .structure import Kind
 __all__ = ["RecalledMemory", "block_in", "recalled_memories"]
 
 _MEMORY: Final = re.compile(
-    r"^\d+(?:\.\d+)*\. (?P<content>.*?)(?: \(Similarity: (?P<similarity>[\d.]+)\))?(?: \[Event Date: .*)?$",
+    r"^\d+(?:\.\d+)*\. (?P<content>.*?)(?: \((?:Similarity: )?(?P<similarity>[01]\.\d+)\))?"
+    r"(?: \[(?:Event Date: .*|\d{4}/\d\d/\d\d[^\[\]\n]*\]))?$",
     re.MULTILINE,
 )
 _SUMMARISED: Final = re.compile(

@@ -11,8 +11,9 @@ retriever.py    RecallrAIRetriever: memories as documents
 tools.py        RecallrAIToolkit: search, list, forget, settle contradictions
 ```
 
-Beneath them: `_binding` decides whose memory a run is about, `_messages` what is stored, `_turns` what is
-new, `_prompting` where memories go in a request, `_chain` where in a chain that request is.
+Beneath them: `_identity` knows where LangChain keeps identity, `_messages` what is stored, `_asked` what is
+new, `_provenance` whether the user wrote it, `_prompting` where memories go in a request, `_chain` where in a
+chain that request is. What all frameworks share is in `recallrai_integrations.adapter`.
 """
 
 from __future__ import annotations

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any, cast
 
+from langchain_core.documents import Document
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.output_parsers import BaseCumulativeTransformOutputParser, BaseOutputParser
 from langchain_core.prompt_values import PromptValue
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableSequence
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSequence, RunnableWithFallbacks
 from langchain_core.runnables.base import RunnableBindingBase
+from pydantic import BaseModel
 from typing_extensions import override
 
 from recallrai_integrations.errors import InvalidInputError
@@ -22,9 +25,11 @@ from recallrai_integrations.recall import Recall
 
 from ._messages import conversation_of, turn_answer
 from ._prompting import with_memories_in_messages
+from ._turns import as_json
 
-__all__ = ["Keys", "Sink", "check", "with_recall"]
+__all__ = ["Keys", "Sink", "check", "last_parser", "with_recall"]
 
+_STORABLE = (str, int, float, Mapping, list, tuple, BaseModel)
 _MODEL_INPUT: Any = FakeListChatModel(responses=[]).InputType  # the same for all language models
 
 
@@ -36,6 +41,8 @@ class Keys:
     output: str | None
     history: str | None
     context: str | None
+    input_option: str = "input_messages_key"
+    output_option: str = "output_messages_key"
 
     def input_messages(self, given: Any) -> list[BaseMessage]:
         """The messages of an input; text is the user's.
@@ -44,7 +51,7 @@ class Keys:
             InvalidInputError: no messages where the key says that they are.
         """
         if isinstance(given, Mapping):
-            given = _picked(cast("Mapping[str, Any]", given), self.input, "input", "input_messages_key")
+            given = _picked(cast("Mapping[str, Any]", given), self.input, "input", self.input_option)
         if isinstance(given, str):
             return [HumanMessage(given)]
         if isinstance(given, BaseMessage):
@@ -55,31 +62,47 @@ class Keys:
             return convert_to_messages(cast("list[Any]", given))
         raise InvalidInputError(
             f"The user's message must be text, a message or messages, not {type(given).__name__}; "
-            "name its place with input_messages_key."
+            f"name its place with {self.input_option}."
         )
 
-    def output_messages(self, output: Any) -> list[BaseMessage]:
-        """The messages of an output; text is the assistant's. What is none of these holds no messages."""
-        if isinstance(output, Mapping):
-            try:
-                output = _picked(cast("Mapping[str, Any]", output), self.output, "output", "")
-            except InvalidInputError:
-                return []
-        if isinstance(output, str):
-            return [AIMessage(output)]
-        if isinstance(output, BaseMessage):
-            return [output]
-        if isinstance(output, Sequence):
-            found = [one for one in cast("list[Any]", output) if isinstance(one, BaseMessage)]
-            return found if len(found) == len(cast("list[Any]", output)) else []
-        return []
+    def output_messages(self, output: Any, *, whole: bool = False) -> list[BaseMessage]:
+        """The messages of an output; text is the assistant's, and structured answers are stored as JSON.
+
+        Args:
+            output: of the chain.
+            whole: a dict is the answer, not what holds it.
+
+        Raises:
+            InvalidInputError: no answer where the key says that it is.
+        """
+        if isinstance(output, Mapping) and (self.output is not None or not whole):
+            output = _picked(cast("Mapping[str, Any]", output), self.output, "output", self.output_option)
+        parts: list[object] = [output]
+        if isinstance(output, (list, tuple)):
+            parts = [*cast("Sequence[object]", output)]
+        messages = [one for one in parts if isinstance(one, BaseMessage)]
+        if len(messages) == len(parts):
+            return messages
+        if not all(isinstance(one, _STORABLE) and not isinstance(one, Document) for one in parts):
+            raise InvalidInputError(
+                f"The answer is of type {type(cast('object', output)).__name__}, which is no text; say where "
+                f"the text is with {self.output_option}=…"
+            )
+        return [AIMessage(output if isinstance(output, str) else as_json(output))]
 
 
 class Sink:
-    """Takes what a run puts out, whole or in chunks, and says what the answer is."""
+    """Takes what a run puts out, whole or in chunks, and says what the answer is.
 
-    def __init__(self, keys: Keys) -> None:
+    Args:
+        keys: of the chain.
+        parser: its last step, when that is one: then a dict is the answer.
+    """
+
+    def __init__(self, keys: Keys, parser: Runnable[Any, Any] | None = None) -> None:
         self._keys = keys
+        self._whole = parser is not None
+        self._cumulative = isinstance(parser, BaseCumulativeTransformOutputParser) and not parser.diff
         self._chunks: list[Any] = []
 
     def add(self, chunk: Any) -> None:
@@ -87,14 +110,18 @@ class Sink:
         self._chunks.append(chunk)
 
     def answer(self) -> Message | None:
-        """The answer as it is stored; None when there is none, or none that is text."""
+        """The answer as it is stored; None when there is none, such as a tool call.
+
+        Raises:
+            InvalidInputError: no answer where the key says that it is, or one that is no text.
+        """
         if not self._chunks:
             return None
-        try:
-            output = reduce(operator.add, self._chunks)
-        except TypeError:  # what cannot be added up comes whole, the last one being the most complete
-            output = self._chunks[-1]
-        return turn_answer(self._keys.output_messages(output))
+        output = self._chunks[-1]  # what cannot be added up comes whole, the last one being the most complete
+        if not self._cumulative:
+            with suppress(TypeError):
+                output = reduce(operator.add, self._chunks)
+        return turn_answer(self._keys.output_messages(output, whole=self._whole))
 
 
 def check(runnable: Runnable[Any, Any], keys: Keys) -> None:
@@ -119,6 +146,17 @@ def check(runnable: Runnable[Any, Any], keys: Keys) -> None:
             "No chat model was found in this runnable, so that there is no request to put memories into. "
             "Pass context_key=…, a variable of its dict input that is filled with them."
         )
+
+
+def last_parser(runnable: Runnable[Any, Any]) -> Runnable[Any, Any] | None:
+    """The parser that a chain ends with, if it does: what comes out is then the model's answer, parsed."""
+    if isinstance(runnable, RunnableSequence):
+        return last_parser(runnable.last)
+    if isinstance(runnable, RunnableWithFallbacks):
+        return last_parser(runnable.runnable)
+    if isinstance(runnable, RunnableBindingBase):
+        return last_parser(runnable.bound)
+    return runnable if isinstance(runnable, BaseOutputParser) else None
 
 
 def with_recall(
@@ -178,20 +216,27 @@ def _with_model(
     runnable: Runnable[Any, Any], change: Callable[[Runnable[Any, Any]], Runnable[Any, Any]]
 ) -> Runnable[Any, Any] | None:
     """The runnable with another one for its last chat model; None when there is no model in sight."""
+    changed: Runnable[Any, Any] | None = None
     if isinstance(runnable, RunnableSequence):
         steps = list(runnable.steps)
         for place in reversed(range(len(steps))):
-            changed = _with_model(steps[place], change)
-            if changed is not None:
-                steps[place] = changed
-                return RunnableSequence(*steps, name=runnable.name)
-        return None
-    if _takes_messages(runnable):
-        return change(runnable)
-    if isinstance(runnable, RunnableBindingBase):
+            step = _with_model(steps[place], change)
+            if step is not None:
+                steps[place] = step
+                changed = RunnableSequence(*steps, name=runnable.name)
+                break
+    elif _takes_messages(runnable):
+        changed = change(runnable)
+    elif isinstance(runnable, RunnableWithFallbacks):
+        chains = [runnable.runnable, *runnable.fallbacks]
+        changes = [_with_model(one, change) for one in chains]
+        if any(one is not None for one in changes):
+            first, *further = [new or old for new, old in zip(changes, chains, strict=True)]
+            changed = runnable.model_copy(update={"runnable": first, "fallbacks": further})
+    elif isinstance(runnable, RunnableBindingBase):
         bound = _with_model(runnable.bound, change)
-        return None if bound is None else runnable.model_copy(update={"bound": bound})
-    return None
+        changed = None if bound is None else runnable.model_copy(update={"bound": bound})
+    return changed
 
 
 def _takes_messages(runnable: Runnable[Any, Any]) -> bool:
@@ -215,6 +260,6 @@ def _picked(values: Mapping[str, Any], key: str | None, usual: str, option: str)
     if name not in values:
         raise InvalidInputError(
             f"There is no {name!r} among the keys {', '.join(map(repr, values))}; "
-            f"say where the user's message is with {option}=…"
+            f"say where the message is with {option}=…"
         )
     return values[name]

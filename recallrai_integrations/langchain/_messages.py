@@ -1,9 +1,11 @@
 """LangChain messages to conversation text and back: what is stored, and what never is.
 
 ```text
-Human                     its text blocks, one per line; "[image]" and the like when there is no text
+Human                     its text blocks, one per line; "[image]" and the like when there is no text;
+                          in a group, who said it stands before it
 Human, a summary          never: a summarizer wrote it
-AI with text              stored, without reasoning; a refusal is text; an audio answer is its transcript
+AI with text              stored, without reasoning (blocks, and tags in the text); a refusal is text; an
+                          audio answer is its transcript
 AI with tool calls        not stored (its narration is no answer)
 Chat                      user and assistant roles
 Tool, Function, System, Remove    never
@@ -12,7 +14,8 @@ Tool, Function, System, Remove    never
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from langchain_core.messages import (
@@ -23,18 +26,21 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from recallrai_integrations.adapter import IMAGE_PLACEHOLDER
-from recallrai_integrations.messages import Message, Role, clean_text
+from recallrai_integrations.adapter import answer_of, placeholder, question_of, role_of
+from recallrai_integrations.messages import Message, Role, clean_text, fingerprint
 
 __all__ = [
     "conversation_of",
     "from_langchain",
     "is_user",
     "last_user",
+    "native_of",
+    "question_keys",
     "text_of",
     "to_langchain",
     "turn_answer",
     "turn_questions",
+    "versioned",
 ]
 
 _SUMMARY_PREFIXES: Final = (
@@ -42,24 +48,6 @@ _SUMMARY_PREFIXES: Final = (
     "Here is a summary of the conversation so far:",
     "This is a summary of the conversation",
 )
-_PLACEHOLDERS: Final = {
-    "image": IMAGE_PLACEHOLDER,
-    "image_url": IMAGE_PLACEHOLDER,
-    "input_image": IMAGE_PLACEHOLDER,
-    "audio": "[audio]",
-    "input_audio": "[audio]",
-    "video": "[video]",
-    "file": "[file]",
-    "input_file": "[file]",
-    "document": "[file]",
-}
-_ROLES: Final[dict[str, Role]] = {
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-    "ai": "assistant",
-    "model": "assistant",
-}
 
 
 def from_langchain(message: BaseMessage) -> Message | None:
@@ -68,7 +56,33 @@ def from_langchain(message: BaseMessage) -> Message | None:
     if role is None:
         return None
     text = text_of(message)
-    return Message(role, text, id=message.id or None) if text and not text.isspace() else None
+    if role == "assistant":
+        return answer_of(text, id=message.id)
+    return question_of(text, id=message.id, name=message.name)
+
+
+def versioned(message: Message) -> Message:
+    """The message as it is recorded: another text under the same id, an edited one, is another message."""
+    return message if message.id is None else replace(message, id=f"{message.id}#{fingerprint(message)}")
+
+
+def native_of(message: Message, messages: Sequence[BaseMessage]) -> BaseMessage:
+    """The message that a recorded one was made of; the last of them for an answer that is none of them."""
+    given = message.id and message.id.rpartition("#")[0]
+    for native in reversed(messages):
+        if native.id == given if given else from_langchain(native) == message:
+            return native
+    return messages[-1]
+
+
+def question_keys(messages: Sequence[BaseMessage]) -> dict[int, str]:
+    """What tells the user's messages apart, by their places: id and text; without an id, the ordinal."""
+    keys: dict[int, str] = {}
+    for place, message in enumerate(messages):
+        if is_user(message):
+            text = fingerprint(Message("user", text_of(message)))
+            keys[place] = f"{message.id or f'#{len(keys)}'}#{text}"
+    return keys
 
 
 def conversation_of(messages: Iterable[BaseMessage]) -> list[Message]:
@@ -92,7 +106,7 @@ def last_user(messages: Sequence[BaseMessage]) -> BaseMessage | None:
     return next((one for one in reversed(messages) if is_user(one)), None)
 
 
-def turn_questions(messages: Sequence[BaseMessage], seen: frozenset[str] = frozenset()) -> list[Message]:
+def turn_questions(messages: Sequence[BaseMessage], seen: Collection[str] = ()) -> list[Message]:
     """What the user said since the last answer, oldest first.
 
     The frameworks hand over the whole conversation. New is what stands at its end: behind the last message
@@ -100,18 +114,16 @@ def turn_questions(messages: Sequence[BaseMessage], seen: frozenset[str] = froze
 
     Args:
         messages: the conversation, tool traffic included.
-        seen: ids of user messages that were handled before.
+        seen: keys of user messages that were handled before, as `question_keys` gives them.
     """
+    keys = question_keys(messages)
     found: list[Message] = []
-    for message in reversed(messages):
-        if isinstance(message, AIMessage) or _role(message) == "assistant":
+    for place in reversed(range(len(messages))):
+        message = messages[place]
+        if isinstance(message, AIMessage) or _role(message) == "assistant" or keys.get(place) in seen:
             break
-        if is_user(message):
-            if message.id in seen:
-                break
-            stored = from_langchain(message)
-            if stored is not None:
-                found.append(stored)
+        if place in keys and (stored := from_langchain(message)) is not None:
+            found.append(versioned(stored))
     return found[::-1]
 
 
@@ -124,11 +136,12 @@ def turn_answer(messages: Sequence[BaseMessage], *, direct: bool = False) -> Mes
     """
     last = messages[-1] if messages else None
     if isinstance(last, ToolMessage):
-        text = clean_text(text_of(last))
-        return Message("assistant", text, id=last.id or None) if direct and text.strip() else None
+        text = text_of(last)
+        return versioned(Message("assistant", text, id=last.id or None)) if direct and text.strip() else None
     if last is None or _role(last) != "assistant":
         return None
-    return from_langchain(last)
+    answer = from_langchain(last)
+    return None if answer is None else versioned(answer)
 
 
 def text_of(message: BaseMessage) -> str:
@@ -138,7 +151,7 @@ def text_of(message: BaseMessage) -> str:
     if not text or text.isspace():
         text = _told_otherwise(message)
         if not text.strip() and not isinstance(content, str) and _role(message) == "user":
-            text = "\n".join(_placeholders(content))
+            text = placeholder(str(block.get("type")) for block in content if isinstance(block, dict))
     return clean_text(text)
 
 
@@ -148,7 +161,7 @@ def _role(message: BaseMessage) -> Role | None:
     if isinstance(message, AIMessage):
         return None if message.tool_calls or message.invalid_tool_calls else "assistant"
     if isinstance(message, ChatMessage):
-        return _ROLES.get(message.role.lower())
+        return role_of(message.role)
     return None
 
 
@@ -190,11 +203,3 @@ def _told_otherwise(message: BaseMessage) -> str:
 
 def _transcript(audio: Any) -> Any:
     return cast("dict[str, Any]", audio).get("transcript") if isinstance(audio, dict) else None
-
-
-def _placeholders(content: list[str | dict[str, Any]]) -> Iterator[str]:
-    for block in content:
-        if isinstance(block, dict):
-            kind = str(block.get("type", ""))
-            if kind in _PLACEHOLDERS:
-                yield _PLACEHOLDERS[kind]

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Literal, cast, get_args
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, cast
 
 from langchain.agents.middleware import AgentState
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 
-from recallrai_integrations.adapter import TurnCache
-from recallrai_integrations.errors import InvalidInputError
+from recallrai_integrations.adapter import Binding, Turn, TurnCache, not_landed
 from recallrai_integrations.messages import Message
-from recallrai_integrations.recall import Recall
 
-from ._binding import Binding, Identity
-from ._messages import from_langchain, is_user, last_user, turn_questions
-from ._turns import Ledger, Storing, Turn, answer_of, is_inside_tool, is_nested, is_resuming
+from ._asked import Asked, Handed, Landed
+from ._identity import identity_of
+from ._messages import from_langchain, native_of
+from ._provenance import Nested, Nesting, is_nested, outermost
+from ._telling import Once
+from ._turns import Ledger, Storing, is_resuming, run_answer
 
-__all__ = ["Nested", "Planner", "Step"]
-
-Nested = Literal["auto", "store", "recall_only", "off"]
-_SEEN_KEPT = 50  # of the latest user messages; older ones stand before an answer anyway
-
-logger = logging.getLogger("recallrai_integrations")
+__all__ = ["Planner", "Step"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,20 +30,18 @@ class Step:
     """What a hook has to do.
 
     Args:
-        ledger: whose conversation it is.
-        turn: which turn of it, for `Planner.keep`.
+        ledger: whose conversation it is, and which turn.
         messages: to be stored.
-        in_doubt: they may have been stored by a step that was cut off.
-        question: the user's text as it is stored.
-        recalls: nothing was recalled for this turn yet.
+        in_doubt: they may be stored already: by a step that was cut off, or by another agent.
+        begins: this process knows nothing of the turn yet.
+        recalls: something is to be recalled for it.
         update: of the agent's state.
     """
 
     ledger: Ledger
-    turn: Hashable
     messages: list[Message]
-    in_doubt: bool
-    question: str | None = None
+    in_doubt: Landed | None
+    begins: bool = False
     recalls: bool = False
     update: dict[str, Any] | None = None
 
@@ -60,8 +53,8 @@ class Planner:
         binding: whose memory runs are about.
         nested: what agents within graphs do.
         should_store: the application's word on each message.
-        structured: structured responses are stored.
-        direct: results of tools with `return_direct` are stored.
+        structured: structured responses are stored; None warns once that they are not.
+        direct: results of tools with `return_direct` are stored; None warns once that they are not.
 
     Raises:
         InvalidInputError: an unknown `nested`.
@@ -73,108 +66,133 @@ class Planner:
         *,
         nested: Nested,
         should_store: Callable[[Storing], bool] | None,
-        structured: bool,
-        direct: bool,
+        structured: bool | None,
+        direct: bool | None,
     ) -> None:
-        if nested not in get_args(Nested):
-            raise InvalidInputError(f"nested must be one of {', '.join(get_args(Nested))}, not {nested!r}.")
         self._binding = binding
-        self._nested: Nested = nested
+        self._nesting = Nesting(nested, "RecallrAIMiddleware")
         self._should_store = should_store
         self._structured = structured
         self._direct = direct
         self._turns = TurnCache[Turn]()
-        self._warned_of_order = False
+        self._handed = Handed()
+        self._order = Once(
+            "A middleware changed the user's message after it had been stored in RecallrAI. "
+            "List RecallrAIMiddleware last, behind PIIMiddleware and the like."
+        )
+        self._lost_structured = Once(
+            "The agent's structured response is not stored in RecallrAI. Pass "
+            "RecallrAIMiddleware(store_structured=True) to store it as JSON, or False to leave it out."
+        )
+        self._lost_direct = Once(
+            "The result of a tool was the agent's answer, and is not stored in RecallrAI. Pass "
+            "RecallrAIMiddleware(store_direct=True) to store it, or False to leave it out."
+        )
 
     def question(self, state: AgentState[Any], context: Any, config: RunnableConfig) -> Step | None:
         """Before a model call: what the user said that is new, and whether to recall; None: nothing to do."""
-        mode = self._mode(config)
-        if mode == "off":
+        if self._nesting.is_off(config):
             return None
-        identity = self._binding.identity(config, context)
+        identity = identity_of(self._binding, config, context)
+        asked = Asked.of(state["messages"])
         before = Ledger.read(_values(state))
+        ours = before is not None and before.identity == identity
+        if before is not None and ours and asked.continues(before.turn) and self._known(before) is not None:
+            return None  # a further call of the model in a turn that is under way
         run = ""
         if identity.thread_id is None:
-            run = before.run if before is not None and before.run else uuid.uuid4().hex
-        asked = last_user(state["messages"])
-        turn = _turn(identity, run, asked)
-        cached = self._turns.get(turn) is not None
-        if cached and before is not None and before.identity == identity and _was_seen(asked, before):
-            return None  # a further call of the model in a turn that is under way
-        users = (one.id for one in reversed(state["messages"]) if is_user(one) and one.id is not None)
-        ledger = Ledger(identity, run, frozenset(islice(users, _SEEN_KEPT)))
-        new = turn_questions(state["messages"], before.seen if before is not None else frozenset())
-        messages = [one for one in new if mode == "store" and self._may_store(one, ledger, state)]
-        recalls = not cached and asked is not None and from_langchain(asked) is not None
+            run = before.run if before is not None else ""
+            run = run or (outermost(config) if is_nested(config) else "") or uuid.uuid4().hex
+        goes_on = before is not None and asked.continues(before.turn)
+        stores = (
+            before.stores if before is not None and goes_on else self._nesting.stores(asked.native, config)
+        )
+        turn = before.turn if before is not None and goes_on else asked.key
+        ledger = Ledger(identity, run, turn, stores, asked.keys)
+        new = [] if goes_on else asked.questions(before.seen if before is not None else ())
+        messages = [one for one in new if stores and self._may_store(one, ledger, state)]
+        begins = self._known(ledger) is None or not (asked.has_id or goes_on)
+        resuming = begins and is_resuming(config)
+        doubtful = resuming or (before is None and self._handed.in_doubt(None, identity, asked))
         # Nothing to recall by: a question that was kept out, or a sub-agent's conversation of its own.
-        if recalls and (
-            (mode == "store" and new and (not messages or messages[-1] != new[-1]))
-            or (mode == "recall_only" and identity.thread_id is None)
-        ):
-            self._turns.put(turn, Turn(None))
-            recalls = False
+        kept_out = stores and bool(new) and (not messages or messages[-1] != new[-1])
+        nothing = not stores and identity.thread_id is None
+        says = asked.native is not None and from_langchain(asked.native) is not None
         return Step(
             ledger=ledger,
-            turn=turn,
             messages=messages,
-            in_doubt=bool(messages) and not cached and is_resuming(config),
-            question=messages[-1].content if messages else None,
-            recalls=recalls,
+            in_doubt=partial(asked.not_landed, messages) if doubtful else None,
+            begins=begins,
+            recalls=begins and says and not kept_out and not nothing,
             update=None if ledger == before else {"recallrai": ledger.written()},
         )
 
     def answer(self, state: AgentState[Any], context: Any, config: RunnableConfig) -> Step | None:
         """After a run: what was answered; None when the turn has not come to the model."""
         before = Ledger.read(_values(state))
-        asked = last_user(state["messages"])
-        if self._mode(config) != "store" or before is None or not _was_seen(asked, before):
+        asked = Asked.of(state["messages"])
+        if (
+            before is None
+            or not before.stores
+            or not (asked.is_about(before.turn) or asked.key in before.seen)
+        ):
             return None
-        ledger = Ledger(self._binding.identity(config, context), before.run, before.seen)
-        turn = _turn(ledger.identity, ledger.run, asked)
-        answer = answer_of(_values(state), structured=self._structured, direct=self._direct)
+        ledger = replace(before, identity=identity_of(self._binding, config, context))
+        answer = run_answer(_values(state), structured=bool(self._structured), direct=bool(self._direct))
+        if answer is None:
+            self._warn_of_a_lost_answer(state)
         keep = answer is not None and self._may_store(answer, ledger, state)
+        messages = [answer] if answer is not None and keep else []
+        resumed = self._known(ledger) is None and is_resuming(config)
         return Step(
             ledger=ledger,
-            turn=turn,
-            messages=[answer] if answer is not None and keep else [],
-            in_doubt=keep and self._turns.get(turn) is None and is_resuming(config),
+            messages=messages,
+            in_doubt=partial(not_landed, messages) if resumed else None,
         )
 
-    def turn_of(self, state: AgentState[Any]) -> tuple[Ledger | None, Hashable, Turn | None]:
-        """At a model call: whose conversation it is, which turn, and what this process knows of that."""
+    def turn_of(self, state: AgentState[Any]) -> tuple[Ledger | None, Turn | None]:
+        """At a model call: whose conversation it is, and what this process knows of its turn."""
         ledger = Ledger.read(_values(state))
-        if ledger is None:
-            return None, None, None
-        asked = last_user(state["messages"])
-        key = _turn(ledger.identity, ledger.run, asked)
-        turn = self._turns.get(key)
-        if turn is not None and turn.question is not None and not self._warned_of_order:
-            now = from_langchain(asked) if asked is not None else None
-            if now is not None and now.content != turn.question:
-                self._warned_of_order = True
-                logger.warning(
-                    "A middleware changed the user's message after it had been stored in RecallrAI. "
-                    "List RecallrAIMiddleware last, behind PIIMiddleware and the like."
-                )
-        return ledger, key, turn
+        return ledger, None if ledger is None else self._known(ledger)
 
-    def keep(self, turn: Hashable, recall: Recall, question: str | None = None) -> Turn:
-        """Keeps what was recalled for a turn."""
-        kept = Turn(recall, question)
-        self._turns.put(turn, kept)
-        return kept
+    def edit(
+        self, state: AgentState[Any], turn: Turn | None, context: Any, config: RunnableConfig
+    ) -> Step | None:
+        """At a model call: what to do where the question was edited behind our hook, by `update_state`.
 
-    def _mode(self, config: RunnableConfig) -> Literal["store", "recall_only", "off"]:
-        if not is_nested(config):
-            return "store"
-        if self._nested != "auto":
-            return self._nested
-        return "recall_only" if is_inside_tool(config) else "store"
+        In a run that was not resumed it is a middleware behind us that changed the question.
+        """
+        ledger = Ledger.read(_values(state))
+        asked = Asked.of(state["messages"])
+        if ledger is None or asked.native is None or asked.key == ledger.turn:
+            return None
+        if is_resuming(config) and not asked.behind:
+            return self.question(state, context, config)
+        now = from_langchain(asked.native)
+        stored = turn.questions[-1] if turn is not None and turn.questions else None
+        if stored is not None and now is not None and now.content != stored.content:
+            self._order.warn()
+        return None
+
+    def keep(self, ledger: Ledger, turn: Turn) -> Turn:
+        """Keeps what this process knows of a turn."""
+        return self._turns.put(_key(ledger), turn)
+
+    def _known(self, ledger: Ledger) -> Turn | None:
+        return self._turns.get(_key(ledger))
+
+    def _warn_of_a_lost_answer(self, state: AgentState[Any]) -> None:
+        if state.get("structured_response") is not None:
+            if self._structured is None:
+                self._lost_structured.warn()
+        elif self._direct is None and isinstance(state["messages"][-1], ToolMessage):
+            self._lost_direct.warn()
 
     def _may_store(self, message: Message, ledger: Ledger, state: AgentState[Any]) -> bool:
         if self._should_store is None:
             return True
-        native = next(one for one in reversed(state["messages"]) if one.id == message.id)
+        native = native_of(message, state["messages"])
+        message = replace(message, id=native.id or None)
         identity = ledger.identity
         return bool(
             self._should_store(
@@ -185,13 +203,9 @@ class Planner:
         )
 
 
-def _turn(identity: Identity, run: str, asked: BaseMessage | None) -> Hashable:
+def _key(ledger: Ledger) -> Hashable:
     """A turn is known by its question."""
-    return identity, run, None if asked is None else asked.id
-
-
-def _was_seen(asked: BaseMessage | None, ledger: Ledger) -> bool:
-    return asked is not None and asked.id in ledger.seen
+    return ledger.identity, ledger.run, ledger.turn
 
 
 def _values(state: AgentState[Any]) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ def with_memories(
     the same from turn to turn. System messages at the start become one, since providers refuse or move
     further ones; where the only ones are in the middle of the conversation, the last of them takes the
     memories. With `"user"` they go into the user's last message, before its text, and all that comes earlier
-    stays as it was.
+    stays as it was. With `"split"` the instructions go into the one, the memories into the other.
 
     Args:
         recall: what was recalled for this turn.
@@ -36,14 +36,12 @@ def with_memories(
     """
     changed = list(messages)
     prompt = recall.prompt(sent=conversation_of(messages))
-    if not prompt.text:
+    place = _last_user(messages) if prompt.beside else None
+    if place is not None:
+        changed[place] = _prepended(changed[place], prompt.beside)
+    if not prompt.system:
         return system, changed
-    if recall.options.placement == "user":
-        place = _last_user(messages)
-        if place is not None:
-            changed[place] = _prepended(changed[place], prompt.text)
-        return system, changed
-    parts = [part for part in (prompt.instructions, prompt.memories) if part]
+    parts = prompt.instructions, "" if prompt.beside else prompt.memories
     leading = list(takewhile(_is_system, changed))
     if system is not None or leading:
         beside = system is not None
@@ -88,21 +86,24 @@ def _last_user(messages: Sequence[BaseMessage]) -> int | None:
     return places[-1] if places else None
 
 
-def _appended(message: M, parts: Sequence[str]) -> M:
+def _appended(message: M, parts: tuple[str, str]) -> M:
     """Text stays text; to blocks, blocks are added.
 
     A `cache_control` mark on the last block says that everything up to it is to be cached. Instructions are
     the same in every turn, so the mark moves behind them.
+
+    Args:
+        message: a system message.
+        parts: instructions and memories; either may be "".
     """
     content = cast("str | list[Any]", message.content)  # pyright: ignore[reportUnknownMemberType] - untyped dict blocks
     if isinstance(content, str):
-        return _replaced(message, "\n\n".join([*filter(None, [content]), *parts]))
+        return _replaced(message, "\n\n".join(filter(None, (content, *parts))))
     blocks = list(content)
-    added: list[dict[str, Any]] = [{"type": "text", "text": f"\n\n{part}"} for part in parts]
-    *instructions, _ = added
-    if instructions and blocks and isinstance(blocks[-1], dict) and "cache_control" in blocks[-1]:
+    added: list[dict[str, Any]] = [{"type": "text", "text": f"\n\n{part}"} for part in parts if part]
+    if parts[0] and blocks and isinstance(blocks[-1], dict) and "cache_control" in blocks[-1]:
         last = dict(cast("dict[str, Any]", blocks.pop()))
-        instructions[-1]["cache_control"] = last.pop("cache_control")
+        added[0]["cache_control"] = last.pop("cache_control")
         blocks.append(last)
     return _replaced(message, [*blocks, *added])
 

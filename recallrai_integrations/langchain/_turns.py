@@ -1,37 +1,33 @@
-"""Turns of an agent: which messages were handled, how a run is nested, what its answer is."""
+"""Turns of an agent: what its state says of them, and what its answer is."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any, Final, cast
 
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel
 
-from recallrai_integrations._flows import rules
+from recallrai_integrations.adapter import Identity
 from recallrai_integrations.messages import Message, clean_text
-from recallrai_integrations.recall import Recall
 
-from ._binding import Identity, configurable
-from ._messages import turn_answer
+from ._identity import configurable
+from ._messages import turn_answer, versioned
 
 __all__ = [
     "Ledger",
     "Storing",
-    "Turn",
-    "answer_of",
-    "is_inside_tool",
-    "is_nested",
+    "as_json",
     "is_resuming",
-    "not_landed",
+    "run_answer",
 ]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
+_JSON: Final = (dict, list, tuple, str, int, float, bool, type(None))
 _NOTICE: Final = re.compile(
     r"Model call limits exceeded: |('[^']+' tool|Tool) call limit reached: "
     r"|Model call failed after \d+ attempt"
@@ -78,30 +74,21 @@ class Storing:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What this process knows of a user turn.
-
-    Args:
-        recall: what was recalled; None when nothing is to be recalled for it.
-        question: the user's text as it was stored.
-    """
-
-    recall: Recall | None
-    question: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Ledger:
     """What the agent's state says of us: whose turn it is, and which user messages were handled. No text.
 
     Args:
         identity: user and thread of the run.
         run: tells runs without a thread apart; "" in a thread.
-        seen: ids of the user messages in the state that were handled, stored or not.
+        turn: the key of the question that is being answered.
+        stores: whether this turn is stored.
+        seen: keys of the user messages in the state that were handled, stored or not.
     """
 
     identity: Identity
     run: str
+    turn: str
+    stores: bool
     seen: frozenset[str]
 
     @classmethod
@@ -118,7 +105,8 @@ class Ledger:
             if kept["version"] != _VERSION:
                 return None
             identity = Identity(str(kept["user_id"]), kept["thread_id"])
-            return cls(identity, str(kept["run"]), frozenset(kept["seen"]))
+            turn, stores = str(kept["turn"]), bool(kept["stores"])
+            return cls(identity, str(kept["run"]), turn, stores, frozenset(kept["seen"]))
         except (KeyError, TypeError):
             return None
 
@@ -129,23 +117,10 @@ class Ledger:
             "user_id": self.identity.user_id,
             "thread_id": self.identity.thread_id,
             "run": self.run,
+            "turn": self.turn,
+            "stores": self.stores,
             "seen": sorted(self.seen),
         }
-
-
-def is_nested(config: Mapping[str, Any]) -> bool:
-    """Whether the run belongs to a graph within another one."""
-    return len(_levels(config)) > 1
-
-
-def is_inside_tool(config: Mapping[str, Any]) -> bool:
-    """Whether some graph around the run called it from its tools, so that a model wrote the question."""
-    return "tools" in _levels(config)[:-1]
-
-
-def _levels(config: Mapping[str, Any]) -> list[str]:
-    namespace = str(configurable(config).get("checkpoint_ns") or "")
-    return [level.split(":", 1)[0] for level in namespace.split("|")]
 
 
 def is_resuming(config: Mapping[str, Any]) -> bool:
@@ -153,21 +128,7 @@ def is_resuming(config: Mapping[str, Any]) -> bool:
     return bool(configurable(config).get("__pregel_resuming"))
 
 
-def not_landed(messages: Sequence[Message], tail: Sequence[Message]) -> list[Message]:
-    """Those of a repeated step's messages that its first try had not stored.
-
-    Args:
-        messages: questions, or an answer.
-        tail: the latest messages of the conversation. What landed stands at its very end, with nothing of
-            the other side behind it; the same words further up were said before.
-    """
-    if not messages or not tail:
-        return list(messages)
-    last = list(takewhile(lambda one: one.role == messages[0].role, reversed(tail)))
-    return rules.unsent(messages, last[::-1])
-
-
-def answer_of(state: Mapping[str, Any], *, structured: bool, direct: bool) -> Message | None:
+def run_answer(state: Mapping[str, Any], *, structured: bool, direct: bool) -> Message | None:
     """What the agent answered in the end, as it is stored; None when there is no answer to store.
 
     Args:
@@ -179,16 +140,23 @@ def answer_of(state: Mapping[str, Any], *, structured: bool, direct: bool) -> Me
     response = state.get("structured_response")
     if response is not None:
         last_id = messages[-1].id if messages else None
-        return Message("assistant", clean_text(_json(response)), id=last_id) if structured else None
+        return (
+            versioned(Message("assistant", clean_text(as_json(response)), id=last_id)) if structured else None
+        )
     answer = turn_answer(messages, direct=direct)
     if answer is not None and isinstance(messages[-1], AIMessage) and _NOTICE.match(answer.content):
         return None
     return answer
 
 
-def _json(response: Any) -> str:
-    if isinstance(response, BaseModel):
-        return response.model_dump_json()
-    if dataclasses.is_dataclass(response) and not isinstance(response, type):
-        response = dataclasses.asdict(response)
-    return json.dumps(response, ensure_ascii=False, default=str)
+def as_json(value: Any) -> str:
+    """A structured answer as text."""
+    return json.dumps(_plain(value), ensure_ascii=False, default=_plain, separators=(",", ":"))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value if type(value) in _JSON else str(value)

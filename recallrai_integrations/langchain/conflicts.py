@@ -15,34 +15,31 @@ at the next run.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, AgentState
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import set_config_context
 from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 from typing_extensions import override
 
+from recallrai_integrations.adapter import MergeConflictQuestions
 from recallrai_integrations.adapter.wording import conflicts_value
 from recallrai_integrations.connection import Connection
-from recallrai_integrations.errors import ServiceUnavailableError
 from recallrai_integrations.models import MergeConflict
 
-from ._binding import Binding, runtime_context
-from ._turns import is_inside_tool
+from ._identity import Bound, bind, configurable, places
+from ._nodes import MemoryNode
+from ._provenance import is_within_tool
 
 __all__ = ["MergeConflictMiddleware", "merge_conflict_nodes"]
-
-logger = logging.getLogger("recallrai_integrations")
 
 _NO_CONFIG: RunnableConfig = {}  # hooks called by hand; LangGraph hands over its own
 
 
-class MergeConflictMiddleware(AgentMiddleware):
+class MergeConflictMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
     """Asks the user about pending merge conflicts before an agent begins.
 
     Costs one request per run. A sub-agent that a tool calls asks nothing. See the module for the form of
@@ -84,22 +81,23 @@ class MergeConflictMiddleware(AgentMiddleware):
         super().__init__()
         self.tools = []
         self._asking = _Asking(connection, user_id, limit)
+        self._binding = self._asking.binding
 
     @override
     def before_agent(
         self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> None:
         """Asks and resolves."""
-        if not is_inside_tool(config):
-            self._asking.run(config, runtime.context)
+        if not is_within_tool(config):
+            self._asking.ask(config, runtime.context, configurable(config))
 
     @override
     async def abefore_agent(
         self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> None:
         """The async twin of `before_agent`."""
-        if not is_inside_tool(config):
-            await self._asking.arun(config, runtime.context)
+        if not is_within_tool(config):
+            await self._asking.aask(config, runtime.context, configurable(config))
 
 
 def merge_conflict_nodes(
@@ -128,60 +126,32 @@ def merge_conflict_nodes(
             graph.compile(InMemorySaver()).invoke({"messages": []}, config)
         ```
     """
-    asking = _Asking(connection, user_id, limit)
-
-    def node(_: Any, config: RunnableConfig) -> dict[str, Any]:
-        asking.run(config, runtime_context(config))
-        return {}
-
-    async def anode(_: Any, config: RunnableConfig) -> dict[str, Any]:
-        await asking.arun(config, runtime_context(config))
-        return {}
-
     name = "ask_merge_conflicts"
-    return {name: RunnableLambda(node, afunc=anode, name=name)}
+    return {name: MemoryNode(_Asking(connection, user_id, limit), name)}
 
 
 class _Asking:
-    """One step: list, ask all at once, resolve. A resumed step lists again and finds what is still open."""
+    """One step: list, ask all at once, settle. A resumed step lists again and finds what is still open."""
 
     def __init__(self, connection: Connection | None, user_id: str | None, limit: int | None) -> None:
-        self._binding = Binding.of(connection, user_id, None)
-        self._limit = limit
+        self.binding = bind(connection, user_id)
+        self._questions = MergeConflictQuestions(self.binding, limit)
 
-    def run(self, config: RunnableConfig, context: Any) -> None:
-        connection = self._binding.source.get()
-        user = connection.user(self._binding.identity(config, context).user_id)
-        conflicts: list[MergeConflict] = []
-        with _degrading(connection):
-            conflicts = user.conflicts()[: self._limit]
-        if conflicts:
-            answers = _ask(conflicts, config)
-            with _degrading(connection):
-                for conflict, answer in _answered(conflicts, answers):
-                    user.resolve(conflict, answer)
+    def ask(self, config: RunnableConfig, *at: Any) -> None:
+        if conflicts := self._questions.pending(*at):
+            self._questions.settle(conflicts, _ask(conflicts, config), *at)
 
-    async def arun(self, config: RunnableConfig, context: Any) -> None:
-        connection = await self._binding.source.aget()
-        user = connection.user(self._binding.identity(config, context).user_id)
-        conflicts: list[MergeConflict] = []
-        with _degrading(connection):
-            conflicts = (await user.aconflicts())[: self._limit]
-        if conflicts:
-            answers = _ask(conflicts, config)
-            with _degrading(connection):
-                for conflict, answer in _answered(conflicts, answers):
-                    await user.aresolve(conflict, answer)
+    async def aask(self, config: RunnableConfig, *at: Any) -> None:
+        if conflicts := await self._questions.apending(*at):
+            await self._questions.asettle(conflicts, _ask(conflicts, config), *at)
 
+    def run(self, _: Any, config: RunnableConfig) -> dict[str, Any]:
+        self.ask(config, *places(config))
+        return {}
 
-@contextmanager
-def _degrading(connection: Connection) -> Generator[None]:
-    try:
-        yield
-    except ServiceUnavailableError as error:
-        if connection.delivery_options.on_error == "raise":
-            raise
-        logger.warning("RecallrAI is not available (%s) Merge conflicts stay as they are.", error)
+    async def arun(self, _: Any, config: RunnableConfig) -> dict[str, Any]:
+        await self.aask(config, *places(config))
+        return {}
 
 
 def _ask(conflicts: Sequence[MergeConflict], config: RunnableConfig) -> Any:
@@ -189,15 +159,3 @@ def _ask(conflicts: Sequence[MergeConflict], config: RunnableConfig) -> Any:
     question = conflicts_value(conflicts)
     with set_config_context(config) as context:
         return context.run(interrupt, question)
-
-
-def _answered(
-    conflicts: Sequence[MergeConflict], answers: Any
-) -> Iterator[tuple[MergeConflict, dict[str, str]]]:
-    """The conflicts that were answered in the agreed form; whatever else came is no answer."""
-    given: dict[Any, Any] = dict(cast("dict[Any, Any]", answers)) if isinstance(answers, Mapping) else {}
-    for conflict in conflicts:
-        answer: Any = given.get(conflict.conflict_id)
-        if isinstance(answer, Mapping):
-            pairs = cast("dict[Any, Any]", answer)
-            yield conflict, {str(question): str(chosen) for question, chosen in pairs.items()}

@@ -11,21 +11,22 @@ from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.messages import BaseMessage
 from typing_extensions import override
 
+from recallrai_integrations.adapter import Identity, arun, run
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.conversation import Conversation
 from recallrai_integrations.identity import user_id_text
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import SessionInfo
 
-from ._binding import Binding, Identity
-from ._messages import from_langchain, to_langchain
+from ._identity import Bound, OwnConversation, bind
+from ._messages import from_langchain, to_langchain, versioned
 
 __all__ = ["RecallrAIChatMessageHistory"]
 
 _OURS = "recallrai-"
 
 
-class RecallrAIChatMessageHistory(BaseChatMessageHistory):
+class RecallrAIChatMessageHistory(Bound, BaseChatMessageHistory):
     """The history of a thread, across its sessions and processes, for whatever takes a chat history.
 
     Making one does no I/O, as `RunnableWithMessageHistory` needs it. Only what the user and the assistant
@@ -73,16 +74,15 @@ class RecallrAIChatMessageHistory(BaseChatMessageHistory):
         metadata: Mapping[str, Any] | None = None,
         auto_process_after_seconds: int = 600,
     ) -> None:
-        self._binding = Binding.of(
+        self._binding = bind(
             connection,
             user_id_text(user_id),
             thread_id,
             metadata=metadata,
             auto_process_after_seconds=auto_process_after_seconds,
         )
-        self._identity: Identity = self._binding.identity(None)
         self._limit = limit
-        self._own: Conversation | None = None
+        self._own = OwnConversation()
 
     @property
     @override
@@ -141,19 +141,15 @@ class RecallrAIChatMessageHistory(BaseChatMessageHistory):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._identity.user_id!r}, {self._identity.thread_id!r})"
 
+    @property
+    def _identity(self) -> Identity:
+        return self._binding.identity()
+
     def _conversation(self) -> Conversation:
-        if self._identity.thread_id is not None:
-            return self._binding.conversation(self._identity)
-        if self._own is None:
-            self._own = self._binding.conversation(self._identity)
-        return self._own
+        return run(self._own.opening(self._binding))
 
     async def _aconversation(self) -> Conversation:
-        if self._identity.thread_id is not None:
-            return await self._binding.aconversation(self._identity)
-        if self._own is None:
-            self._own = await self._binding.aconversation(self._identity)
-        return self._own
+        return await arun(self._own.opening(self._binding))
 
     def _told(self, stored: Sequence[Message]) -> list[BaseMessage]:
         times: Counter[tuple[str, str]] = Counter()
@@ -184,7 +180,7 @@ def _new(messages: Sequence[BaseMessage]) -> list[Message]:
         if last is not None and last.id is None and message.id is not None and _same(last, message):
             new.pop()
         new.append(message)
-    return new
+    return list(map(versioned, new))
 
 
 def _same(first: Message, second: Message) -> bool:

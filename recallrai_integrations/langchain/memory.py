@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.messages import BaseMessage, SystemMessage, get_buffer_string
-from pydantic import Field, PrivateAttr
+from pydantic import PrivateAttr
 from typing_extensions import override
 
-from recallrai_integrations.connection import Connection
+from recallrai_integrations.adapter import Binding, Identity, Steps, Twin, arun, run
+from recallrai_integrations.adapter.copies import SharingConnection
 from recallrai_integrations.conversation import Conversation
-from recallrai_integrations.errors import MissingDependencyError, RecallrAIIntegrationError
+from recallrai_integrations.errors import (
+    InvalidInputError,
+    MissingDependencyError,
+    RecallrAIIntegrationError,
+)
 from recallrai_integrations.messages import Message
 from recallrai_integrations.models import SessionInfo
 from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
 from recallrai_integrations.recall import Recall
 
-from ._binding import Binding
+from ._asked import recording
 from ._chain import Keys
+from ._identity import OwnConversation, bind
 from ._messages import to_langchain, turn_answer, turn_questions
+from ._telling import Once, tell_not_stored
 
 try:
     from langchain_classic.base_memory import BaseMemory
-    from langchain_classic.memory.utils import get_prompt_input_key
 except ModuleNotFoundError as _error:
     if _error.name != "langchain_classic":
         raise
@@ -32,10 +37,8 @@ except ModuleNotFoundError as _error:
 
 __all__ = ["RecallrAIMemory"]
 
-logger = logging.getLogger("recallrai_integrations")
 
-
-class RecallrAIMemory(BaseMemory):
+class RecallrAIMemory(SharingConnection, BaseMemory):
     """The memory of one conversation with one user, for chains that take `memory=`.
 
     Loading stores the question, recalls by it, and fills one variable with the memories and the
@@ -57,7 +60,8 @@ class RecallrAIMemory(BaseMemory):
         thread_id: the ongoing conversation; None for one of its own, which `finish()` ends.
         connection: from `connect()`; None makes one from the environment on first use.
         memory_key: the prompt variable that is filled.
-        input_key: where the chain's inputs have the question; not needed when there is only one.
+        input_key: where the chain's inputs have the question; not needed when there is only one, nor when it
+            is `"input"`.
         output_key: where its outputs have the answer; not needed when there is only one.
         return_messages: fill the variable with messages, for a `MessagesPlaceholder`, instead of text.
         human_prefix: before what the user said, in text.
@@ -89,7 +93,6 @@ class RecallrAIMemory(BaseMemory):
 
     user_id: str | None = None
     thread_id: str | None = None
-    connection: Connection | None = Field(default=None, exclude=True, repr=False)
     memory_key: str = "history"
     input_key: str | None = None
     output_key: str | None = None
@@ -104,23 +107,14 @@ class RecallrAIMemory(BaseMemory):
     auto_process_after_seconds: int = 600
     metadata: Mapping[str, Any] | None = None
 
-    _binding: Binding = PrivateAttr()
-    _own: Conversation | None = PrivateAttr(default=None)
-    _asked: list[Message] = PrivateAttr(default_factory=list[Message])
+    _own: OwnConversation = PrivateAttr(default_factory=OwnConversation)
+    _asked: tuple[Identity, list[Message]] | None = PrivateAttr(default=None)
+    _lost_answer: Once = PrivateAttr(default_factory=lambda: Once("RecallrAIMemory stored no answer. %s"))
 
     @override
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
-        self._binding = Binding.of(
-            self.connection,
-            self.user_id,
-            self.thread_id,
-            metadata=self.metadata,
-            process=self.process or "manual",
-            process_every=self.process_every,
-            auto_process_after_seconds=self.auto_process_after_seconds,
-        )
-        self._binding.identity(None)
+        self._binding().identity()
 
     @property
     @override
@@ -133,65 +127,35 @@ class RecallrAIMemory(BaseMemory):
 
         Raises:
             ServiceUnavailableError: an outage with `on_error="raise"`.
-            InvalidInputError: the question is not text or messages.
+            InvalidInputError: it cannot be told which input is the question, or it is not text or messages.
         """
-        conversation = self._conversation()
-        said = conversation.history(self.history_limit)
-        recall = None
-        if questions := self._questions(inputs):
-            said = self._before(said)
-            if not self._is_asked(questions):
-                conversation.record(questions)
-                self._asked = questions
-            recall = conversation.recall(options=self.recall, context=self.context)
-        return {self.memory_key: self._filled(said, questions, recall)}
+        return run(self._loading(inputs))
 
     @override
     async def aload_memory_variables(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The async twin of `load_memory_variables`."""
-        conversation = await self._aconversation()
-        said = await conversation.ahistory(self.history_limit)
-        recall = None
-        if questions := self._questions(inputs):
-            said = self._before(said)
-            if not self._is_asked(questions):
-                await conversation.arecord(questions)
-                self._asked = questions
-            recall = await conversation.arecall(options=self.recall, context=self.context)
-        return {self.memory_key: self._filled(said, questions, recall)}
+        return await arun(self._loading(inputs))
 
     @override
     def save_context(self, inputs: dict[str, Any], outputs: dict[str, str]) -> None:
         """Stores the answer, and the question where it was not loaded before; errors are logged."""
-        try:
-            conversation = self._conversation()
-            if messages := self._to_save(inputs, outputs):
-                conversation.record(messages)
-            conversation.end_run()
-        except RecallrAIIntegrationError as error:
-            _tell(error)
+        run(self._saving(inputs, outputs))
 
     @override
     async def asave_context(self, inputs: dict[str, Any], outputs: dict[str, str]) -> None:
         """The async twin of `save_context`."""
-        try:
-            conversation = await self._aconversation()
-            if messages := self._to_save(inputs, outputs):
-                await conversation.arecord(messages)
-            await conversation.aend_run()
-        except RecallrAIIntegrationError as error:
-            _tell(error)
+        await arun(self._saving(inputs, outputs))
 
     @override
     def clear(self) -> None:
         """Begins the conversation anew; nothing is deleted, and what was said is remembered."""
-        self._asked = []
+        self._asked = None
         self._conversation().clear()
 
     @override
     async def aclear(self) -> None:
         """The async twin of `clear`."""
-        self._asked = []
+        self._asked = None
         await (await self._aconversation()).aclear()
 
     def finish(self, wait: bool | float = False) -> SessionInfo | None:
@@ -202,42 +166,80 @@ class RecallrAIMemory(BaseMemory):
         """The async twin of `finish`."""
         return await (await self._aconversation()).afinish(wait)
 
+    def _binding(self) -> Binding:
+        return bind(
+            self.connection,
+            self.user_id,
+            self.thread_id,
+            metadata=self.metadata,
+            process=self.process or "manual",
+            process_every=self.process_every,
+            auto_process_after_seconds=self.auto_process_after_seconds,
+        )
+
+    def _opening(self) -> Steps[Conversation]:
+        return (yield from self._own.opening(self._binding()))
+
     def _conversation(self) -> Conversation:
-        if self._own is None:
-            self._own = self._binding.conversation(self._binding.identity(None))
-        return self._own
+        return run(self._opening())
 
     async def _aconversation(self) -> Conversation:
-        if self._own is None:
-            self._own = await self._binding.aconversation(self._binding.identity(None))
-        return self._own
+        return await arun(self._opening())
+
+    def _loading(self, inputs: Mapping[str, Any]) -> Steps[dict[str, Any]]:
+        questions = self._questions(inputs)
+        conversation = yield from self._opening()
+        said = yield from Twin(conversation.history, conversation.ahistory, self.history_limit)
+        recall = None
+        if questions:
+            asked = self._asked_before()
+            said = said[: len(said) - len(asked)]
+            if not _same(questions, asked):
+                yield from recording(conversation, questions)
+                self._asked = (self._binding().identity(), questions)
+            recall = yield from Twin(
+                conversation.recall, conversation.arecall, options=self.recall, context=self.context
+            )
+        return {self.memory_key: self._filled(said, questions, recall)}
+
+    def _saving(self, inputs: Mapping[str, Any], outputs: Mapping[str, str]) -> Steps[None]:
+        try:
+            conversation = yield from self._opening()
+            questions = self._questions(inputs)
+            asked = [] if _same(questions, self._asked_before()) else questions
+            self._asked = None
+            yield from recording(conversation, [*asked, *self._answers(outputs)])
+            yield from Twin(conversation.end_run, conversation.aend_run)
+        except RecallrAIIntegrationError as error:
+            tell_not_stored(error)
+
+    def _asked_before(self) -> list[Message]:
+        """Questions that are stored and have no answer, because the chain failed after it had loaded them."""
+        asked = self._asked
+        return asked[1] if asked is not None and asked[0] == self._binding().identity() else []
 
     def _questions(self, inputs: Mapping[str, Any]) -> list[Message]:
-        key = self.input_key
-        if key is None:
-            try:
-                key = get_prompt_input_key(dict(inputs), self.memory_variables)
-            except ValueError:
-                return []  # nothing is asked, or it cannot be told what
-        return turn_questions(_messages(inputs[key])) if key in inputs else []
+        given = {key: value for key, value in inputs.items() if key not in (self.memory_key, "stop")}
+        return turn_questions(self._keys.input_messages(given)) if given else []
 
-    def _is_asked(self, questions: list[Message]) -> bool:
-        """Whether the chain failed after it had loaded the same question, so that it is stored already."""
-        return [one.content for one in questions] == [one.content for one in self._asked]
+    def _answers(self, outputs: Mapping[str, str]) -> list[Message]:
+        try:
+            answer = turn_answer(self._keys.output_messages(outputs))
+        except InvalidInputError as error:
+            self._lost_answer.warn(str(error))
+            return []
+        return [] if answer is None else [answer]
 
-    def _before(self, said: list[Message]) -> list[Message]:
-        """What was said before the question, when that is stored already."""
-        return said[: len(said) - len(self._asked)] if self._asked else said
-
-    def _to_save(self, inputs: Mapping[str, Any], outputs: Mapping[str, str]) -> list[Message]:
-        questions = self._questions(inputs)
-        messages = [] if self._is_asked(questions) else questions
-        self._asked = []
-        keys = Keys(input=None, output=self.output_key, history=None, context=None)
-        answer = turn_answer(keys.output_messages(outputs))
-        if answer is None:
-            logger.warning("RecallrAIMemory found no answer among %s; set output_key=…", ", ".join(outputs))
-        return [*messages, *([] if answer is None else [answer])]
+    @property
+    def _keys(self) -> Keys:
+        return Keys(
+            input=self.input_key,
+            output=self.output_key,
+            history=None,
+            context=None,
+            input_option="input_key",
+            output_option="output_key",
+        )
 
     def _filled(
         self, said: list[Message], questions: list[Message], recall: Recall | None
@@ -250,9 +252,5 @@ class RecallrAIMemory(BaseMemory):
         return "\n\n".join(filter(None, (text, told)))
 
 
-def _messages(value: Any) -> list[BaseMessage]:
-    return Keys(input=None, output=None, history=None, context=None).input_messages(value)
-
-
-def _tell(error: RecallrAIIntegrationError) -> None:
-    logger.error("The answer was given but could not be stored in RecallrAI: %s", error)
+def _same(questions: list[Message], asked: list[Message]) -> bool:
+    return [one.content for one in questions] == [one.content for one in asked]

@@ -12,21 +12,24 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 from typing_extensions import NotRequired, override
 
-from recallrai_integrations.adapter import TurnCache
+from recallrai_integrations.adapter import Steps, Turn, TurnCache, Twin, arun, run
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.conversation import Conversation
 from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
+from recallrai_integrations.recall import Recall
 
-from ._binding import Binding
-from ._planning import Nested, Planner
+from ._asked import recording
+from ._identity import Bound, bind, current_config
+from ._planning import Planner, Step
 from ._progress import Progress
 from ._prompting import with_memories
-from ._turns import Ledger, Storing, Turn, not_landed
+from ._provenance import Nested
+from ._turns import Ledger, Storing
 
 __all__ = ["MemoryState", "RecallrAIMiddleware"]
 
-_RUNS_IN_MIND = 10_000
-_TAIL = 10
+_runs = TurnCache[Conversation](10_000)
+"""Conversations of runs without a thread, which the agents of one graph share."""
 
 _NO_CONFIG: RunnableConfig = {}  # hooks called by hand; LangGraph hands over its own
 
@@ -37,7 +40,7 @@ class MemoryState(AgentState[Any]):
     recallrai: NotRequired[Annotated[dict[str, Any], PrivateStateAttr]]
 
 
-class RecallrAIMiddleware(AgentMiddleware):
+class RecallrAIMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
     """Gives an agent the memory of its user: stores what is said, recalls what helps.
 
     For each turn the user's new message is stored, memories are recalled once, every model call of the turn
@@ -68,13 +71,15 @@ class RecallrAIMiddleware(AgentMiddleware):
         process_every: n of `process="every_n_turns"`.
         auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
         metadata: for the sessions that are opened.
-        nested: for an agent within another graph. `"auto"` stores when it is a node, whose question is the
-            user's, and only recalls when a tool calls it, since then a model wrote the question. `"store"`,
-            `"recall_only"` and `"off"` (no memory at all) hold for both.
+        nested: for an agent within another graph. `"auto"` stores when it is asked what the user said, as a
+            node and behind the hand-over of another agent. It only recalls when a tool calls it, or when the
+            question is none of the words that the application's call was given: then a model wrote it.
+            `"store"`, `"recall_only"` and `"off"` (no memory at all) hold for all of them.
         should_store: asked with one `Storing` for each message; False keeps it out of the memory. A turn
             whose question is not stored recalls nothing.
-        store_structured: store structured responses, as JSON.
-        store_direct: store the results of tools with `return_direct` as answers.
+        store_structured: store structured responses, as JSON; None does not, and warns once.
+        store_direct: store the results of tools with `return_direct` as answers; None does not, and warns
+            once.
         progress: tell what the recall does in `stream_mode="custom"`; None while somebody streams.
 
     Raises:
@@ -113,23 +118,23 @@ class RecallrAIMiddleware(AgentMiddleware):
         metadata: Mapping[str, Any] | None = None,
         nested: Nested = "auto",
         should_store: Callable[[Storing], bool] | None = None,
-        store_structured: bool = False,
-        store_direct: bool = False,
+        store_structured: bool | None = None,
+        store_direct: bool | None = None,
         progress: bool | None = None,
     ) -> None:
         super().__init__()
         self.tools = []
-        self._binding = Binding.of(
+        self._binding = bind(
             connection,
             user_id,
             thread_id,
+            recall=recall,
+            context=context,
             metadata=metadata,
             process=process,
             process_every=process_every,
             auto_process_after_seconds=auto_process_after_seconds,
         )
-        self._recall_options = recall
-        self._context_options = context
         self._progress = progress
         self._planner = Planner(
             self._binding,
@@ -138,60 +143,29 @@ class RecallrAIMiddleware(AgentMiddleware):
             structured=store_structured,
             direct=store_direct,
         )
-        self._runs = TurnCache[Conversation](_RUNS_IN_MIND)
 
     @override
     def before_model(
         self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
         """Stores what the user said and recalls, both once per turn."""
-        step = self._planner.question(state, runtime.context, config)
-        if step is None:
-            return None
-        if step.messages or step.recalls:
-            conversation = self._conversation(step.ledger)
-            tail = conversation.history(_TAIL) if step.in_doubt else []
-            if messages := not_landed(step.messages, tail):
-                conversation.record(messages)
-            if step.recalls:
-                progress = Progress(runtime.stream_writer, config, wanted=self._progress)
-                recall = conversation.recall(**self._recalling(progress))
-                self._planner.keep(step.turn, recall, step.question)
-                progress.end(recall)
-        return step.update
+        return run(self._asking(state, runtime, config))
 
     @override
     async def abefore_model(
         self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
         """The async twin of `before_model`."""
-        step = self._planner.question(state, runtime.context, config)
-        if step is None:
-            return None
-        if step.messages or step.recalls:
-            conversation = await self._aconversation(step.ledger)
-            tail = await conversation.ahistory(_TAIL) if step.in_doubt else []
-            if messages := not_landed(step.messages, tail):
-                await conversation.arecord(messages)
-            if step.recalls:
-                progress = Progress(runtime.stream_writer, config, wanted=self._progress)
-                recall = await conversation.arecall(**self._recalling(progress))
-                self._planner.keep(step.turn, recall, step.question)
-                progress.end(recall)
-        return step.update
+        return await arun(self._asking(state, runtime, config))
 
     @override
     def wrap_model_call(
-        self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]
+        self,
+        request: ModelRequest[Any],
+        handler: Callable[[ModelRequest[Any]], ModelResponse[Any]],
     ) -> ModelCallResult[Any]:
         """Puts what was recalled into this request, and into nothing else."""
-        ledger, key, turn = self._planner.turn_of(request.state)
-        if ledger is None:
-            return handler(request)
-        if turn is None:  # resumed in another process, or long ago
-            recall = self._conversation(ledger).recall(**self._recalling())
-            turn = self._planner.keep(key, recall)
-        return handler(self._with_memories(request, turn))
+        return handler(run(self._informing(request)))
 
     @override
     async def awrap_model_call(
@@ -200,70 +174,94 @@ class RecallrAIMiddleware(AgentMiddleware):
         handler: Callable[[ModelRequest[Any]], Awaitable[ModelResponse[Any]]],
     ) -> ModelCallResult[Any]:
         """The async twin of `wrap_model_call`."""
-        ledger, key, turn = self._planner.turn_of(request.state)
-        if ledger is None:
-            return await handler(request)
-        if turn is None:
-            conversation = await self._aconversation(ledger)
-            recall = await conversation.arecall(**self._recalling())
-            turn = self._planner.keep(key, recall)
-        return await handler(self._with_memories(request, turn))
+        return await handler(await arun(self._informing(request)))
 
     @override
     def after_agent(
         self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
         """Stores the final answer; a run that is a conversation by itself is made into memories."""
-        step = self._planner.answer(state, runtime.context, config)
-        if step is not None:
-            conversation = self._conversation(step.ledger)
-            tail = conversation.history(_TAIL) if step.in_doubt else []
-            if messages := not_landed(step.messages, tail):
-                conversation.record(messages)
-            conversation.end_run()
-        return None
+        return run(self._ending(state, runtime, config))
 
     @override
     async def aafter_agent(
         self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
         """The async twin of `after_agent`."""
-        step = self._planner.answer(state, runtime.context, config)
-        if step is not None:
-            conversation = await self._aconversation(step.ledger)
-            tail = await conversation.ahistory(_TAIL) if step.in_doubt else []
-            if messages := not_landed(step.messages, tail):
-                await conversation.arecord(messages)
-            await conversation.aend_run()
-        return None
+        return await arun(self._ending(state, runtime, config))
 
-    def _with_memories(self, request: ModelRequest[Any], turn: Turn) -> ModelRequest[Any]:
+    def _asking(
+        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig
+    ) -> Steps[dict[str, Any] | None]:
+        step = self._planner.question(state, runtime.context, config)
+        if step is None:
+            return None
+        if step.messages or step.begins:
+            progress = Progress(runtime.stream_writer, config, wanted=self._progress)
+            turn = yield from self._begun(step, progress)
+            if step.begins:
+                self._planner.keep(step.ledger, turn)
+        return step.update
+
+    def _begun(self, step: Step, progress: Progress) -> Steps[Turn]:
+        conversation = yield from self._conversation(step.ledger)
+        yield from recording(conversation, step.messages, in_doubt=step.in_doubt)
+        recall = None
+        if step.recalls:
+            progress.begin()
+            recall = yield from self._recalling(conversation, on_progress=progress.listener)
+            progress.end(recall)
+        return Turn(step.ledger.identity, conversation, tuple(step.messages), recall)
+
+    def _informing(self, request: ModelRequest[Any]) -> Steps[ModelRequest[Any]]:
+        ledger, turn = self._planner.turn_of(request.state)
+        if ledger is None:
+            return request
+        config, runtime = current_config(), request.runtime
+        step = self._planner.edit(request.state, turn, getattr(runtime, "context", None), config)
+        if step is not None:
+            progress = Progress(runtime.stream_writer, config, wanted=self._progress)
+            turn = self._planner.keep(ledger, (yield from self._begun(step, progress)))
+        elif turn is None:  # resumed in another process, or long ago
+            conversation = yield from self._conversation(ledger)
+            recall = yield from self._recalling(conversation)
+            turn = self._planner.keep(ledger, Turn(ledger.identity, conversation, (), recall))
         if turn.recall is None:
             return request
         system, messages = with_memories(turn.recall, request.system_message, request.messages)
+        if messages == request.messages:  # the same list: middleware behind us may add to it in place
+            return request.override(system_message=system)
         return request.override(system_message=system, messages=cast("list[AnyMessage]", messages))
 
-    def _recalling(self, progress: Progress | None = None) -> dict[str, Any]:
-        if progress is not None:
-            progress.begin()
-        return {
-            "options": self._recall_options,
-            "context": self._context_options,
-            "on_progress": None if progress is None else progress.listener,
-        }
+    def _ending(
+        self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig
+    ) -> Steps[dict[str, Any] | None]:
+        step = self._planner.answer(state, runtime.context, config)
+        if step is not None:
+            conversation = yield from self._conversation(step.ledger)
+            yield from recording(conversation, step.messages, in_doubt=step.in_doubt)
+            yield from Twin(conversation.end_run, conversation.aend_run)
+        return None
 
-    def _conversation(self, ledger: Ledger) -> Conversation:
-        return self._running(ledger) or self._started(ledger, self._binding.conversation(ledger.identity))
-
-    async def _aconversation(self, ledger: Ledger) -> Conversation:
-        return self._running(ledger) or self._started(
-            ledger, await self._binding.aconversation(ledger.identity)
+    def _recalling(
+        self, conversation: Conversation, on_progress: Callable[[str], object] | None = None
+    ) -> Steps[Recall]:
+        recall, context = self._binding.recall, self._binding.context
+        return (
+            yield from Twin(
+                conversation.recall,
+                conversation.arecall,
+                options=recall,
+                context=context,
+                on_progress=on_progress,
+            )
         )
 
-    def _running(self, ledger: Ledger) -> Conversation | None:
-        return self._runs.get(ledger.run) if ledger.run else None
-
-    def _started(self, ledger: Ledger, conversation: Conversation) -> Conversation:
-        if ledger.run:
-            self._runs.put(ledger.run, conversation)
-        return conversation
+    def _conversation(self, ledger: Ledger) -> Steps[Conversation]:
+        """A conversation without a thread is found again by its run."""
+        running = _runs.get((self._binding.source.mark, ledger.run)) if ledger.run else None
+        if running is None:
+            running = yield from self._binding.opening(ledger.identity)
+            if ledger.run:
+                _runs.put((self._binding.source.mark, ledger.run), running)
+        return running

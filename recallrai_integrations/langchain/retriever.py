@@ -11,20 +11,21 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import ensure_config
-from pydantic import Field, PrivateAttr
+from langchain_core.runnables.utils import ConfigurableFieldSpec, get_unique_config_specs
+from pydantic import Field
 from typing_extensions import override
 
-from recallrai_integrations.connection import Connection
+from recallrai_integrations.adapter import Binding
+from recallrai_integrations.adapter.copies import SharingConnection
 from recallrai_integrations.models import Memory
 from recallrai_integrations.options import RecallOptions
-from recallrai_integrations.user import UserMemory
 
-from ._binding import Binding, runtime_context
+from ._identity import bind, config_specs, places
 
 __all__ = ["RecallrAIRetriever"]
 
 
-class RecallrAIRetriever(BaseRetriever):
+class RecallrAIRetriever(SharingConnection, BaseRetriever):
     """Searches a user's memories; the query may be any question, no conversation is needed.
 
     Each document is one memory, with its text as `page_content`, its id as `id`, and in `metadata`:
@@ -59,17 +60,20 @@ class RecallrAIRetriever(BaseRetriever):
         ```
     """
 
-    connection: Connection | None = Field(default=None, exclude=True, repr=False)
     user_id: str | None = None
     k: int = Field(default=10, ge=1)
     recall: RecallOptions | None = None
 
-    _binding: Binding = PrivateAttr()
-
     @override
     def model_post_init(self, context: Any, /) -> None:
         super().model_post_init(context)
-        self._binding = Binding.of(self.connection, self.user_id, None)
+        self._binding()
+
+    @property
+    @override
+    def config_specs(self) -> list[ConfigurableFieldSpec]:
+        ours = [one for one in config_specs(self._binding()) if one.id == "user_id"]
+        return get_unique_config_specs([*super().config_specs, *ours])
 
     @override
     def invoke(self, input: str, config: RunnableConfig | None = None, **kwargs: Any) -> list[Document]:
@@ -93,7 +97,7 @@ class RecallrAIRetriever(BaseRetriever):
         k: int | None = None,
     ) -> list[Document]:
         del run_manager
-        user = self._user(self._binding.source.get(), for_user)
+        user = self._binding().user({"user_id": for_user})
         return _documents(user.search(query, k=self.k if k is None else k, options=self.recall))
 
     @override
@@ -106,16 +110,15 @@ class RecallrAIRetriever(BaseRetriever):
         k: int | None = None,
     ) -> list[Document]:
         del run_manager
-        user = self._user(await self._binding.source.aget(), for_user)
+        user = await self._binding().auser({"user_id": for_user})
         return _documents(await user.asearch(query, k=self.k if k is None else k, options=self.recall))
 
     def _for(self, config: RunnableConfig | None) -> dict[str, Any]:
         """Retrievers are not handed the config of a call, so the user is read from it here."""
-        config = ensure_config(config)
-        return {"for_user": self._binding.identity(config, runtime_context(config)).user_id}
+        return {"for_user": self._binding().identity(*places(ensure_config(config))).user_id}
 
-    def _user(self, connection: Connection, user_id: str | None) -> UserMemory:
-        return connection.user(user_id or self._binding.identity(None).user_id)
+    def _binding(self) -> Binding:
+        return bind(self.connection, self.user_id)
 
 
 def _documents(memories: Sequence[Memory]) -> list[Document]:

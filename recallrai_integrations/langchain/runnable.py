@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from contextlib import aclosing, closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
-from langchain_core.messages import BaseMessage
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
+from langchain_core.runnables.utils import ConfigurableFieldSpec, get_unique_config_specs
 from typing_extensions import override
 
+from recallrai_integrations.adapter import Binding, Steps, Twin, arun, run
 from recallrai_integrations.connection import Connection
-from recallrai_integrations.conversation import Conversation
-from recallrai_integrations.errors import RecallrAIIntegrationError
+from recallrai_integrations.errors import InvalidInputError, RecallrAIIntegrationError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
 from recallrai_integrations.recall import Recall
 
-from ._binding import Binding, runtime_context
-from ._chain import Keys, Sink, check, with_recall
-from ._messages import to_langchain, turn_questions
+from ._asked import Asked, Handed, recording
+from ._chain import Keys, Sink, check, last_parser, with_recall
+from ._identity import Bound, bind, config_specs, places
+from ._messages import to_langchain
+from ._provenance import Nested, Nesting, caller
+from ._questions import Question, unanswered_on_error
+from ._telling import Once, tell_not_stored
 
 __all__ = ["RecallrAIRunnable", "with_recallrai_memory"]
-
-logger = logging.getLogger("recallrai_integrations")
 
 
 def with_recallrai_memory(
@@ -46,6 +48,7 @@ def with_recallrai_memory(
     auto_process_after_seconds: int = 600,
     metadata: Mapping[str, Any] | None = None,
     store_partial: bool = False,
+    nested: Nested = "auto",
 ) -> RecallrAIRunnable:
     """Gives a chain, a chat model or another runnable the memory of its user.
 
@@ -57,7 +60,11 @@ def with_recallrai_memory(
     Failure: outages before the answer follow the connection's `on_error`. What fails after the answer was
     made (storing it, processing) is logged as an error and never keeps the answer from the caller. Errors of
     the runnable pass through, and nothing but the question is stored then. The same holds for a stream that
-    is aborted, unless `store_partial`.
+    is aborted, unless `store_partial`. A question that got no answer and is asked again, by a retry, a
+    fallback, a parallel branch or a loop of your own, is stored once.
+
+    An answer that is no text, of a parser or of a dict's key, is stored as JSON. Where it cannot be told what
+    the answer is, one warning says so.
 
     Args:
         runnable: a chat model, or a chain such as `prompt | model | parser`. For agents use
@@ -81,6 +88,7 @@ def with_recallrai_memory(
         auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
         metadata: for the sessions that are opened.
         store_partial: store what an aborted or failed stream had produced.
+        nested: where it runs in a tool or a graph; see `RecallrAIMiddleware`.
 
     Returns:
         A runnable that takes and gives what `runnable` does.
@@ -110,10 +118,12 @@ def with_recallrai_memory(
         context=context_key,
     )
     check(runnable, keys)
-    binding = Binding.of(
+    binding = bind(
         connection,
         user_id,
         thread_id,
+        recall=recall,
+        context=context,
         metadata=metadata,
         process=process,
         process_every=process_every,
@@ -123,23 +133,26 @@ def with_recallrai_memory(
         runnable,
         binding,
         keys,
-        recall=recall,
-        context=context,
+        nested=nested,
         history_limit=history_limit,
         store_partial=store_partial,
     )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Call:
-    """One call: its conversation, and the runnable and input made for it."""
+    """One call: the runnable and the input made for it, and what is to be stored of it, if anything."""
 
-    conversation: Conversation
-    questions: list[Message]
+    bound: Runnable[Any, Any]
+    value: Any
     sink: Sink
+    question: Question | None = None
 
 
-class RecallrAIRunnable(Runnable[Any, Any]):
+_handed = Handed()
+
+
+class RecallrAIRunnable(Bound, Runnable[Any, Any]):
     """A runnable with memory; made by `with_recallrai_memory`, which says what it does."""
 
     def __init__(
@@ -148,17 +161,18 @@ class RecallrAIRunnable(Runnable[Any, Any]):
         binding: Binding,
         keys: Keys,
         *,
-        recall: RecallOptions | None,
-        context: ContextOptions | None,
+        nested: Nested,
         history_limit: int | None,
         store_partial: bool,
     ) -> None:
         self.bound = bound
         self._binding = binding
         self._keys = keys
-        self._options: dict[str, Any] = {"options": recall, "context": context}
+        self._parser = last_parser(bound)
+        self._nesting = Nesting(nested, "with_recallrai_memory")
         self._history_limit = history_limit
         self._store_partial = store_partial
+        self._lost_answer = Once("with_recallrai_memory stored no answer in RecallrAI. %s")
 
     @property
     @override
@@ -170,119 +184,115 @@ class RecallrAIRunnable(Runnable[Any, Any]):
     def OutputType(self) -> Any:
         return self.bound.OutputType
 
+    @property
+    @override
+    def config_specs(self) -> list[ConfigurableFieldSpec]:
+        return get_unique_config_specs([*self.bound.config_specs, *config_specs(self._binding)])
+
     @override
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         config = ensure_config(config)
-        call = self._begin(input, config)
-        bound, value = self._prepared(input, *self._before(call))
-        output = bound.invoke(value, config, **kwargs)
+        call = run(self._beginning(input, config))
+        with unanswered_on_error(call.question):
+            output = call.bound.invoke(call.value, config, **kwargs)
         call.sink.add(output)
-        self._after(call)
+        run(self._ending(call))
         return output
 
     @override
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
         config = ensure_config(config)
-        call = await self._abegin(input, config)
-        bound, value = self._prepared(input, *(await self._abefore(call)))
-        output = await bound.ainvoke(value, config, **kwargs)
+        call = await arun(self._beginning(input, config))
+        with unanswered_on_error(call.question):
+            output = await call.bound.ainvoke(call.value, config, **kwargs)
         call.sink.add(output)
-        await self._aafter(call)
+        await arun(self._ending(call))
         return output
 
     @override
     def stream(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Iterator[Any]:
         config = ensure_config(config)
-        call = self._begin(input, config)
-        bound, value = self._prepared(input, *self._before(call))
+        call = run(self._beginning(input, config))
+        chunks = cast("Generator[Any]", call.bound.stream(call.value, config, **kwargs))
         try:
-            with closing(cast("Generator[Any]", bound.stream(value, config, **kwargs))) as chunks:
+            with unanswered_on_error(call.question), closing(chunks):
                 for chunk in chunks:
                     call.sink.add(chunk)
                     yield chunk
         except BaseException:  # an error, or nobody reads on
             if self._store_partial:
-                self._after(call, ended=False)
+                run(self._ending(call, complete=False))
             raise
-        self._after(call)
+        run(self._ending(call))
 
     @override
     async def astream(
         self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
     ) -> AsyncIterator[Any]:
         config = ensure_config(config)
-        call = await self._abegin(input, config)
-        bound, value = self._prepared(input, *(await self._abefore(call)))
+        call = await arun(self._beginning(input, config))
+        chunks = cast("AsyncGenerator[Any]", call.bound.astream(call.value, config, **kwargs))
         try:
-            async with aclosing(
-                cast("AsyncGenerator[Any]", bound.astream(value, config, **kwargs))
-            ) as chunks:
-                async for chunk in chunks:
-                    call.sink.add(chunk)
-                    yield chunk
+            with unanswered_on_error(call.question):
+                async with aclosing(chunks):
+                    async for chunk in chunks:
+                        call.sink.add(chunk)
+                        yield chunk
         except BaseException:  # an error, a cancellation, or nobody reads on
             if self._store_partial:
-                await self._aafter(call, ended=False)
+                await arun(self._ending(call, complete=False))
             raise
-        await self._aafter(call)
+        await arun(self._ending(call))
 
-    def _prepared(
-        self, given: Any, history: list[BaseMessage], recall: Recall | None
-    ) -> tuple[Runnable[Any, Any], Any]:
-        return with_recall(self.bound, self._keys, given, recall, history)
-
-    def _questions(self, given: Any) -> list[Message]:
-        return turn_questions(self._keys.input_messages(given))
-
-    def _begin(self, given: Any, config: RunnableConfig) -> _Call:
-        identity = self._binding.identity(config, runtime_context(config))
-        return _Call(self._binding.conversation(identity), self._questions(given), Sink(self._keys))
-
-    async def _abegin(self, given: Any, config: RunnableConfig) -> _Call:
-        identity = self._binding.identity(config, runtime_context(config))
-        conversation = await self._binding.aconversation(identity)
-        return _Call(conversation, self._questions(given), Sink(self._keys))
-
-    def _before(self, call: _Call) -> tuple[list[BaseMessage], Recall | None]:
+    def _beginning(self, given: Any, config: RunnableConfig) -> Steps[_Call]:
         """Reads what came before, stores the question, and recalls by it."""
-        history: list[Message] = []
+        sink = Sink(self._keys, self._parser)
+        if self._nesting.is_off(config):
+            bound, value = with_recall(self.bound, self._keys, given, None, [])
+            return _Call(bound=bound, value=value, sink=sink)
+        identity = self._binding.identity(*places(config))
+        asked = Asked.of(self._keys.input_messages(given))
+        messages = asked.questions()
+        stores = self._nesting.stores(asked.native, config)
+        conversation = yield from self._binding.opening(identity)
+        question, again = Question.asked(conversation, messages, within=caller(config) if stores else None)
+        conversation = question.conversation
+        before: list[Message] = []
         if self._keys.history is not None:
-            history = call.conversation.history(self._history_limit)
-        if not call.questions:
-            return [to_langchain(one) for one in history], None
-        call.conversation.record(call.questions)
-        return [to_langchain(one) for one in history], call.conversation.recall(**self._options)
+            before = yield from Twin(conversation.history, conversation.ahistory, self._history_limit)
+            before = question.without(before, again=again)
+        if stores and messages:
+            doubtful = not again and _handed.in_doubt(conversation.connection, identity, asked)
+            landed = partial(asked.not_landed, question.messages) if doubtful else None
+            yield from recording(conversation, question.messages, in_doubt=landed)
+        recalled: Recall | None = None
+        if messages and (stores or identity.thread_id is not None):
+            recall, context = self._binding.recall, self._binding.context
+            recalled = yield from Twin(
+                conversation.recall, conversation.arecall, options=recall, context=context
+            )
+        history = [to_langchain(one) for one in before]
+        bound, value = with_recall(self.bound, self._keys, given, recalled, history)
+        call = _Call(bound=bound, value=value, sink=sink)
+        if stores:
+            call.question = question
+        return call
 
-    async def _abefore(self, call: _Call) -> tuple[list[BaseMessage], Recall | None]:
-        """The async twin of `_before`."""
-        history: list[Message] = []
-        if self._keys.history is not None:
-            history = await call.conversation.ahistory(self._history_limit)
-        if not call.questions:
-            return [to_langchain(one) for one in history], None
-        await call.conversation.arecord(call.questions)
-        return [to_langchain(one) for one in history], await call.conversation.arecall(**self._options)
-
-    def _after(self, call: _Call, *, ended: bool = True) -> None:
+    def _ending(self, call: _Call, *, complete: bool = True) -> Steps[None]:
         """Stores the answer; whatever happens here, the caller has it."""
+        if call.question is None:
+            return
+        conversation = call.question.conversation
         try:
-            if (answer := call.sink.answer()) is not None:
-                call.conversation.record(answer)
-            if ended:
-                call.conversation.end_run()
-        except RecallrAIIntegrationError as error:
-            _tell(error)
-
-    async def _aafter(self, call: _Call, *, ended: bool = True) -> None:
-        """The async twin of `_after`."""
+            answer = call.sink.answer()
+        except InvalidInputError as error:
+            self._lost_answer.warn(str(error))
+            answer = None
+        else:
+            call.question.ended(answered=answer is not None)
         try:
-            if (answer := call.sink.answer()) is not None:
-                await call.conversation.arecord(answer)
-            if ended:
-                await call.conversation.aend_run()
+            yield from recording(conversation, [] if answer is None else [answer])
+            if complete:
+                yield from Twin(conversation.end_run, conversation.aend_run)
         except RecallrAIIntegrationError as error:
-            _tell(error)
-
-
-def _tell(error: RecallrAIIntegrationError) -> None:
-    logger.error("The answer was given but could not be stored in RecallrAI: %s", error)
+            tell_not_stored(error)

@@ -7,8 +7,9 @@ assistant, chatbot, model     an answer, unless it calls tools or is followed by
 system, developer, tool …     never sent
 ```
 
-Of the blocks only text counts. A message without any, but with media, is sent as a placeholder such as
-`[image]`; what holds neither (thinking, cache points, white space) is not sent.
+Of the blocks only text counts, without the reasoning that models write into it (`<think>`). A message without
+any, but with media, is sent as a placeholder such as `[image]`; what holds neither (thinking, cache points,
+white space) is not sent. A user's name, as in a group chat, stays with the text: "Pia: I love sushi."
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.schema import QueryBundle
 
-from recallrai_integrations.adapter import IMAGE_PLACEHOLDER
+from recallrai_integrations.adapter import answer_of, placeholder, question_of, role_of
 from recallrai_integrations.messages import Message, clean_text
 
-__all__ = ["Entry", "as_chat_message", "classify", "joined_text"]
+__all__ = ["Entry", "as_chat_message", "classify", "joined_text", "question_text"]
 
 CODE_RESULT: Final = "Result of executing the code given:"
 """How a CodeActAgent begins the messages in which it tells itself, as the user, what its code printed."""
@@ -32,14 +34,7 @@ _THOUGHT: Final = re.compile(r"^[ \t]*Thought:", re.MULTILINE)
 _ACTION: Final = re.compile(r"^[ \t]*Action:", re.MULTILINE)
 _ANSWER: Final = "Answer:"
 
-_ASSISTANT_ROLES: Final = frozenset({"assistant", "chatbot", "model"})
 _TOOL_ROLES: Final = frozenset({"tool", "function"})
-_PLACEHOLDERS: Final = {
-    "image": IMAGE_PLACEHOLDER,
-    "audio": "[audio]",
-    "video": "[video]",
-    "document": "[document]",
-}
 
 Kind = Literal["question", "answer", "other"]
 
@@ -81,10 +76,10 @@ def classify(
     following = [*messages[1:], None][: len(messages)]
     entries: list[Entry] = []
     for message, after in zip(messages, following, strict=True):
-        role = message.role.value
+        role = role_of(message.role)
         if role == "user":
             entries.append(_of_the_user(message, previous))
-        elif role in _ASSISTANT_ROLES:
+        elif role == "assistant":
             entries.append(_of_the_assistant(message, after, narration=narration))
         else:
             entries.append(Entry(message, "other"))
@@ -101,6 +96,15 @@ def joined_text(message: ChatMessage) -> str:
     return clean_text("\n".join(texts))
 
 
+def question_text(asked: object) -> str:
+    """The words that an engine asks with; "" for none. Engines are asked with bundles and messages too."""
+    if isinstance(asked, ChatMessage):
+        return joined_text(asked)
+    if isinstance(asked, QueryBundle):
+        return asked.query_str
+    return "" if asked is None else str(asked)
+
+
 def as_chat_message(message: Message) -> ChatMessage:
     """A message of the service for the framework."""
     return ChatMessage(role=message.role, content=message.content)
@@ -110,7 +114,8 @@ def _of_the_user(message: ChatMessage, previous: ChatMessage | None) -> Entry:
     text = joined_text(message)
     if text.startswith(CODE_RESULT) and previous is not None and _CODE in joined_text(previous):
         return Entry(message, "other", stripped=True)
-    return Entry(message, "question", _said("user", text or _placeholder(message)))
+    name = message.additional_kwargs.get("name")  # in a group, who of the users it is
+    return Entry(message, "question", question_of(text or _placeholder(message), name=name))
 
 
 def _of_the_assistant(message: ChatMessage, after: ChatMessage | None, *, narration: bool) -> Entry:
@@ -122,13 +127,13 @@ def _of_the_assistant(message: ChatMessage, after: ChatMessage | None, *, narrat
         and joined_text(after).startswith(CODE_RESULT)
     )
     if runs_code or _calls_tools(message) or (after is not None and after.role.value in _TOOL_ROLES):
-        return Entry(message, "other", _said("assistant", text) if narration else None, stripped=runs_code)
+        return Entry(message, "other", answer_of(text) if narration else None, stripped=runs_code)
     if _THOUGHT.match(text):
         answer = _answer_of_react(text)
         if answer is not None or _ACTION.search(text):
             kind: Kind = "answer" if answer else "other"
-            return Entry(message, kind, _said("assistant", answer or ""), stripped=True)
-    said = _said("assistant", text or _placeholder(message))
+            return Entry(message, kind, answer_of(answer or ""), stripped=True)
+    said = answer_of(text or _placeholder(message))
     return Entry(message, "other" if said is None else "answer", said)
 
 
@@ -148,9 +153,4 @@ def _calls_tools(message: ChatMessage) -> bool:
 
 
 def _placeholder(message: ChatMessage) -> str:
-    kinds = [block.block_type for block in message.blocks]
-    return next((_PLACEHOLDERS[kind] for kind in kinds if kind in _PLACEHOLDERS), "")
-
-
-def _said(role: Literal["user", "assistant"], text: str) -> Message | None:
-    return Message(role, text) if text.strip() else None
+    return placeholder(block.block_type for block in message.blocks)

@@ -66,9 +66,12 @@ def assemble(
     messages = [entry.message.model_copy(deep=True) for entry in kept]
     if recall is None or not parts:
         return messages
-    if recall.options.placement == "system":
-        return _into_system(messages, parts)
-    return _into_question(messages, kept, "\n\n".join(parts), has_question=pending is None)
+    placement = recall.options.placement
+    above = parts if placement == "system" else parts[:-1] if placement == "split" else []
+    beside = parts[-1:] if placement == "split" else parts if placement == "user" else []
+    if beside:
+        messages = _into_question(messages, kept, "\n\n".join(beside), has_question=pending is None)
+    return _into_system(messages, above) if above else messages
 
 
 def memory_text(recall: Recall, entries: Sequence[Entry], pending: Message | None = None) -> str:

@@ -1,48 +1,23 @@
-"""A memory as plain data, for a workflow's `Context`: no secret in it, and the way back to a connection."""
+"""A memory as plain data, for a workflow's `Context`: no secret in it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from llama_index.core.base.llms.types import ChatMessage
 
-from recallrai_integrations.connection import Connection
 from recallrai_integrations.messages import Message
 from recallrai_integrations.options import ContextOptions, RecallOptions
 
+from ._messages import classify
 from ._prompt import count_tokens
+from ._states import History, Stage, Turn
+from ._transcript import RESUMED_MESSAGES, Transcript
 
-__all__ = [
-    "connection_mark",
-    "dump_messages",
-    "dump_options",
-    "dump_said",
-    "load_context",
-    "load_messages",
-    "load_recall",
-    "load_said",
-    "marked_connection",
-]
-
-_connections: WeakValueDictionary[str, Connection] = WeakValueDictionary()
-_marks: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
-
-
-def connection_mark(connection: Connection) -> str:
-    """A random text by which this process finds the connection again while it lives."""
-    mark = _marks.setdefault(connection, uuid.uuid4().hex)
-    _connections[mark] = connection
-    return mark
-
-
-def marked_connection(mark: str | None) -> Connection | None:
-    """The connection of a mark; None in another process, where the environment has to make one."""
-    return None if mark is None else _connections.get(mark)
+__all__ = ["dump_options", "dump_transcript", "load_context", "load_recall", "load_transcript"]
 
 
 def dump_messages(messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
@@ -86,3 +61,26 @@ def dump_said(messages: Sequence[Message]) -> list[list[str | None]]:
 def load_said(dumped: Sequence[Any]) -> list[Message]:
     """The twin of `dump_said`."""
     return [Message(role, content, id) for role, content, id in dumped]  # noqa: A001 - its name in Message
+
+
+def dump_transcript(transcript: Transcript) -> dict[str, Any]:
+    """All of it but memories, as JSON values."""
+    turn, stored = transcript.turn, transcript.stored
+    return {
+        "messages": dump_messages([entry.message for entry in transcript.entries]),
+        "told": dump_said(stored.told[-RESUMED_MESSAGES:]),
+        "backlog": dump_said(stored.backlog),
+        "pending": dump_said([turn.question] if turn is not None and turn.is_announced else []),
+        "history": transcript.history.name,
+        "borrowed": transcript.borrowed,
+    }
+
+
+def load_transcript(transcript: Transcript, data: Mapping[str, Any]) -> None:
+    """The twin of `dump_transcript`; a turn that is going on recalls anew."""
+    messages = load_messages(data["messages"])
+    transcript.entries = classify(messages, narration=transcript.narration)
+    transcript.stored.told, transcript.stored.backlog = load_said(data["told"]), load_said(data["backlog"])
+    pending = load_said(data["pending"])
+    transcript.turn = Turn(pending[0], Stage.ANNOUNCED) if pending else transcript.last_turn()
+    transcript.history, transcript.borrowed = History[data["history"]], data["borrowed"]

@@ -5,25 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.bridge.pydantic import PrivateAttr
 from llama_index.core.memory import BaseMemoryBlock, Memory
 from typing_extensions import override
 
-from recallrai_integrations.adapter import ConnectionSource
+from recallrai_integrations.adapter import Binding, Steps, TurnCache
 from recallrai_integrations.connection import Connection
-from recallrai_integrations.conversation import Conversation
 from recallrai_integrations.errors import InvalidInputError, RecallrAIIntegrationError
-from recallrai_integrations.identity import thread_id_text, user_id_text
+from recallrai_integrations.identity import thread_id_text
 from recallrai_integrations.models import SessionInfo
 from recallrai_integrations.options import ContextOptions, RecallOptions
 from recallrai_integrations.recall import Recall
 
 from ._messages import Entry, joined_text
 from ._prompt import count_tokens, memory_text
-from ._transcript import Ask, Talk, Transcript, arun
+from ._states import History, Turn
+from ._stored import Stored
+from ._transcript import Transcript
 
 __all__ = ["RecallrAIMemoryBlock"]
 
@@ -31,8 +32,8 @@ logger = logging.getLogger("recallrai_integrations.llama_index")
 
 _SESSION_KEY: Final = "session_id"
 """Where the framework tells a block which of its sessions is meant."""
-_RENDERED_KEPT: Final = 64
-_TRANSCRIPTS_KEPT: Final = 1024
+Rendered: TypeAlias = tuple[Recall, Sequence[Entry]]
+"""What a text was made from: the framework truncates by the text alone."""
 
 
 class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
@@ -89,14 +90,9 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
     user_id: str
     thread_id: str | None = None
 
-    _source: ConnectionSource = PrivateAttr()
-    _recall: RecallOptions | None = PrivateAttr()
-    _context: ContextOptions | None = PrivateAttr()
-    _metadata: Mapping[str, Any] | None = PrivateAttr()
-    _transcripts: dict[str, Transcript] = PrivateAttr(default_factory=dict[str, Transcript])
-    _rendered: dict[str, tuple[Recall, Sequence[Entry]]] = PrivateAttr(
-        default_factory=dict[str, "tuple[Recall, Sequence[Entry]]"]
-    )
+    _binding: Binding = PrivateAttr()
+    _transcripts: TurnCache[Transcript] = PrivateAttr(default_factory=lambda: TurnCache[Transcript](1024))
+    _rendered: TurnCache[Rendered] = PrivateAttr(default_factory=lambda: TurnCache[Rendered](64))
 
     def __init__(
         self,
@@ -111,16 +107,23 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
         description: str | None = "What is remembered of the user from earlier conversations.",
         priority: int = 1,
     ) -> None:
+        binding = Binding.of(
+            connection,
+            recall=recall,
+            context=context,
+            metadata=metadata,
+            process="manual",
+            where="RecallrAIMemoryBlock(user_id=…)",
+        )
         fields: dict[str, Any] = {
-            "user_id": user_id_text(user_id),
+            "user_id": binding.identity({"user_id": user_id}).user_id,
             "thread_id": thread_id_text(thread_id),
             "name": name,
             "description": description,
             "priority": priority,
         }
         super().__init__(**fields)
-        self._source = ConnectionSource(connection)
-        self._recall, self._context, self._metadata = recall, context, metadata
+        self._binding = binding
 
     async def aflush(self, memory: Memory) -> int:
         """Stores what the memory holds and RecallrAI does not yet, above all a chat engine's last answer.
@@ -131,28 +134,25 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
         Raises:
             RecallrAIIntegrationError: see `Conversation.flush`.
         """
-        return int(await self._settle(memory, Ask("flush")))
+        transcript = await self._caught_up(memory)
+        return await transcript.stored.conversation.aflush()
 
     async def afinish(self, memory: Memory, wait: bool | float = False) -> SessionInfo | None:
         """Ends the conversation that the memory holds; see `Conversation.finish`."""
-        session: SessionInfo | None = await self._settle(memory, Ask("finish", (wait,)))
-        return session
+        transcript = await self._caught_up(memory)
+        return await transcript.stored.conversation.afinish(wait)
 
     @override
     async def _aget(self, messages: list[ChatMessage] | None = None, **block_kwargs: Any) -> str:
         if not messages:
             return ""
-        thread = self._thread(block_kwargs.get(_SESSION_KEY))
-        conversation = await self._conversation(thread)
-        context = self._context or conversation.connection.context_options
-        transcript = self._transcript(thread, conversation)
-        options = {"options": self._recall, "context": context}
-        turn = await arun(transcript.observe(_once(messages), options), transcript, conversation)
+        transcript = await self._transcript(block_kwargs.get(_SESSION_KEY))
+        turn = await transcript.arun(self._follow(transcript, _once(messages)))
         if turn is None or turn.recall is None:
             return ""
         entries = list(transcript.entries)
         text = memory_text(turn.recall, entries)
-        self._keep(text, turn.recall, entries)
+        self._rendered.put((self.user_id, text), (turn.recall, entries))
         return text
 
     @override
@@ -166,10 +166,8 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
         if from_short_term_memory and not self.accept_short_term_memory:
             return
         try:
-            thread = self._thread(session_id)
-            conversation = await self._conversation(thread)
-            transcript = self._transcript(thread, conversation)
-            await arun(transcript.drain(messages), transcript, conversation)
+            transcript = await self._transcript(session_id)
+            await transcript.arun(transcript.tell_leaving(messages))
         except RecallrAIIntegrationError as error:
             logger.error("RecallrAI: messages that left the memory were not stored: %s", error)  # noqa: TRY400 - a trace says no more
 
@@ -180,7 +178,7 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
     @override
     async def atruncate(self, content: str, tokens_to_truncate: int) -> str | None:
         """The content with its last entries left out, so that it is shorter by so many tokens; or None."""
-        known = self._rendered.get(content) if content else None
+        known = self._rendered.get((self.user_id, content)) if content else None
         if known is None:
             return None
         recall, entries = known
@@ -189,49 +187,36 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
             return None
         shorter = replace(recall.options, max_chars=None, max_tokens=limit, count_tokens=count_tokens)
         text = memory_text(replace(recall, options=shorter), entries)
-        self._keep(text, recall, entries)
+        self._rendered.put((self.user_id, text), known)
         return text or None
 
-    def _keep(self, text: str, recall: Recall, entries: Sequence[Entry]) -> None:
-        """Remembers what a text was made from: the framework truncates by the text alone."""
-        self._rendered[text] = (recall, entries)
-        while len(self._rendered) > _RENDERED_KEPT:
-            del self._rendered[next(iter(self._rendered))]
+    def _follow(self, transcript: Transcript, messages: list[ChatMessage]) -> Steps[Turn | None]:
+        """The turn that the memory's history ends with; none while the service cannot be read."""
+        if not (yield from transcript.take_over(messages)):
+            return None
+        return (yield from transcript.ask("", self._binding.recall, self._binding.context))
 
-    async def _settle(self, memory: Memory, last: Ask) -> Any:
-        thread = self._thread(memory.session_id)
-        conversation = await self._conversation(thread)
-        transcript = self._transcript(thread, conversation)
-        messages = await memory.aget_all()
+    async def _caught_up(self, memory: Memory) -> Transcript:
+        """The transcript of a memory, once the service was told all that the memory holds."""
+        transcript = await self._transcript(memory.session_id)
+        await transcript.arun(transcript.take_over(await memory.aget_all()))
+        return transcript
 
-        def talk() -> Talk[Any]:
-            yield from transcript.observe(messages, None)
-            return (yield last)
-
-        return await arun(talk(), transcript, conversation)
-
-    def _thread(self, session_id: str | None) -> str:
+    async def _transcript(self, session_id: str | None) -> Transcript:
+        """What is known of a conversation of this user; a copy for another user finds another one."""
         thread = self.thread_id or session_id
         if thread is None:
             raise InvalidInputError(
                 "The memory block does not know its conversation: pass thread_id=…, or use it in a Memory, "
                 "whose session_id it takes."
             )
-        return thread
-
-    def _transcript(self, thread: str, conversation: Conversation) -> Transcript:
-        transcript = self._transcripts.get(thread)
+        identity = self._binding.identity({"user_id": self.user_id, "thread_id": thread})
+        transcript = self._transcripts.get(identity)
         if transcript is None:
-            transcript = Transcript(narration=False, ends_runs=False, loaded=False)
-            transcript.bind(conversation)
-            transcript = self._transcripts.setdefault(thread, transcript)
-            if len(self._transcripts) > _TRANSCRIPTS_KEPT:  # what it knew is read again when it is needed
-                del self._transcripts[next(iter(self._transcripts))]
+            conversation = await self._binding.aconversation(identity)
+            new = Transcript(identity, History.UNREAD, stored=Stored(at=conversation))
+            transcript = self._transcripts.setdefault(identity, new)
         return transcript
-
-    async def _conversation(self, thread: str) -> Conversation:
-        connection = await self._source.aget()
-        return connection.conversation(self.user_id, thread, metadata=self._metadata, process="manual")
 
 
 def _once(messages: list[ChatMessage]) -> list[ChatMessage]:

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 import types
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from types import TracebackType
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Literal, cast
 
 from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.bridge.pydantic import Field, PrivateAttr
-from llama_index.core.memory import BaseMemory
 from llama_index.core.memory.memory import InsertMethod
-from typing_extensions import Self, override
+from typing_extensions import override
 
-from recallrai_integrations.adapter import ConnectionSource
+from recallrai_integrations.adapter import Binding, Steps
 from recallrai_integrations.connection import Connection
-from recallrai_integrations.conversation import Conversation
-from recallrai_integrations.errors import InvalidInputError, MissingIdentityError
-from recallrai_integrations.identity import thread_id_text, user_id_text
-from recallrai_integrations.models import SessionInfo
+from recallrai_integrations.errors import MissingIdentityError
 from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
 
-from . import _snapshot
-from ._prompt import Tokenizer, assemble, default_tokenizer
-from ._transcript import Ask, Talk, Transcript, Turn, arun, run
+from ._base import DEFAULT_TOKEN_LIMIT, TranscriptMemory
+from ._prompt import Tokenizer, default_tokenizer
+from ._settings import Settings, arguments, check
+from ._snapshot import load_transcript
+from ._transcript import Transcript
 
 __all__ = ["RecallrAIMemory"]
 
-T = TypeVar("T")
 
-logger = logging.getLogger("recallrai_integrations.llama_index")
-
-DEFAULT_TOKEN_LIMIT: Final = 30_000
-"""The framework's own default."""
-
-
-class RecallrAIMemory(BaseMemory):
+class RecallrAIMemory(TranscriptMemory):
     """The memory of a chat engine or agent: its history in full here, what was said in RecallrAI.
 
     Every turn of the user is recalled for once, by the user's own words, and the memories are put into that
@@ -108,20 +94,6 @@ class RecallrAIMemory(BaseMemory):
         ```
     """
 
-    user_id: str
-    thread_id: str
-    token_limit: int = Field(default=DEFAULT_TOKEN_LIMIT, ge=1)
-    insert_method: Literal["system", "user"] | None = None
-    tokenizer_fn: Tokenizer = Field(default_factory=default_tokenizer, exclude=True, repr=False)
-
-    _source: ConnectionSource = PrivateAttr()
-    _recall: RecallOptions | None = PrivateAttr()
-    _context: ContextOptions | None = PrivateAttr()
-    _session: dict[str, Any] = PrivateAttr()
-    _owns_thread: bool = PrivateAttr()
-    _transcript: Transcript = PrivateAttr()
-    _kept: Conversation | None = PrivateAttr(default=None)
-
     def __init__(
         self,
         user_id: str,
@@ -141,31 +113,30 @@ class RecallrAIMemory(BaseMemory):
         chat_history: Sequence[ChatMessage] | None = None,
         tokenizer_fn: Tokenizer | None = None,
     ) -> None:
-        thread = thread_id_text(thread_id)
         method = insert_method.value if isinstance(insert_method, InsertMethod) else insert_method
-        _check(method, context, token_limit)
+        check(method, context, token_limit)
+        binding = Binding.of(
+            connection,
+            recall=recall,
+            context=context,
+            process=process,
+            process_every=process_every,
+            metadata=None if metadata is None else dict(metadata),
+            auto_process_after_seconds=auto_process_after_seconds,
+            where="RecallrAIMemory(user_id=…)",
+        )
+        settings = Settings(binding, narration=narration, resume=resume)
+        thread = settings.new_thread_id() if thread_id is None else thread_id
+        identity = settings.identity(user_id, thread)
         fields: dict[str, Any] = {
-            "user_id": user_id_text(user_id),
-            "thread_id": thread or _new_thread_id(),
+            "user_id": identity.user_id,
+            "thread_id": identity.thread_id,
             "token_limit": token_limit,
             "insert_method": method,
             "tokenizer_fn": tokenizer_fn or default_tokenizer(),
         }
         super().__init__(**fields)
-        self._source = ConnectionSource(connection)
-        self._recall, self._context = recall, context
-        self._owns_thread = thread is None
-        self._session = {
-            "process": process,
-            "process_every": process_every,
-            "metadata": None if metadata is None else dict(metadata),
-            "auto_process_after_seconds": auto_process_after_seconds,
-        }
-        self._transcript = Transcript(
-            narration=narration,
-            ends_runs=process in ("every_run", "every_n_turns"),
-            loaded=thread is None or not resume,
-        )
+        self._settings, self._transcript = settings, settings.transcript(identity)
         if chat_history:
             self._transcript.replace(chat_history)
 
@@ -223,8 +194,7 @@ class RecallrAIMemory(BaseMemory):
             ServiceUnavailableError: an outage with `on_error="raise"`.
             CredentialsError: refused by the service.
         """
-        context = self._placed(self._connect())
-        turn = self._run(self._transcript.ask(input, self._recall_options(context)))
+        turn = self._run(lambda transcript: self._ask(transcript, input))
         return self._assemble(turn, initial_token_count)
 
     @override
@@ -232,23 +202,22 @@ class RecallrAIMemory(BaseMemory):
         self, input: str | None = None, initial_token_count: int = 0, **kwargs: Any
     ) -> list[ChatMessage]:
         """The async twin of `get`."""
-        context = self._placed(await self._aconnect())
-        turn = await self._arun(self._transcript.ask(input, self._recall_options(context)))
+        turn = await self._arun(lambda transcript: self._ask(transcript, input))
         return self._assemble(turn, initial_token_count)
 
     @override
     def get_all(self) -> list[ChatMessage]:
         """The whole history, without memories, as copies."""
-        if not self._transcript.loaded:
-            self._run(self._transcript.ready())
-        return self._transcript.messages()
+        if not self._own().history.is_read:
+            self._run(Transcript.ready)
+        return self._own().messages()
 
     @override
     async def aget_all(self) -> list[ChatMessage]:
         """The async twin of `get_all`."""
-        if not self._transcript.loaded:
-            await self._arun(self._transcript.ready())
-        return self._transcript.messages()
+        if not self._own().history.is_read:
+            await self._arun(Transcript.ready)
+        return self._own().messages()
 
     @override
     def put(self, message: ChatMessage) -> None:
@@ -264,14 +233,14 @@ class RecallrAIMemory(BaseMemory):
     def put_messages(self, messages: list[ChatMessage]) -> None:
         """Takes messages in order; see `put`."""
         if messages:
-            self._run(self._transcript.put(messages))
+            self._run(lambda transcript: transcript.put(messages))
             self._warn_of_stripping()
 
     @override
     async def aput_messages(self, messages: list[ChatMessage]) -> None:
         """The async twin of `put_messages`."""
         if messages:
-            await self._arun(self._transcript.put(messages))
+            await self._arun(lambda transcript: transcript.put(messages))
             self._warn_of_stripping()
 
     @override
@@ -281,12 +250,12 @@ class RecallrAIMemory(BaseMemory):
         A history that was trimmed, or rewound to an earlier turn, is recognised: nothing is stored twice, and
         nothing is deleted.
         """
-        self._run(self._set(messages))
+        self._run(lambda transcript: _set(transcript, messages))
 
     @override
     async def aset(self, messages: list[ChatMessage]) -> None:
         """The async twin of `set`."""
-        await self._arun(self._set(messages))
+        await self._arun(lambda transcript: _set(transcript, messages))
 
     @override
     def reset(self) -> None:
@@ -294,74 +263,16 @@ class RecallrAIMemory(BaseMemory):
 
         The session is processed. Nothing is deleted: it is only marked as no longer part of the thread.
         """
-        self._run(self._clear())
+        self._run(self._clear)
 
     @override
     async def areset(self) -> None:
         """The async twin of `reset`."""
-        await self._arun(self._clear())
-
-    # --- the end of a conversation
-
-    def finish(self, wait: bool | float = False) -> SessionInfo | None:
-        """Has memories made of the conversation; see `Conversation.finish`. It may go on afterwards."""
-        return self._run(self._finish(wait))
-
-    async def afinish(self, wait: bool | float = False) -> SessionInfo | None:
-        """The async twin of `finish`."""
-        return await self._arun(self._finish(wait))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None and self._session["process"] != "manual":
-            self.finish()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None and self._session["process"] != "manual":
-            await self.afinish()
-
-    # --- copies and serialization
-
-    def __bool__(self) -> bool:
-        return True
-
-    @override
-    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """The same object: copies that the framework makes stay the same conversation."""
-        return self
+        await self._arun(self._clear)
 
     @override
     def __reduce__(self) -> tuple[Any, ...]:
         return (RecallrAIMemory.from_dict, (self.to_dict(),))
-
-    @override
-    def to_dict(self, **kwargs: Any) -> dict[str, Any]:
-        """The memory as JSON values: identity, options and history; no credentials and no memories."""
-        transcript = self._transcript
-        connection = self._source.known
-        return {
-            "class_name": self.class_name(),
-            "user_id": self.user_id,
-            "thread_id": self.thread_id,
-            "token_limit": self.token_limit,
-            "insert_method": self.insert_method,
-            "recall": _snapshot.dump_options(self._recall),
-            "context": _snapshot.dump_options(self._context),
-            "narration": transcript.narration,
-            **self._session,
-            "owns_thread": self._owns_thread,
-            "connection": None if connection is None else _snapshot.connection_mark(connection),
-            "transcript": transcript.to_dict(),
-        }
 
     @classmethod
     @override
@@ -372,98 +283,16 @@ class RecallrAIMemory(BaseMemory):
         environment's credentials at the first use, and a `CredentialsError` there says which are missing.
         `connection=` gives one.
         """
-        values: dict[str, Any] = {**data, **kwargs}
+        values = arguments({**data, **kwargs})
+        transcript, made_up = values.pop("transcript", None), values.pop("made_up", None)
         values.pop("class_name", None)
-        transcript, owns = values.pop("transcript", {}), values.pop("owns_thread", False)
-        mark = values.pop("connection", None)
-        values |= {
-            "connection": _snapshot.marked_connection(mark) if isinstance(mark, str) else mark,
-            "recall": _snapshot.load_recall(values.get("recall")),
-            "context": _snapshot.load_context(values.get("context")),
-        }
         memory = RecallrAIMemory(**values)
-        memory._owns_thread = owns
-        memory._transcript.load_dict(transcript)
+        memory._settings.made_up = made_up
+        if transcript is not None:
+            load_transcript(memory._transcript, transcript)
         return memory
 
-    # --- inside
 
-    def _run(self, talk: Talk[T]) -> T:
-        return run(talk, self._transcript, self._connect())
-
-    async def _arun(self, talk: Talk[T]) -> T:
-        return await arun(talk, self._transcript, await self._aconnect())
-
-    def _connect(self) -> Conversation:
-        return self._conversation(self._source.get())
-
-    async def _aconnect(self) -> Conversation:
-        return self._conversation(await self._source.aget())
-
-    def _conversation(self, connection: Connection) -> Conversation:
-        if self._kept is None or self._kept.thread_id != self.thread_id:
-            session: dict[str, Any] = {**self._session, "process": self._session["process"] or "manual"}
-            self._kept = connection.conversation(self.user_id, self.thread_id, **session)
-            self._transcript.bind(self._kept)
-        return self._kept
-
-    def _placed(self, conversation: Conversation) -> ContextOptions:
-        context = self._context or conversation.connection.context_options
-        return context if self.insert_method is None else replace(context, placement=self.insert_method)
-
-    def _recall_options(self, context: ContextOptions) -> dict[str, Any]:
-        return {"options": self._recall, "context": context}
-
-    def _assemble(self, turn: Turn | None, tokens_before: int) -> list[ChatMessage]:
-        return assemble(
-            list(self._transcript.entries),
-            None if turn is None else turn.recall,
-            pending=turn.question if turn is not None and turn.pending else None,
-            token_limit=self.token_limit,
-            tokens_before=tokens_before,
-            tokenizer=self.tokenizer_fn,
-        )
-
-    def _set(self, messages: Sequence[ChatMessage]) -> Talk[None]:
-        self._transcript.replace(messages)
-        yield from self._transcript.ready()
-
-    def _finish(self, wait: bool | float) -> Talk[SessionInfo | None]:
-        yield from self._transcript.ready()
-        session: SessionInfo | None = yield Ask("finish", (wait,))
-        return session
-
-    def _clear(self) -> Talk[None]:
-        if self._owns_thread:
-            yield Ask("finish")
-            self.thread_id = _new_thread_id()
-        else:
-            yield Ask("clear")
-        self._transcript.restart()
-
-    def _warn_of_stripping(self) -> None:
-        transcript = self._transcript
-        if transcript.warned or not any(entry.stripped for entry in transcript.entries[-4:]):
-            return
-        if self._kept is None or self._placed(self._kept).placement == "user":
-            return
-        transcript.warned = True
-        logger.warning(
-            "A ReAct or CodeAct agent uses this RecallrAIMemory. They drop system messages (ReActAgent "
-            'only without a system_prompt), and the memories with them: use insert_method="user".'
-        )
-
-
-def _check(method: object, context: ContextOptions | None, token_limit: int) -> None:
-    if method not in (None, "system", "user"):
-        raise InvalidInputError(f'insert_method must be "system", "user" or None, not {method!r}.')
-    if method == "system" and context is not None and context.placement == "user":
-        raise InvalidInputError(
-            'insert_method="system" contradicts ContextOptions(placement="user"); leave one of them out.'
-        )
-    if isinstance(token_limit, bool) or token_limit < 1:
-        raise InvalidInputError(f"token_limit must be at least 1, not {token_limit!r}.")
-
-
-def _new_thread_id() -> str:
-    return f"llama-index-{uuid.uuid4().hex}"
+def _set(transcript: Transcript, messages: Sequence[ChatMessage]) -> Steps[None]:
+    transcript.replace(messages)
+    yield from transcript.ready()

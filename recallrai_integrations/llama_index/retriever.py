@@ -10,10 +10,9 @@ from llama_index.core.callbacks import CallbackManager
 from llama_index.core.schema import NodeWithScore, QueryBundle, TextNode
 from typing_extensions import override
 
-from recallrai_integrations.adapter import ConnectionSource
+from recallrai_integrations.adapter import Binding, Steps, Twin, arun, run
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.errors import InvalidInputError
-from recallrai_integrations.identity import user_id_text
 from recallrai_integrations.models import Memory
 from recallrai_integrations.options import RecallOptions
 
@@ -34,7 +33,7 @@ class RecallrAIRetriever(BaseRetriever):
     Errors are raised also in an outage: an empty result means that nothing is remembered.
 
     Args:
-        user_id: the application's id of the user.
+        user_id: the application's id of the user; an attribute, which a copy may set for another user.
         connection: where memories are; None connects with the environment's credentials at the first use.
         k: most nodes to return, at least 1.
         recall: strategy and thresholds, in place of the connection's.
@@ -69,20 +68,25 @@ class RecallrAIRetriever(BaseRetriever):
     ) -> None:
         if isinstance(k, bool) or k < 1:
             raise InvalidInputError(f"k must be at least 1, not {k!r}.")
-        self._user_id = user_id_text(user_id)
-        self._source = ConnectionSource(connection)
-        self._k, self._recall_options = k, recall
+        self._binding = Binding.of(connection, recall=recall, where="RecallrAIRetriever(user_id=…)")
+        self.user_id = self._binding.identity({"user_id": user_id}).user_id
+        self._k = k
         super().__init__(callback_manager=callback_manager)  # pyright: ignore[reportUnknownMemberType] - bare Dict
 
     @override
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        user = self._source.get().user(self._user_id)
-        return _nodes(user.search(query_bundle.query_str, k=self._k, options=self._recall_options))
+        return run(self._searching(query_bundle))
 
     @override
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        user = (await self._source.aget()).user(self._user_id)
-        return _nodes(await user.asearch(query_bundle.query_str, k=self._k, options=self._recall_options))
+        return await arun(self._searching(query_bundle))
+
+    def _searching(self, asked: QueryBundle) -> Steps[list[NodeWithScore]]:
+        user = yield from self._binding.remembering({"user_id": self.user_id})
+        options = self._binding.recall
+        return _nodes(
+            (yield from Twin(user.search, user.asearch, asked.query_str, k=self._k, options=options))
+        )
 
 
 def _nodes(memories: list[Memory]) -> list[NodeWithScore]:

@@ -2,22 +2,17 @@
 
 # Annotations are not postponed here: the framework reads them to tell the model what a tool takes.
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any
 
 from llama_index.core.tools.tool_spec.base import SPEC_FUNCTION_TYPE, BaseToolSpec
 
-from recallrai_integrations.adapter import ConnectionSource
-from recallrai_integrations.adapter.wording import conflicts_text, memories_text, settled_text
+from recallrai_integrations.adapter import MEMORY_TOOLS, Binding
 from recallrai_integrations.connection import Connection
-from recallrai_integrations.errors import InvalidInputError, NotFoundError, ServiceError
-from recallrai_integrations.identity import user_id_text
 from recallrai_integrations.options import RecallOptions
-from recallrai_integrations.user import UserMemory
 
 __all__ = ["RecallrAIToolSpec"]
 
-T = TypeVar("T")
+_TOOLS = {tool.name: tool for tool in MEMORY_TOOLS}
 
 
 class RecallrAIToolSpec(BaseToolSpec):
@@ -28,7 +23,7 @@ class RecallrAIToolSpec(BaseToolSpec):
     so that the run goes on; refused credentials are raised.
 
     Args:
-        user_id: the application's id of the user.
+        user_id: the application's id of the user; an attribute, which a copy may set for another user.
         connection: where memories are; None connects with the environment's credentials at the first use.
         recall: strategy and thresholds, in place of the connection's.
 
@@ -57,79 +52,51 @@ class RecallrAIToolSpec(BaseToolSpec):
     def __init__(
         self, user_id: str, *, connection: Connection | None = None, recall: RecallOptions | None = None
     ) -> None:
-        self._user_id = user_id_text(user_id)
-        self._source = ConnectionSource(connection)
-        self._recall = recall
+        self._binding = Binding.of(connection, recall=recall, where="RecallrAIToolSpec(user_id=…)")
+        self.user_id = self._binding.identity({"user_id": user_id}).user_id
 
     def search_memory(self, question: str, limit: int = 10) -> str:
         """Searches what is remembered about the user from earlier conversations."""
-        return self._tell(lambda user: memories_text(user.search(question, k=limit, options=self._recall)))
+        return self._call("search_memory", question=question, limit=limit)
 
     async def asearch_memory(self, question: str, limit: int = 10) -> str:
         """Searches what is remembered about the user from earlier conversations."""
-        return await self._atell(
-            lambda user: user.asearch(question, k=limit, options=self._recall), memories_text
-        )
+        return await self._acall("search_memory", question=question, limit=limit)
 
     def list_memories(self, limit: int = 20) -> str:
         """Lists what is remembered about the user, newest first."""
-        return self._tell(lambda user: memories_text(user.memories(limit=max(1, limit))))
+        return self._call("list_memories", limit=limit)
 
     async def alist_memories(self, limit: int = 20) -> str:
         """Lists what is remembered about the user, newest first."""
-        return await self._atell(lambda user: user.amemories(limit=max(1, limit)), memories_text)
+        return await self._acall("list_memories", limit=limit)
 
     def forget_memory(self, memory_id: str) -> str:
         """Deletes one memory for good, by the id in brackets; only when the user asks for it."""
-
-        def forget(user: UserMemory) -> str:
-            user.forget_memory(memory_id)
-            return _forgotten(None)
-
-        return self._tell(forget)
+        return self._call("forget_memory", memory_id=memory_id)
 
     async def aforget_memory(self, memory_id: str) -> str:
         """Deletes one memory for good, by the id in brackets; only when the user asks for it."""
-        return await self._atell(lambda user: user.aforget_memory(memory_id), _forgotten)
+        return await self._acall("forget_memory", memory_id=memory_id)
 
     def list_merge_conflicts(self) -> str:
         """Lists contradictions in the memory that only the user can settle, with the questions to ask."""
-        return self._tell(lambda user: conflicts_text(user.conflicts()))
+        return self._call("list_merge_conflicts")
 
     async def alist_merge_conflicts(self) -> str:
         """Lists contradictions in the memory that only the user can settle, with the questions to ask."""
-        return await self._atell(lambda user: user.aconflicts(), conflicts_text)
+        return await self._acall("list_merge_conflicts")
 
     def answer_merge_conflict(self, conflict_id: str, answers: dict[str, str]) -> str:
         """Settles a contradiction by the user's words: `answers` maps each question to one of its options."""
-        return self._tell(lambda user: settled_text(user.resolve(user.conflict(conflict_id), answers)))
+        return self._call("answer_merge_conflict", conflict_id=conflict_id, answers=answers)
 
     async def aanswer_merge_conflict(self, conflict_id: str, answers: dict[str, str]) -> str:
         """Settles a contradiction by the user's words: `answers` maps each question to one of its options."""
+        return await self._acall("answer_merge_conflict", conflict_id=conflict_id, answers=answers)
 
-        async def settle(user: UserMemory) -> bool:
-            return await user.aresolve(await user.aconflict(conflict_id), answers)
+    def _call(self, name: str, **arguments: Any) -> str:
+        return _TOOLS[name].call(self._binding, arguments, {"user_id": self.user_id})
 
-        return await self._atell(settle, settled_text)
-
-    def _tell(self, work: Callable[[UserMemory], str]) -> str:
-        try:
-            return work(self._source.get().user(self._user_id))
-        except (ServiceError, InvalidInputError) as error:
-            return _refused(error)
-
-    async def _atell(self, work: Callable[[UserMemory], Awaitable[T]], text: Callable[[T], str]) -> str:
-        try:
-            return text(await work((await self._source.aget()).user(self._user_id)))
-        except (ServiceError, InvalidInputError) as error:
-            return _refused(error)
-
-
-def _forgotten(_: None) -> str:
-    return "The memory is deleted."
-
-
-def _refused(error: Exception) -> str:
-    if isinstance(error, NotFoundError):
-        return "There is nothing with this id; list again to see the ids."
-    return f"That did not work: {error}"
+    async def _acall(self, name: str, **arguments: Any) -> str:
+        return await _TOOLS[name].acall(self._binding, arguments, {"user_id": self.user_id})

@@ -1,6 +1,5 @@
 """Merge conflicts: contradictions in the memory, put to the user by a workflow's events."""
 
-import logging
 from typing import Any
 
 from llama_index.core.workflow import (
@@ -13,11 +12,9 @@ from llama_index.core.workflow import (
     step,  # pyright: ignore[reportUnknownVariableType] - the framework's own annotation is incomplete
 )
 
-from recallrai_integrations.adapter import ConnectionSource
+from recallrai_integrations.adapter import Binding, MergeConflictQuestions
 from recallrai_integrations.adapter.wording import conflicts_value
 from recallrai_integrations.connection import Connection
-from recallrai_integrations.errors import ServiceUnavailableError
-from recallrai_integrations.identity import user_id_text
 
 __all__ = [
     "MergeConflictAnswersEvent",
@@ -25,8 +22,6 @@ __all__ = [
     "MergeConflictsEvent",
     "ask_merge_conflicts",
 ]
-
-logger = logging.getLogger("recallrai_integrations.llama_index")
 
 
 class MergeConflictsEvent(InputRequiredEvent):
@@ -129,28 +124,15 @@ async def ask_merge_conflicts(
             asyncio.run(main())
         ```
     """
-    connection = await ConnectionSource(connection).aget()
-    user = connection.user(user_id)
-    try:
-        pending = (await user.aconflicts())[:limit]
-    except ServiceUnavailableError as error:
-        _pass_over(connection, error)
-        return []
+    questions = MergeConflictQuestions(Binding.of(connection, user_id, where="user_id"), limit)
+    pending = await questions.apending()
     if not pending:
         return []
     asked = MergeConflictsEvent(**conflicts_value(pending))
     reply = await ctx.wait_for_event(
         MergeConflictAnswersEvent, waiter_event=asked, waiter_id=f"{asked.type} {user_id}", timeout=timeout
     )
-    resolved: list[str] = []
-    try:
-        for conflict in pending:
-            answers = reply.answers.get(conflict.conflict_id)
-            if answers and await user.aresolve(conflict, answers):
-                resolved.append(conflict.conflict_id)
-    except ServiceUnavailableError as error:
-        _pass_over(connection, error)
-    return resolved
+    return await questions.asettle(pending, reply.answers)
 
 
 class MergeConflictWorkflow(Workflow):
@@ -204,21 +186,15 @@ class MergeConflictWorkflow(Workflow):
         **options: Any,
     ) -> None:
         super().__init__(timeout=timeout, **options)
-        self._user_id = user_id_text(user_id)
-        self._source = ConnectionSource(connection)
-        self._limit = limit
+        binding = Binding.of(connection, where="MergeConflictWorkflow(user_id=…)")
+        self.user_id = binding.identity({"user_id": user_id}).user_id
+        self._source, self._limit = binding.source, limit
 
     @step  # pyright: ignore[reportUntypedFunctionDecorator] - the framework's own annotation is incomplete
     async def ask(self, ctx: Context, _ev: StartEvent) -> StopEvent:
         """Asks and resolves."""
         connection = await self._source.aget()
         resolved = await ask_merge_conflicts(
-            ctx, self._user_id, connection=connection, limit=self._limit, timeout=None
+            ctx, self.user_id, connection=connection, limit=self._limit, timeout=None
         )
         return StopEvent(result=resolved)
-
-
-def _pass_over(connection: Connection, error: ServiceUnavailableError) -> None:
-    if connection.delivery_options.on_error == "raise":
-        raise error
-    logger.warning("RecallrAI is not available (%s) Merge conflicts stay as they are.", error)

@@ -13,6 +13,9 @@ with LocalRecallrAI() as server:
     server.faults.add(delay=0.5, path="*/context")  # slow
     server.faults.add(hang=True, path="*/context", times=1)  # never answered
     server.faults.add(status=200, body="<html>", path="*/context")  # not JSON
+    server.faults.add(drop=True, when="late", delay=0.5, path="*/add-message")  # stored 0.5 s later
+    server.faults.add(status=200, body={"error": "busy"}, path="*/add-message")  # JSON, and no answer
+    server.faults.add(stale=True, path="*/messages")  # each page as it was when it was asked for first
     server.faults.outcomes("failed", "insufficient_balance")  # of the next two sessions processed
     server.faults.clear()
 ```
@@ -28,14 +31,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from typing_extensions import override
 
 from recallrai_integrations.errors import ConfigurationError
 
 Outcome = Literal["processed", "failed", "insufficient_balance"]
-When = Literal["before", "after"]
+When = Literal["before", "after", "late"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,8 @@ class Fault:
         nth: strikes only the nth request that fits method and path, from 1.
         times: strikes at most so often; None without limit.
         probability: of striking a request that fits, 0 to 1, decided by the seed of `Faults`.
-        when: `before` the request is carried out (it is not), or `after` (its effect stays).
+        when: `before` the request is carried out (it is not), `after` (its effect stays), or `late`: the
+            client has its answer, or none, at once; `delay` seconds later the request is carried out.
         delay: seconds to wait; alone, the request is then carried out as usual.
         status: answer with this status, 200 to 599.
         body: its body: text is sent as it is (HTML, or nothing), anything else as JSON; None is a
@@ -57,6 +61,7 @@ class Fault:
         retry_after: seconds, for the header `Retry-After`.
         drop: close the connection without an answer.
         hang: neither answer nor close until the client goes away.
+        stale: answer as the same request (method, path, query) was answered when this rule struck it first.
 
     Raises:
         ConfigurationError: the rule does nothing, or does several things that exclude each other.
@@ -84,15 +89,19 @@ class Fault:
     retry_after: float | None = None
     drop: bool = False
     hang: bool = False
+    stale: bool = False
 
     def __post_init__(self) -> None:
-        ends = [self.status is not None, self.drop, self.hang]
+        ends = [self.status is not None, self.drop, self.hang, self.stale]
         if sum(ends) > 1 or not (any(ends) or self.delay > 0):
-            raise ConfigurationError("A fault needs one of status, drop and hang, or a delay.")
-        if not 0 <= self.probability <= 1 or self.delay < 0 or self.when not in ("before", "after"):
+            raise ConfigurationError("A fault needs one of status, drop, hang and stale, or a delay.")
+        if not 0 <= self.probability <= 1 or self.delay < 0 or self.when not in get_args(When):
             raise ConfigurationError(
-                'A fault needs a probability from 0 to 1, a delay of at least 0, when="before" or "after".'
+                "A fault needs a probability from 0 to 1, a delay of at least 0, "
+                'when="before", "after" or "late".'
             )
+        if self.when == "late" and not any(ends[:3]):
+            raise ConfigurationError('A fault with when="late" needs one of status, drop and hang.')
         if self.status is not None and not 200 <= self.status <= 599:  # noqa: PLR2004
             raise ConfigurationError(f"A fault's status lies between 200 and 599, not at {self.status}.")
 

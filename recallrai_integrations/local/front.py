@@ -159,6 +159,8 @@ class Front:
         self._connections = connections
         self._names = names
         self.requests: deque[RequestRecord] = deque(maxlen=_REMEMBERED)
+        self._landing: set[asyncio.Task[None]] = set()  # requests whose effect is late, by a fault
+        self._first_answers: dict[tuple[str, str, bytes], list[Message]] = {}  # of stale faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one request."""
@@ -187,35 +189,63 @@ class Front:
     async def _strike(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.delay and fault.when == "before":
             await asyncio.sleep(fault.delay)
-        only_delayed = fault.status is None and not (fault.drop or fault.hang)
+        carried_out = fault.when == "after" or (fault.stale and fault.when == "before")
+        only_delayed = fault.status is None and not (fault.drop or fault.hang or fault.stale)
         if only_delayed and fault.when == "before":
             await self._app(scope, _limited(receive), send)
             return
         held: list[Message] = []
-        if fault.when == "after":
+        if carried_out:
 
             async def hold(message: Message) -> None:
                 held.append(message)
 
             await self._app(scope, _limited(receive), hold)
-            await asyncio.sleep(fault.delay)
+            if fault.when == "after":
+                await asyncio.sleep(fault.delay)
         else:
-            await _read(receive)
+            body = await _read(receive)
+            if fault.when == "late":
+                self._carry_out_later(scope, body, fault.delay)
         if fault.drop or fault.hang:
             await self._connections.never_answer(scope["client"], receive, drop=fault.drop)
-        elif only_delayed:
-            for message in held:
+        elif only_delayed or fault.stale:
+            for message in self._first_answers.setdefault(_request_of(scope), held) if fault.stale else held:
                 await send(message)
         else:
-            status, headers, body = fault.answer()
+            status, headers, content = fault.answer()
             await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            await send({"type": "http.response.body", "body": content})
+
+    def _carry_out_later(self, scope: Scope, body: list[Message], delay: float) -> None:
+        """The effect that comes when the client has gone: nobody gets its answer."""
+        parts = iter([*body, {"type": "http.disconnect"}])
+
+        async def replay() -> Message:
+            return next(parts)
+
+        async def drop(_: Message) -> None:
+            pass
+
+        async def land() -> None:
+            await asyncio.sleep(delay)
+            await self._app(dict(scope), replay, drop)
+
+        landing = asyncio.get_running_loop().create_task(land())
+        self._landing.add(landing)  # a loop holds its tasks weakly
+        landing.add_done_callback(self._landing.discard)
 
 
-async def _read(receive: Receive) -> None:
+def _request_of(scope: Scope) -> tuple[str, str, bytes]:
+    return scope["method"], scope["path"], scope["query_string"]
+
+
+async def _read(receive: Receive) -> list[Message]:
     """Takes in the body, as a service that fails later would."""
-    while (await receive()).get("more_body"):
-        pass
+    parts = [await receive()]
+    while parts[-1].get("more_body"):
+        parts.append(await receive())
+    return parts
 
 
 def _limited(receive: Receive) -> Receive:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Final
@@ -24,6 +25,7 @@ from .sessions import Session
 
 logger = logs.events
 
+_WARNINGS: Final = 5  # the latest, told by `/health` and on the page
 _PAUSE_AFTER_FAILED_WRITE: Final = 1.0  # seconds; the disk may be full
 
 
@@ -44,6 +46,7 @@ class Jobs:
         self._next_outcome = next_outcome
         self._merge_conflict_enabled = merge_conflict_enabled
         self._tick = tick
+        self.warnings: deque[str] = deque(maxlen=_WARNINGS)
         self._awake = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._work, name="recallrai-process", daemon=True)
@@ -84,7 +87,13 @@ class Jobs:
         outcome: str | None = self._next_outcome()
         if outcome is None:
             try:
-                reading = self._database.submit_read(lambda db: self._read(db, session)).result()
+                messages, known = self._database.submit_read(lambda db: self._material(db, session)).result()
+                reading = memory.read_session(
+                    session.session_id, parsed(session.created_at), messages, self._engine, known
+                )
+                for warning in reading.warnings:
+                    logger.warning(warning, extra={"session_id": session.session_id})
+                    self.warnings.append(f"{users.now()} {warning}")
                 self._database.submit(lambda db: self._remember(db, session, reading)).result()
                 outcome = "processed"
             except sqlite3.Error:
@@ -107,16 +116,12 @@ class Jobs:
             },
         )
 
-    def _read(self, db: sqlite3.Connection, session: Session) -> memory.Reading:
-        """The part that may wait for a model; it holds up no write."""
-        return memory.read_session(
-            db,
-            user_pk=session.user_pk,
-            session_id=session.session_id,
-            session_created_at=parsed(session.created_at),
-            messages=sessions.all_messages(db, session),
-            engine=self._engine,
-        )
+    def _material(
+        self, db: sqlite3.Connection, session: Session
+    ) -> tuple[list[memory.Message], list[memory.Known]]:
+        """What the session said, and what is known; a model then reads it while nobody waits for the database."""
+        messages = sessions.all_messages(db, session)
+        return messages, memory.known_memories(db, session.user_pk, messages, self._engine)
 
     def _remember(self, db: sqlite3.Connection, session: Session, reading: memory.Reading) -> None:
         row = db.execute(

@@ -6,31 +6,37 @@ What is guaranteed, for everything that `record` took without raising:
   holds as long as the process lives; in a file it also holds after a crash, SIGKILL or loss of power, since
   `record` returns when the file is synced to disk.
 - **Nothing is sent out of order** within a conversation, by however many threads and processes that share
-  the outbox: one of them at a time holds the conversation's claim. The claim of a dead process is free at
-  once on the same machine, and after ten minutes elsewhere.
-- **Nothing is stored twice.** The API has no idempotency keys, so after a request whose answer was lost the
-  session is read from where its length was known last, and the message is sent again only if it is not
-  there. Equal texts are told apart by counting: "ok", "ok" stays twice. A message with an id is taken once,
-  as long as its id is among the latest 10,000 of its conversation. Ids are kept in memory for the 10,000
-  conversations that took one last, and in a file until 30 days after a conversation's last use.
+  the outbox: one of them at a time holds the conversation's claim. On one machine the process decides,
+  and no clock: the claim of a dead process is free at once, that of a living one stays. Only in another
+  container, whose processes cannot be looked at, a claim ends after ten minutes without a sign of life.
+- **Nothing is stored twice.** The API has no idempotency keys, so that a message is sent, and from when
+  on it can no longer take effect, is written down before its request leaves. When no answer comes, the
+  session is read from where its length was known, and nothing else is sent to it: the message is sent
+  again only when it can no longer take effect (`DeliveryOptions.settling_time`) and is not there.
+  Position and text decide, and no clock. Equal texts are told apart by counting: "ok", "ok" stays twice.
+  A message with an id is taken once.
+
+The same holds for requests that open a session: it is looked for by its thread, without a thread by a
+mark of its own, before another one is opened.
 
 Windows that the API leaves open, because a write cannot be recognised by the service:
 
-- *Two writers without a common outbox* in one thread. Both counts are right unless the other writer stored
-  the very same text, by the same role, while an answer of ours was lost: then ours counts as stored.
-- *A request that takes effect late*: the connection breaks, the session is read, and only then a gateway
-  delivers the first request. The message is stored twice then.
-- *A thread opened by two writers at the same time*: both settle on the oldest session, what the younger one
-  held moves there and is stamped anew. In between a reader may see the thread in two parts.
-- *A session found, not opened, by this process*, whose very first write loses its answer: its length was not
-  known, so equal texts stamped since the message was recorded (less 30 seconds, for clocks) count as it.
+- *Two writers without a common outbox* in one thread. Both counts are right unless the other writer
+  stored the very same text, by the same role, while an answer of ours was lost: then ours counts as
+  stored.
+- *A request that takes effect later than `settling_time`* after it was sent: a service, or a gateway
+  before it, that works on a request longer than clients wait for it. The message is stored twice then.
+- *Without a file*, a process that is killed takes what it knew with it: whoever sends the same message
+  again does not know of the first request.
+- *A thread opened by two writers at the same time*: both settle on the oldest session, what the younger
+  one held moves there and is stamped anew. In between a reader may see the thread in two parts.
 """
 
 from __future__ import annotations
 
 from recallrai_integrations.options import DeliveryOptions
 
-from .base import ConversationKey, Outbox, OutboxEntry, SessionCursor
+from .base import ConversationKey, Outbox, OutboxEntry, Request, SessionCursor, Unconfirmed
 from .looking import ConversationStatus, export, status
 from .memory import MemoryOutbox
 
@@ -40,7 +46,9 @@ __all__ = [
     "MemoryOutbox",
     "Outbox",
     "OutboxEntry",
+    "Request",
     "SessionCursor",
+    "Unconfirmed",
     "export",
     "open_outbox",
     "status",

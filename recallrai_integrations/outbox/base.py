@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from math import inf
+from typing import Any, Literal, TypeAlias
 
 from recallrai_integrations.messages import Message, fingerprint
 
-__all__ = ["ConversationKey", "Outbox", "OutboxEntry", "SessionCursor"]
+__all__ = ["ConversationKey", "Outbox", "OutboxEntry", "Request", "SessionCursor", "Unconfirmed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +35,46 @@ class ConversationKey:
     auto_process_after_seconds: int = field(default=600, hash=False, compare=False)
 
 
+Request: TypeAlias = Literal["process", "clear"]
+"""What can wait beside messages: to process the session, or to end the history of the thread."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """Something to deliver: a message, or (`message` None) the wish to process the session, or to clear.
+    """Something to deliver: a message, or a request to process or to clear.
 
     Args:
         seq: grows within a conversation; deliveries follow it. Below 0 for a copy that was never put.
-        message: its `created_at` is when it was recorded, unless the application said when it was said.
+        message: its `created_at` is when it was recorded, unless the application said when it was said. None
+            for a request.
         recorded_at: timezone-aware.
-        clears: with no message, the wish is to end the history of the thread.
+        kind: what it is.
     """
 
     seq: int
     message: Message | None
     recorded_at: datetime
-    clears: bool = False
+    kind: Literal["message"] | Request = "message"
 
     def __post_init__(self) -> None:
         said = self.message
         if said is not None and said.created_at is None:
             stamped = Message(said.role, said.content, said.id, self.recorded_at)
             object.__setattr__(self, "message", stamped)
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """A message that was sent, and of which no answer was seen.
+
+    Args:
+        entry: the message.
+        settled_at: from when on it can no longer take effect, by the monotonic clock of the machine, which
+            all its processes share; infinite when that clock started anew since.
+    """
+
+    entry: OutboxEntry
+    settled_at: float
 
 
 @dataclass(slots=True)
@@ -65,51 +85,64 @@ class SessionCursor:
         session_id: the session that takes the next message; None before it is found or opened.
         stored: how many messages the session held when this knowledge of it begins; None for a session that
             was found and has not been counted.
-        since: when it was found or opened.
         sent: how often each message, by its fingerprint, was stored since then.
-        doubt: the message that was sent last and of which no answer was seen.
-        unsettled: this process opened the session, and another may have opened one at the same time.
+        delivered: `seq` of the entry that was stored last.
+        unconfirmed: the message that was sent last and of which no answer was seen.
+        opening: from when on a request to open a session, of which no answer was seen, can no longer take
+            effect; None when there is none. The clock is that of `Unconfirmed.settled_at`.
+        unreconciled: this process opened the session, and another may have opened one at the same time.
         target: while the session's messages move to an older one: where that stands.
-        moved: how many have moved.
     """
 
     session_id: str | None = None
     stored: int | None = None
-    since: datetime | None = None
     sent: Counter[str] = field(default_factory=Counter[str])
-    unconfirmed: OutboxEntry | None = None
+    delivered: int = 0
+    unconfirmed: Unconfirmed | None = None
+    opening: float | None = None
     unreconciled: bool = False
     target: SessionCursor | None = None
-    moved: int = 0
 
-    def enter(
-        self, session_id: str, *, stored: int | None, now: datetime, unreconciled: bool = False
-    ) -> None:
+    @property
+    def length(self) -> int:
+        """How many messages the session holds at least."""
+        return (self.stored or 0) + self.sent.total()
+
+    def enter(self, session_id: str, *, stored: int | None, unreconciled: bool = False) -> None:
         """Takes a session that was opened (`stored=0`), counted, or found (`stored=None`)."""
         self.leave()
-        self.session_id, self.stored, self.since, self.unreconciled = session_id, stored, now, unreconciled
+        self.session_id, self.stored, self.unreconciled = session_id, stored, unreconciled
 
     def leave(self) -> None:
         """The session takes no more messages; the next one opens another."""
-        self.session_id, self.stored, self.since, self.unconfirmed = None, None, None, None
-        self.unreconciled, self.target, self.moved = False, None, 0
+        self.session_id, self.stored, self.unconfirmed, self.opening = None, None, None, None
+        self.unreconciled, self.target = False, None
         self.sent.clear()
 
-    def note(self, message: Message) -> None:
-        """A message is known to be stored."""
+    def note(self, entry: OutboxEntry) -> None:
+        """An entry's message is known to be stored."""
+        self.delivered = entry.seq  # first: interrupted after it, no other step can have it sent again
+        if entry.message is not None:
+            self.sent[fingerprint(entry.message)] += 1
         self.unconfirmed = None
-        self.sent[fingerprint(message)] += 1
-
-    def mark_unconfirmed(self, waiting: OutboxEntry) -> None:
-        """A message was noted as stored and still waits: whoever delivers it next has to find it first."""
-        if waiting.message is not None:
-            self.unconfirmed = waiting
-            self.sent[fingerprint(waiting.message)] -= 1
 
     def counted(self, total: int) -> None:
         """The session was read: it holds `total` messages, and knowledge begins anew here."""
         self.stored = total
         self.sent.clear()
+
+    def clock_started_anew(self, head: OutboxEntry | None) -> None:
+        """The machine was started again: what was sent last, and how long ago, is not known any more.
+
+        Args:
+            head: what is delivered next; it may have been sent already.
+        """
+        if self.stored is not None and head is not None and head.message is not None:  # else none was sent
+            self.unconfirmed = Unconfirmed(head, inf)
+        if self.target is not None and self.target.unconfirmed is not None:
+            self.target.unconfirmed = Unconfirmed(self.target.unconfirmed.entry, inf)
+        if self.opening is not None:
+            self.opening = inf
 
 
 class Outbox(ABC):
@@ -123,10 +156,8 @@ class Outbox(ABC):
     """Whether calls may touch a disk, so that they are kept off an event loop."""
 
     @abstractmethod
-    def put(
-        self, key: ConversationKey, messages: Sequence[Message | None], *, clears: bool = False
-    ) -> list[OutboxEntry]:
-        """Takes messages (None: the wish to process, or with `clears` to clear), in order, all or none.
+    def put(self, key: ConversationKey, items: Sequence[Message | Request]) -> list[OutboxEntry]:
+        """Takes messages and requests to process or to clear, in order, all or none.
 
         Messages whose id the conversation has had already are passed over.
 
@@ -147,15 +178,13 @@ class Outbox(ABC):
             cursor: what this process last knew.
 
         Returns:
-            Where the conversation stands, as the last one who delivered it left it. When that one died on
-            the way, or could not write to the file, the message that comes next is in doubt.
+            Where the conversation stands, as the last one who delivered it left it, or wrote down before it
+            died.
         """
 
     @abstractmethod
     def cursor(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor:
-        """Where the conversation stands, for looking only: as it was left last, or as this process knows it.
-
-        While another process has the claim, the message that comes next is in doubt: it may be on its way.
+        """Where the conversation stands, for looking only: as it was kept last, or as this process knows it.
 
         Args:
             key: the conversation.
@@ -163,8 +192,17 @@ class Outbox(ABC):
         """
 
     @abstractmethod
-    def keep(self, key: ConversationKey, cursor: SessionCursor) -> None:
-        """Remembers where the conversation stands before something is sent that nobody could find again."""
+    def keep(self, key: ConversationKey, cursor: SessionCursor, *, synced: bool = True) -> None:
+        """Writes down where the conversation stands, before a request leaves that changes it.
+
+        Args:
+            key: the conversation.
+            cursor: where it stands.
+            synced: whether it survives a loss of power, and not only the end of the process.
+
+        Raises:
+            OutboxError: the file cannot be written; the request must not leave.
+        """
 
     @abstractmethod
     def holds(self, key: ConversationKey, waiting: OutboxEntry) -> bool:
@@ -179,7 +217,7 @@ class Outbox(ABC):
         """It is delivered: forget it, keep its id.
 
         Raises:
-            OutboxError: the file cannot be written; the message still waits, and is in doubt.
+            OutboxError: the file cannot be written; the message still waits, and is unconfirmed there.
         """
 
     @abstractmethod

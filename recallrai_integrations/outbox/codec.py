@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import datetime
+from math import inf
 from typing import Any
 
 from recallrai_integrations.identity import service_id_text
 from recallrai_integrations.messages import Message
 
-from .base import OutboxEntry, SessionCursor
+from .base import OutboxEntry, SessionCursor, Unconfirmed
 
-__all__ = ["cursor_from_json", "cursor_to_json", "time_from_text", "time_to_text"]
+__all__ = ["cursor_from_json", "cursor_of_format_1", "cursor_to_json", "time_from_text", "time_to_text"]
 
 
 def cursor_to_json(cursor: SessionCursor) -> str:
@@ -36,28 +37,31 @@ def time_from_text(text: str | None) -> datetime | None:
 
 
 def _cursor(cursor: SessionCursor) -> dict[str, Any]:
+    unconfirmed = cursor.unconfirmed
     return {
         "session_id": cursor.session_id,
         "stored": cursor.stored,
-        "since": time_to_text(cursor.since),
         "sent": dict(cursor.sent),
-        "unconfirmed": None if cursor.unconfirmed is None else _waiting(cursor.unconfirmed),
+        "delivered": cursor.delivered,
+        "unconfirmed": None if unconfirmed is None else _entry(unconfirmed.entry),
+        "settled_at": inf if unconfirmed is None else unconfirmed.settled_at,
+        "opening": cursor.opening,
         "unreconciled": cursor.unreconciled,
         "target": None if cursor.target is None else _cursor(cursor.target),
-        "moved": cursor.moved,
     }
 
 
 def _read_cursor(data: dict[str, Any]) -> SessionCursor:
+    entry = data["unconfirmed"]
     return SessionCursor(
         session_id=_read_session(data["session_id"]),
         stored=data["stored"],
-        since=time_from_text(data["since"]),
         sent=Counter(data["sent"]),
-        unconfirmed=None if data["unconfirmed"] is None else _read_waiting(data["unconfirmed"]),
+        delivered=data["delivered"],
+        unconfirmed=None if entry is None else Unconfirmed(_read_entry(entry), data["settled_at"]),
+        opening=data["opening"],
         unreconciled=data["unreconciled"],
         target=None if data["target"] is None else _read_cursor(data["target"]),
-        moved=data["moved"],
     )
 
 
@@ -65,12 +69,34 @@ def _read_session(session_id: str | None) -> str | None:
     return None if session_id is None else service_id_text("session id", session_id)
 
 
-def _waiting(waiting: OutboxEntry) -> dict[str, Any]:
-    message = waiting.message
+def cursor_of_format_1(text: str) -> str:
+    """The JSON of a cursor as it is written today, from that of a file of format 1."""
+    return json.dumps(_renewed(json.loads(text)), ensure_ascii=False)
+
+
+def _renewed(old: dict[str, Any]) -> dict[str, Any]:
+    # A session that was found was not counted then: there is no telling which of its messages are older.
+    unconfirmed = None if old["stored"] is None else old.get("doubt", old.get("unconfirmed"))
+    target = old["target"]
+    return {
+        "session_id": old["session_id"],
+        "stored": old["stored"],
+        "sent": old["sent"],
+        "delivered": 0,
+        "unconfirmed": unconfirmed,
+        "settled_at": inf,
+        "opening": None,
+        "unreconciled": old.get("unsettled", old.get("unreconciled")),
+        "target": None if target is None else {**_renewed(target), "delivered": -old["moved"]},
+    }
+
+
+def _entry(entry: OutboxEntry) -> dict[str, Any]:
+    message = entry.message
     said = {} if message is None else {"role": message.role, "content": message.content, "id": message.id}
-    return {"seq": waiting.seq, "recorded_at": waiting.recorded_at.isoformat(), **said}
+    return {"seq": entry.seq, "recorded_at": entry.recorded_at.isoformat(), **said}
 
 
-def _read_waiting(data: dict[str, Any]) -> OutboxEntry:
+def _read_entry(data: dict[str, Any]) -> OutboxEntry:
     message = Message(data["role"], data["content"], data["id"]) if "role" in data else None
     return OutboxEntry(data["seq"], message, datetime.fromisoformat(data["recorded_at"]))

@@ -17,10 +17,21 @@ from typing import Final
 
 from recallrai_integrations.errors import OutboxError
 
+from .codec import cursor_of_format_1
+
 __all__ = ["BUSY_SECONDS", "begin", "check_pages", "connect", "corrupt", "erase", "look", "reported"]
 
 _APPLICATION_ID: Final = 0x52_41_49_4F  # "RAIO"
-_VERSION: Final = 1
+_VERSION: Final = 2
+_MIGRATION: Final = """
+ALTER TABLE conversations RENAME COLUMN place TO cursor;
+ALTER TABLE entries ADD COLUMN kind TEXT NOT NULL DEFAULT 'message';
+UPDATE entries SET kind = coalesce(content, 'process'), content = NULL WHERE role IS NULL;
+ALTER TABLE rejected ADD COLUMN kind TEXT NOT NULL DEFAULT 'message';
+UPDATE rejected SET kind = coalesce(content, 'process'), content = NULL WHERE role IS NULL;
+UPDATE conversations SET owner = NULL, machine = NULL, pid = NULL, started = NULL, lease_until = NULL;
+"""
+"""From format 1. Its claims meant another clock; whoever holds one with an older release finds it lost."""
 BUSY_SECONDS: Final = 30.0
 _ERASE_SECONDS: Final = 5.0
 _making: Final = threading.Lock()
@@ -34,15 +45,17 @@ CREATE TABLE conversations (
     metadata TEXT NOT NULL,             -- JSON
     auto_process_after_seconds INTEGER NOT NULL,
     used_at REAL NOT NULL,              -- seconds since the epoch
-    place TEXT,                         -- JSON; NULL before the first delivery
+    cursor TEXT,                        -- JSON; NULL before the first delivery
     boot TEXT NOT NULL,                 -- the start of the machine in which it was claimed last
-    owner TEXT, machine TEXT, pid INTEGER, started REAL, lease_until REAL  -- the claim; NULL: free
+    -- The claim; NULL: free. Seconds of the monotonic clock, except that a start is what `owners` says.
+    owner TEXT, machine TEXT, pid INTEGER, started REAL, lease_until REAL
 );
 CREATE UNIQUE INDEX conversations_by_key ON conversations (project, user_id, key, thread_id IS NULL);
 CREATE TABLE entries (                  -- what waits
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     conversation INTEGER NOT NULL REFERENCES conversations (pk) ON DELETE CASCADE,
-    role TEXT, content TEXT, id TEXT,   -- no role: the wish to process, or with content 'clear' to clear
+    kind TEXT NOT NULL,                 -- message, or a request: process, clear
+    role TEXT, content TEXT, id TEXT,   -- of a message
     said_at TEXT,                       -- as the application gave it
     recorded_at TEXT NOT NULL
 );
@@ -50,7 +63,7 @@ CREATE INDEX entries_by_conversation ON entries (conversation, seq);
 CREATE TABLE rejected (                 -- what the service will never take
     seq INTEGER PRIMARY KEY,
     conversation INTEGER NOT NULL REFERENCES conversations (pk) ON DELETE CASCADE,
-    role TEXT, content TEXT, id TEXT, said_at TEXT, recorded_at TEXT NOT NULL,
+    kind TEXT NOT NULL, role TEXT, content TEXT, id TEXT, said_at TEXT, recorded_at TEXT NOT NULL,
     reason TEXT NOT NULL,
     rejected_at TEXT NOT NULL
 );
@@ -141,8 +154,11 @@ def look(path: str | PathLike[str]) -> Generator[sqlite3.Connection]:
         if _is_empty(db):  # nothing has been put into it yet; an outbox would make itself at home in it
             db = opened.enter_context(closing(sqlite3.connect(":memory:")))
             db.executescript(_SCHEMA)
-        else:
-            _check_kind(db, file)
+        elif _check_kind(db, file) != _VERSION:
+            renewed = opened.enter_context(closing(sqlite3.connect(":memory:", isolation_level=None)))
+            db.backup(renewed)
+            _migrate(renewed)
+            db = renewed
         yield db
 
 
@@ -223,9 +239,11 @@ def _prepare(db: sqlite3.Connection, file: Path) -> None:
     db.execute("PRAGMA foreign_keys = ON")
     db.execute("PRAGMA secure_delete = ON")  # what is forgotten leaves no trace in free pages
     if not _is_empty(db):
-        _check_kind(db, file)
+        version = _check_kind(db, file)
         check_pages(db, file)
         _check_writable(db)
+        if version != _VERSION:
+            _migrate(db)
         _keep_counts(db)
         db.execute("PRAGMA synchronous = FULL")
         return
@@ -274,15 +292,37 @@ def _is_empty(db: sqlite3.Connection) -> bool:
     return not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
 
-def _check_kind(db: sqlite3.Connection, file: Path) -> None:
+def _check_kind(db: sqlite3.Connection, file: Path) -> int:
+    """The format of an outbox file."""
     if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
         raise OutboxError(f"{file} is a database of something else; name another file for the outbox.")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version != _VERSION:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if not 1 <= version <= _VERSION:
         raise OutboxError(
-            f"The outbox {file} has format {version}; this release reads format {_VERSION}. Use the release "
-            "that wrote it (recallrai-integrations outbox flush), or name another file."
+            f"The outbox {file} has format {version}; this release reads formats up to {_VERSION}. Use the "
+            "release that wrote it (recallrai-integrations outbox flush), or name another file."
         )
+    return version
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    """Brings a file of format 1 to today's, whole or not at all; what waits in it stays."""
+    db.execute("BEGIN EXCLUSIVE")
+    try:
+        if db.execute("PRAGMA user_version").fetchone()[0] == 1:  # nobody else was quicker
+            for statement in _MIGRATION.split(";\n"):
+                db.execute(statement)
+            found = db.execute("SELECT pk, cursor FROM conversations WHERE cursor IS NOT NULL").fetchall()
+            for pk, cursor in found:
+                db.execute(
+                    "UPDATE conversations SET cursor = ? WHERE pk = ?", (cursor_of_format_1(cursor), pk)
+                )
+            db.execute(f"PRAGMA user_version = {_VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
 
 
 def check_pages(db: sqlite3.Connection, file: Path) -> None:

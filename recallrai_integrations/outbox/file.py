@@ -21,7 +21,7 @@ from recallrai_integrations.errors import OutboxError, OutboxFullError
 from recallrai_integrations.messages import Message
 
 from . import database, rows
-from .base import ConversationKey, Outbox, OutboxEntry, SessionCursor
+from .base import ConversationKey, Outbox, OutboxEntry, Request, SessionCursor
 from .codec import cursor_from_json, cursor_to_json
 from .owners import LEASE_SECONDS, Owner, is_alive, new_owner
 
@@ -70,20 +70,22 @@ class FileOutbox(Outbox):
         _in_use.add(self)
 
     @override
-    def put(
-        self, key: ConversationKey, messages: Sequence[Message | None], *, clears: bool = False
-    ) -> list[OutboxEntry]:
+    def put(self, key: ConversationKey, items: Sequence[Message | Request]) -> list[OutboxEntry]:
         now = datetime.now(timezone.utc)
         with self._write() as db:
             pk = rows.find_or_add(db, self._project, key)
-            fresh = [one for one in messages if one is None or one.id is None or rows.add_id(db, pk, one.id)]
+            fresh: list[Message | Request] = [
+                one
+                for one in items
+                if not isinstance(one, Message) or one.id is None or rows.add_id(db, pk, one.id)
+            ]
             waiting = rows.count(db, self._project)
             if waiting + len(fresh) > self._limit:
                 raise OutboxFullError(
                     f"{waiting} messages wait for RecallrAI already in {self._file} "
                     f"(outbox_limit={self._limit}); the new ones were not taken."
                 )
-            return [rows.insert(db, pk, one, now, clears=clears) for one in fresh]
+            return [rows.insert(db, pk, one, now) for one in fresh]
 
     @override
     def claim(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor | None:
@@ -95,12 +97,12 @@ class FileOutbox(Outbox):
                 holder = Owner(row["owner"], row["machine"], row["boot"], row["pid"], row["started"])
                 if is_alive(holder, lease_until=row["lease_until"]):
                     return None
-            left = self._found_place(db, row, cursor)
-            me = self._owner
+            left = self._found_cursor(db, row, cursor)
+            me, lease_until = self._owner, time.monotonic() + LEASE_SECONDS
             db.execute(
                 "UPDATE conversations SET owner = ?, machine = ?, boot = ?, pid = ?, started = ?,"
                 " lease_until = ? WHERE pk = ?",
-                (me.token, me.machine, me.boot, me.pid, me.started, time.time() + LEASE_SECONDS, row["pk"]),
+                (me.token, me.machine, me.boot, me.pid, me.started, lease_until, row["pk"]),
             )
             return left
 
@@ -108,15 +110,16 @@ class FileOutbox(Outbox):
     def cursor(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor:
         with self._read() as db:
             row = rows.find(db, self._project, key)
-            return cursor if row is None else self._found_place(db, row, replace(cursor))
+            return cursor if row is None else self._found_cursor(db, row, replace(cursor))
 
     @override
-    def keep(self, key: ConversationKey, cursor: SessionCursor) -> None:
-        with self._write() as db:
+    def keep(self, key: ConversationKey, cursor: SessionCursor, *, synced: bool = True) -> None:
+        with self._write(synced=synced) as db:
             row = rows.find(db, self._project, key)
             if row is not None and row["owner"] in {None, self._owner.token}:
                 db.execute(
-                    "UPDATE conversations SET place = ? WHERE pk = ?", (cursor_to_json(cursor), row["pk"])
+                    "UPDATE conversations SET cursor = ?, lease_until = ? WHERE pk = ?",
+                    (cursor_to_json(cursor), time.monotonic() + LEASE_SECONDS, row["pk"]),
                 )
 
     @override
@@ -132,23 +135,21 @@ class FileOutbox(Outbox):
 
     @override
     def done(self, key: ConversationKey, waiting: OutboxEntry, cursor: SessionCursor) -> None:
-        try:
-            with self._write() as db:
-                db.execute("DELETE FROM entries WHERE seq = ?", (waiting.seq,))
-                if (row := self._mine(db, key)) is not None:
-                    db.execute(
-                        "UPDATE conversations SET place = ?, lease_until = ? WHERE pk = ?",
-                        (cursor_to_json(cursor), time.time() + LEASE_SECONDS, row["pk"]),
-                    )
-        except OutboxError:
-            cursor.mark_unconfirmed(waiting)
-            raise
+        with self._write() as db:
+            db.execute("DELETE FROM entries WHERE seq = ?", (waiting.seq,))
+            if (row := self._mine(db, key)) is not None:
+                db.execute(
+                    "UPDATE conversations SET cursor = ?, lease_until = ? WHERE pk = ?",
+                    (cursor_to_json(cursor), time.monotonic() + LEASE_SECONDS, row["pk"]),
+                )
 
     @override
     def reject(self, key: ConversationKey, waiting: OutboxEntry, reason: str) -> None:
         with self._write() as db:
             db.execute(
-                "INSERT INTO rejected SELECT seq, conversation, role, content, id, said_at, recorded_at, ?, ?"
+                "INSERT INTO rejected (seq, conversation, kind, role, content, id, said_at, recorded_at,"
+                " reason, rejected_at)"
+                " SELECT seq, conversation, kind, role, content, id, said_at, recorded_at, ?, ?"
                 " FROM entries WHERE seq = ?",
                 (reason, datetime.now(timezone.utc).isoformat(), waiting.seq),
             )
@@ -170,7 +171,7 @@ class FileOutbox(Outbox):
         with self._write(synced=False) as db:
             if (row := self._mine(db, key)) is not None:
                 db.execute(
-                    "UPDATE conversations SET place = ?, owner = NULL, machine = NULL, pid = NULL,"
+                    "UPDATE conversations SET cursor = ?, owner = NULL, machine = NULL, pid = NULL,"
                     " started = NULL, lease_until = NULL WHERE pk = ?",
                     (cursor_to_json(cursor), row["pk"]),
                 )
@@ -223,7 +224,7 @@ class FileOutbox(Outbox):
                 return 0
             dropped = db.execute("DELETE FROM entries WHERE conversation = ?", (row["pk"],)).rowcount
             db.execute("DELETE FROM rejected WHERE conversation = ?", (row["pk"],))
-            db.execute("UPDATE conversations SET place = NULL, metadata = '{}' WHERE pk = ?", (row["pk"],))
+            db.execute("UPDATE conversations SET cursor = NULL, metadata = '{}' WHERE pk = ?", (row["pk"],))
         return dropped
 
     @override
@@ -259,7 +260,7 @@ class FileOutbox(Outbox):
         with suppress(OutboxError), self._write() as db:
             # A delivery still on its way leaves its claim as a dead process would, and takes no other.
             self._closed = True
-            db.execute("UPDATE conversations SET lease_until = 0 WHERE owner = ?", (self._owner.token,))
+            db.execute("UPDATE conversations SET lease_until = -9e999 WHERE owner = ?", (self._owner.token,))
         with self._writing, self._reading:
             self._closed = True
             self._close_file()
@@ -315,17 +316,14 @@ class FileOutbox(Outbox):
                     db.execute("ROLLBACK")
                 raise
 
-    def _found_place(self, db: sqlite3.Connection, row: Any, cursor: SessionCursor) -> SessionCursor:
-        """Where a conversation stands; what its delivery may be sending, or may have sent, is in doubt."""
+    def _found_cursor(self, db: sqlite3.Connection, row: Any, cursor: SessionCursor) -> SessionCursor:
+        """Where a conversation stands, as it was written down last."""
         try:
-            left = cursor if row["place"] is None else cursor_from_json(row["place"])
+            left = cursor if row["cursor"] is None else cursor_from_json(row["cursor"])
         except (ValueError, LookupError, TypeError) as error:  # not what this package writes
             raise OutboxError(database.corrupt(self._file)) from error
-        # A claim that nobody released, also one of ours when the disk was full, may have sent the head.
-        # After a loss of power that claim may not even be in the file.
-        if row["owner"] is not None or row["boot"] != self._owner.boot:
-            head = rows.head(db, row["pk"])
-            left.unconfirmed = head if head is not None and head.message is not None else None
+        if row["boot"] != self._owner.boot:  # a loss of power takes what was not synced
+            left.clock_started_anew(rows.head(db, row["pk"]))
         return left
 
     def _mine(self, db: sqlite3.Connection, key: ConversationKey) -> Any:

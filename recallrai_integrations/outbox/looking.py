@@ -21,9 +21,9 @@ _FIND: Final = (
     "SELECT CAST(conversation AS INTEGER), seq, 'rejected' FROM rejected",
 )
 _READ: Final = {
-    "entries": "SELECT project, user_id, thread_id, metadata, role, content, id, said_at, recorded_at,"
+    "entries": "SELECT kind, project, user_id, thread_id, metadata, role, content, id, said_at, recorded_at,"
     " NULL AS rejected FROM entries JOIN conversations ON pk = conversation WHERE seq = ?",
-    "rejected": "SELECT project, user_id, thread_id, metadata, role, content, id, said_at, recorded_at,"
+    "rejected": "SELECT kind, project, user_id, thread_id, metadata, role, content, id, said_at, recorded_at,"
     " reason AS rejected FROM rejected JOIN conversations ON pk = conversation WHERE seq = ?",
 }
 
@@ -36,7 +36,7 @@ class ConversationStatus:
         project: base URL and project id it is for.
         user_id: the application's id of the user.
         thread_id: the application's id of the thread, or None.
-        waiting: messages, and wishes to process or to clear, that wait.
+        waiting: messages, and requests to process or to clear, that wait.
         oldest: when the oldest of them was recorded, timezone-aware; None when none waits.
         rejected: messages that the service refused for good.
 
@@ -145,16 +145,10 @@ def export(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
             found.update({row[1]: (row[0], row[2]) for row in _readable(db, query, (), damage)})
         for (_, seq), table in sorted(((pk, seq), table) for seq, (pk, table) in found.items()):
             for row in _readable(db, _READ[table], (seq,), damage):
-                yield _entry(row)
+                yield dict(row)
         if damage:
             raise damage[0]
         database.check_pages(db, Path(fspath(path)).absolute())
-
-
-def _entry(row: sqlite3.Row) -> dict[str, Any]:
-    if row["role"] is not None:
-        return {"kind": "message", **dict(row)}
-    return {"kind": row["content"] or "process", **dict(row), "content": None}
 
 
 def _readable(

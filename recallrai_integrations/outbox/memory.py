@@ -13,7 +13,7 @@ from typing_extensions import override
 from recallrai_integrations.errors import OutboxFullError
 from recallrai_integrations.messages import Message
 
-from .base import ConversationKey, Outbox, OutboxEntry, SessionCursor
+from .base import ConversationKey, Outbox, OutboxEntry, Request, SessionCursor
 
 __all__ = ["MemoryOutbox"]
 
@@ -39,20 +39,18 @@ class MemoryOutbox(Outbox):
         self._count = 0
 
     @override
-    def put(
-        self, key: ConversationKey, messages: Sequence[Message | None], *, clears: bool = False
-    ) -> list[OutboxEntry]:
+    def put(self, key: ConversationKey, items: Sequence[Message | Request]) -> list[OutboxEntry]:
         now = datetime.now(timezone.utc)
         with self._lock:
             ids = self._ids.get(key, {})
             new_ids: dict[str, None] = {}
-            fresh: list[Message | None] = []
-            for message in messages:
-                if message is not None and message.id is not None:
-                    if message.id in ids or message.id in new_ids:
+            fresh: list[Message | Request] = []
+            for item in items:
+                if isinstance(item, Message) and item.id is not None:
+                    if item.id in ids or item.id in new_ids:
                         continue
-                    new_ids[message.id] = None
-                fresh.append(message)
+                    new_ids[item.id] = None
+                fresh.append(item)
             if self._count + len(fresh) > self._limit:
                 raise OutboxFullError(
                     f"{self._count} messages wait for RecallrAI already (outbox_limit={self._limit}); "
@@ -66,8 +64,10 @@ class MemoryOutbox(Outbox):
                 while len(kept) > _IDS_PER_CONVERSATION:
                     del kept[next(iter(kept))]
             taken = [
-                OutboxEntry(next(self._numbers), message, now, clears and message is None)
-                for message in fresh
+                OutboxEntry(next(self._numbers), item, now)
+                if isinstance(item, Message)
+                else OutboxEntry(next(self._numbers), None, now, item)
+                for item in fresh
             ]
             if taken:
                 self._queues.setdefault(key, deque()).extend(taken)
@@ -83,7 +83,7 @@ class MemoryOutbox(Outbox):
         return cursor
 
     @override
-    def keep(self, key: ConversationKey, cursor: SessionCursor) -> None:
+    def keep(self, key: ConversationKey, cursor: SessionCursor, *, synced: bool = True) -> None:
         pass
 
     @override

@@ -8,6 +8,7 @@ import time
 import uuid
 from dataclasses import dataclass
 from functools import cache
+from math import inf
 from pathlib import Path
 
 import psutil
@@ -15,8 +16,8 @@ import psutil
 __all__ = ["LEASE_SECONDS", "Owner", "boot", "is_alive", "new_owner"]
 
 LEASE_SECONDS = 600.0
-"""How long a claim holds without a sign of life, where its process cannot be asked: on another machine or in
-another container (ours; longer than a request with all its retries takes)."""
+"""How long a claim holds without a sign of life, where its process cannot be asked: in another container
+(ours; longer than a request with all its retries takes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Owner:
         machine: within which process ids mean something: this machine, or this container.
         boot: this start of the machine.
         pid: the process.
-        started: when it started, in seconds since the epoch; process ids are used again.
+        started: when it started: process ids are used again. The unit is the platform's; no change of the
+            wall clock moves it.
     """
 
     token: str
@@ -40,29 +42,46 @@ class Owner:
 
 def new_owner() -> Owner:
     """An owner for an outbox opened by this process."""
-    return Owner(uuid.uuid4().hex, _machine(), boot(), os.getpid(), psutil.Process().create_time())
+    pid = os.getpid()
+    return Owner(uuid.uuid4().hex, _machine(), boot(), pid, _started(pid))
 
 
 def is_alive(owner: Owner, *, lease_until: float) -> bool:
     """Whether an owner may still be delivering.
 
-    On this machine the process itself is looked at, so that the claim of a killed one is free at once. In
-    any case a claim ends with its lease: a process that is stopped or stuck does not block a thread forever.
+    On one machine the process decides, and no clock: the claim of a killed one is free at once, that of a
+    living one stays. Only in another container, whose processes cannot be looked at, a claim ends with its
+    lease.
 
     Args:
         owner: of a claim.
-        lease_until: when its lease ends, in seconds since the epoch.
+        lease_until: when its lease ends, by the monotonic clock; minus infinity when it gave its claims up.
     """
-    if time.time() > lease_until or owner.boot != boot():
+    if owner.boot != boot() or lease_until == -inf:
         return False
     if owner.machine != _machine():
-        return True
+        return time.monotonic() <= lease_until
     try:
-        return abs(psutil.Process(owner.pid).create_time() - owner.started) < 1.0
+        return _started(owner.pid) == owner.started
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:
         return True
+
+
+def _started(pid: int) -> float:
+    """When a process started.
+
+    psutil's `create_time` adds the start of the machine, which moves with the wall clock on Linux: what the
+    kernel counts is read there.
+    """
+    if psutil.LINUX:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            raise psutil.NoSuchProcess(pid) from None
+        return float(stat.rpartition(")")[2].split()[19])
+    return psutil.Process(pid).create_time()
 
 
 @cache

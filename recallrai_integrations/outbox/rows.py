@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from recallrai_integrations.messages import Message
 
-from .base import ConversationKey, OutboxEntry
+from .base import ConversationKey, OutboxEntry, Request
 from .codec import time_from_text, time_to_text
 from .owners import boot
 
@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 IDS_PER_CONVERSATION: Final = 10_000
-_CLEAR: Final = "clear"
 
 
 def find(db: sqlite3.Connection, project: str, key: ConversationKey) -> Any:
@@ -93,20 +92,19 @@ def add_id(db: sqlite3.Connection, pk: int, message_id: str) -> bool:
     return bool(added)
 
 
-def insert(
-    db: sqlite3.Connection, pk: int, message: Message | None, now: datetime, *, clears: bool
-) -> OutboxEntry:
-    """Puts a message, or the wish to process or to clear, at the end of a conversation's queue."""
-    clears = clears and message is None
-    said: tuple[str | None, ...] = (None, _CLEAR if clears else None, None, None)
+def insert(db: sqlite3.Connection, pk: int, item: Message | Request, now: datetime) -> OutboxEntry:
+    """Puts a message, or a request to process or to clear, at the end of a conversation's queue."""
+    said: tuple[str | None, ...] = (None,) * 4
+    message = item if isinstance(item, Message) else None
     if message is not None:
         said = (message.role, message.content, message.id, time_to_text(message.created_at))
+    kind = "message" if isinstance(item, Message) else item
     added = db.execute(
-        "INSERT INTO entries (conversation, role, content, id, said_at, recorded_at)"
-        " VALUES (?, ?, ?, ?, ?, ?)",
-        (pk, *said, now.isoformat()),
+        "INSERT INTO entries (conversation, kind, role, content, id, said_at, recorded_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (pk, kind, *said, now.isoformat()),
     )
-    return OutboxEntry(int(added.lastrowid or 0), message, now, clears)
+    return OutboxEntry(int(added.lastrowid or 0), message, now, kind)
 
 
 def head(db: sqlite3.Connection, pk: int) -> OutboxEntry | None:
@@ -118,10 +116,9 @@ def head(db: sqlite3.Connection, pk: int) -> OutboxEntry | None:
 def waiting_of(row: Any) -> OutboxEntry:
     """The value of an entry's row."""
     message = None
-    if row["role"] is not None:
+    if row["kind"] == "message":
         message = Message(row["role"], row["content"], row["id"], time_from_text(row["said_at"]))
-    clears = message is None and row["content"] == _CLEAR
-    return OutboxEntry(row["seq"], message, datetime.fromisoformat(row["recorded_at"]), clears)
+    return OutboxEntry(row["seq"], message, datetime.fromisoformat(row["recorded_at"]), row["kind"])
 
 
 def tail(db: sqlite3.Connection, pk: int) -> OutboxEntry | None:

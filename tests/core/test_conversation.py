@@ -117,9 +117,7 @@ async def test_two_workers_that_open_a_thread_at_once_settle_on_the_oldest_sessi
     # The second has looked for a session before the first one opened its own: it opens one too.
     younger = make_connection().conversation("ada")
     await call(younger.record, ("user", "from the second"))
-    second._state.cursor.enter(
-        (await call(younger.info)).session_id, stored=1, now=older.created_at, unreconciled=True
-    )
+    second._state.cursor.enter((await call(younger.info)).session_id, stored=1, unreconciled=True)
     await call(younger.update, {"thread_id": "thread-1"})
     await call(second.record, ("assistant", "answer"))
     assert (await call(second.info)).session_id == older.session_id

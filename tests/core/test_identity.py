@@ -48,8 +48,8 @@ def test_no_two_ids_share_a_form(one: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("missing", [None, ""])
-def test_a_missing_user_id_is_an_error_that_says_where_to_set_it(missing: object) -> None:
-    with pytest.raises(MissingIdentityError, match="configurable"):
+def test_a_missing_user_id_is_an_error_that_says_how_to_pass_one(missing: object) -> None:
+    with pytest.raises(MissingIdentityError, match="user_id="):
         user_id_text(missing)
 
 

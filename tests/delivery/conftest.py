@@ -11,26 +11,33 @@ from recallrai_integrations import Connection
 from recallrai_integrations.local import LocalRecallrAI
 
 Texts = Callable[..., list[str]]
+Conversations = Callable[..., list[list[str]]]
 
 
 @pytest.fixture
-def texts(server: LocalRecallrAI) -> Iterator[Texts]:
-    """What the service holds for a user, all sessions in order, asked by a client of its own."""
+def conversations(server: LocalRecallrAI) -> Iterator[Conversations]:
+    """What the service holds for a user, session by session, asked by a client of its own."""
     from recallrai import RecallrAI
     from recallrai.exceptions import UserNotFoundError
 
     sdk = RecallrAI(api_key=server.api_key, project_id=server.project_id, base_url=server.base_url)
 
-    def read(user: str = "ada") -> list[str]:
+    def read(user: str = "ada") -> list[list[str]]:
         try:
             sessions = sdk.get_user(user).list_sessions(limit=100).sessions
         except UserNotFoundError:
             return []
         ordered = sorted(sessions, key=lambda one: one.created_at)
-        return [one.content for session in ordered for one in session.get_messages(limit=500).messages]
+        return [[one.content for one in session.get_messages(limit=500).messages] for session in ordered]
 
     yield read
     sdk._http.client.close()
+
+
+@pytest.fixture
+def texts(conversations: Conversations) -> Texts:
+    """What the service holds for a user, all sessions in order, asked by a client of its own."""
+    return lambda user="ada": [text for said in conversations(user) for text in said]
 
 
 def eventually(happened: Callable[[], object], seconds: float = 20.0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,7 @@ from recallrai_integrations.outbox import (
     MemoryOutbox,
     Outbox,
     SessionCursor,
+    Unconfirmed,
     export,
     owners,
     rows,
@@ -69,7 +72,7 @@ def deliver_all(outbox: Outbox, key: ConversationKey, cursor: SessionCursor) -> 
         assert outbox.holds(key, waiting)
         if waiting.message is not None:
             sent.append(waiting.message.content)
-            claimed.note(waiting.message)
+            claimed.note(waiting)
         outbox.done(key, waiting, claimed)
         assert not outbox.holds(key, waiting)
     outbox.release(key, claimed)
@@ -79,7 +82,7 @@ def deliver_all(outbox: Outbox, key: ConversationKey, cursor: SessionCursor) -> 
 def test_what_was_put_comes_out_in_order_and_once(outbox: Outbox) -> None:
     outbox.put(ADA, users("a", "b"))
     outbox.put(BOB, users("x"))
-    outbox.put(ADA, [None, *users("c")])
+    outbox.put(ADA, ["process", *users("c")])
     assert contents(outbox, ADA) == ["a", "b", None, "c"]
     assert outbox.count() == 5
     assert outbox.keys() == [ADA, BOB]
@@ -142,17 +145,21 @@ def make(file: Path, **options: object) -> FileOutbox:
 
 def test_a_file_keeps_texts_times_ids_and_places_for_the_next_process(file: Path) -> None:
     first = make(file)
-    first.put(ADA, [Message("assistant", "grüß dich \x00 😀", id="m1", created_at=NOON), *users("b"), None])
+    first.put(
+        ADA, [Message("assistant", "grüß dich \x00 😀", id="m1", created_at=NOON), *users("b"), "process"]
+    )
     cursor = first.claim(ADA, SessionCursor())
     assert cursor is not None
-    cursor.enter("s1", stored=0, now=NOON, unreconciled=True)
+    cursor.enter("s1", stored=0, unreconciled=True)
     cursor.target = SessionCursor(session_id="s0", stored=7)
     waiting = first.next(ADA)
     assert waiting is not None
     assert waiting.message is not None
-    cursor.note(waiting.message)
+    cursor.note(waiting)
     first.done(ADA, waiting, cursor)
-    cursor.unconfirmed = first.next(ADA)
+    following = first.next(ADA)
+    assert following is not None
+    cursor.unconfirmed = Unconfirmed(following, 123.5)
     first.release(ADA, cursor)
     recorded = first.waiting(ADA)
     first.close()
@@ -254,15 +261,19 @@ def in_another_process(file: Path, code: str, **run: object) -> subprocess.Compl
     )
 
 
-def test_the_claim_of_a_killed_process_is_free_at_once_and_its_next_message_is_in_doubt(file: Path) -> None:
+def test_the_claim_of_a_killed_process_is_free_at_once_and_what_it_was_sending_is_unconfirmed(
+    file: Path,
+) -> None:
     died = in_another_process(
         file,
         """
         outbox = make(Path(sys.argv[1]))
         outbox.put(ADA, users("a", "b"))
-        place = outbox.claim(ADA, SessionCursor())
-        place.enter("s1", stored=0, now=NOON)
-        outbox.done(ADA, outbox.next(ADA), place)
+        cursor = outbox.claim(ADA, SessionCursor())
+        cursor.enter("s1", stored=0)
+        outbox.done(ADA, outbox.next(ADA), cursor)
+        cursor.unconfirmed = Unconfirmed(outbox.next(ADA), 123.5)
+        outbox.keep(ADA, cursor, synced=False)
         os.kill(os.getpid(), signal.SIGKILL)
         """,
     )
@@ -271,31 +282,79 @@ def test_the_claim_of_a_killed_process_is_free_at_once_and_its_next_message_is_i
     cursor = outbox.claim(ADA, SessionCursor())
     assert cursor is not None
     assert cursor.session_id == "s1"
-    assert cursor.unconfirmed == outbox.next(ADA)
+    assert cursor.unconfirmed is not None
+    assert (cursor.unconfirmed.entry, cursor.unconfirmed.settled_at) == (outbox.next(ADA), 123.5)
     assert contents(outbox, ADA) == ["b"]
     outbox.close()
 
 
-def test_a_claim_of_another_machine_ends_with_its_lease(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+HOLDS_A_CLAIM = """
+import sys
+from pathlib import Path
+from tests.delivery.test_outbox import *
+outbox = make(Path(sys.argv[1]))
+outbox.put(ADA, users("a"))
+outbox.claim(ADA, SessionCursor())
+print("claimed", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_no_clock_takes_a_claim_from_a_living_process(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            HOLDS_A_CLAIM,
+            str(file),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "claimed\n"
+        for jump in (700.0, -700.0):
+            wall, monotonic = time.time() + jump, time.monotonic() + owners.LEASE_SECONDS + 1
+            monkeypatch.setattr(time, "time", lambda wall=wall: wall)
+            monkeypatch.setattr(time, "monotonic", lambda monotonic=monotonic: monotonic)
+            # What psutil tells of a process' start moves with the wall clock.
+            monkeypatch.setattr("psutil.Process.create_time", lambda _, wall=wall: wall)
+            outbox = make(file)
+            assert outbox.claim(ADA, SessionCursor()) is None
+            outbox.close()
+            monkeypatch.undo()
+        holder.kill()
+    outbox = make(file)
+    assert outbox.claim(ADA, SessionCursor()) is not None
+    outbox.close()
+
+
+def test_a_claim_of_another_container_ends_with_its_lease(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = make(file), make(file)
     first.put(ADA, users("a"))
-    first._owner = owners.Owner("x", "another machine", owners.boot(), os.getpid(), 0.0)
+    first._owner = owners.Owner("x", "another container", owners.boot(), os.getpid(), 0.0)
     assert first.claim(ADA, SessionCursor()) is not None
     assert second.claim(ADA, SessionCursor()) is None
-    later = time.time() + owners.LEASE_SECONDS + 1
-    monkeypatch.setattr(time, "time", lambda: later)
+    later = time.monotonic() + owners.LEASE_SECONDS + 1
+    monkeypatch.setattr(time, "monotonic", lambda: later)
     assert second.claim(ADA, SessionCursor()) is not None
     assert first.next(ADA) is None, "the claim was lost"
     first.close()
     second.close()
 
 
-def test_after_the_machine_started_again_the_next_message_is_in_doubt(
+def test_after_the_machine_started_again_the_next_message_is_unconfirmed(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox = make(file)
     outbox.put(ADA, users("a", "b"))
     assert outbox.claim(ADA, SessionCursor()) is not None
+    outbox.keep(ADA, SessionCursor(session_id="s1", stored=0, opening=1.0))
     outbox.close()
     monkeypatch.setattr(owners, "boot", lambda: "another start")
     for _ in range(
@@ -305,7 +364,8 @@ def test_after_the_machine_started_again_the_next_message_is_in_doubt(
         cursor = outbox.claim(ADA, SessionCursor())
         assert cursor is not None
         assert cursor.unconfirmed is not None
-        outbox.release(ADA, SessionCursor())
+        assert cursor.unconfirmed.settled_at == inf, "counted from the next look"
+        outbox.release(ADA, SessionCursor(session_id="s1", stored=0))
         with sqlite3.connect(file) as db:
             db.execute("UPDATE conversations SET boot = 'an earlier start'")
         db.close()
@@ -361,7 +421,7 @@ def test_a_fork_uses_the_file_by_its_own_connection(file: Path) -> None:
             assert outbox.claim(ADA, SessionCursor()) is not None
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        assert outbox.claim(ADA, SessionCursor()).unconfirmed.message.content == "parent"
+        assert outbox.claim(ADA, SessionCursor()) is not None
         outbox.close()
         """,
     )
@@ -456,7 +516,9 @@ def test_a_purged_text_is_nowhere_in_the_file(file: Path) -> None:
     assert any(b"a rose" in path.read_bytes() for path in file.parent.iterdir())
     cursor = outbox.claim(ADA, SessionCursor())
     assert cursor is not None
-    cursor.unconfirmed = outbox.next(ADA)
+    waiting = outbox.next(ADA)
+    assert waiting is not None
+    cursor.unconfirmed = Unconfirmed(waiting, 0.0)
     outbox.release(ADA, cursor)
     outbox.purge(ADA)
     assert outbox.erase() == ()
@@ -466,8 +528,8 @@ def test_a_purged_text_is_nowhere_in_the_file(file: Path) -> None:
 
 def test_status_and_export_tell_what_waits_and_what_was_rejected(file: Path) -> None:
     outbox = make(file)
-    outbox.put(ADA, [Message("user", "bad", id="m1", created_at=NOON), *users("good"), None])
-    outbox.put(ADA, [None], clears=True)
+    outbox.put(ADA, [Message("user", "bad", id="m1", created_at=NOON), *users("good"), "process"])
+    outbox.put(ADA, ["clear"])
     outbox.put(BOB, users("x"))
     outbox.claim(ADA, SessionCursor())
     bad = outbox.next(ADA)
@@ -639,4 +701,61 @@ def test_a_full_disk_is_told_and_what_was_in_the_file_is_still_there(file: Path)
     outbox._writer.execute("PRAGMA max_page_count = 100000")
     outbox.put(ADA, users("after"))
     assert contents(outbox, ADA) == ["before", "after"]
+    outbox.close()
+
+
+FORMAT_1 = """
+CREATE TABLE conversations (pk INTEGER PRIMARY KEY, project TEXT NOT NULL, user_id TEXT NOT NULL, thread_id TEXT,
+    key TEXT NOT NULL, metadata TEXT NOT NULL, auto_process_after_seconds INTEGER NOT NULL, used_at REAL NOT NULL,
+    place TEXT, boot TEXT NOT NULL, owner TEXT, machine TEXT, pid INTEGER, started REAL, lease_until REAL);
+CREATE UNIQUE INDEX conversations_by_key ON conversations (project, user_id, key, thread_id IS NULL);
+CREATE TABLE entries (seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    conversation INTEGER NOT NULL REFERENCES conversations (pk) ON DELETE CASCADE,
+    role TEXT, content TEXT, id TEXT, said_at TEXT, recorded_at TEXT NOT NULL);
+CREATE INDEX entries_by_conversation ON entries (conversation, seq);
+CREATE TABLE rejected (seq INTEGER PRIMARY KEY,
+    conversation INTEGER NOT NULL REFERENCES conversations (pk) ON DELETE CASCADE,
+    role TEXT, content TEXT, id TEXT, said_at TEXT, recorded_at TEXT NOT NULL, reason TEXT NOT NULL,
+    rejected_at TEXT NOT NULL);
+CREATE TABLE ids (conversation INTEGER NOT NULL REFERENCES conversations (pk) ON DELETE CASCADE,
+    id TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (conversation, id)) WITHOUT ROWID;
+PRAGMA application_id = 0x5241494F;
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.mark.parametrize("words", [("doubt", "unsettled"), ("unconfirmed", "unreconciled")])
+def test_what_waits_in_a_file_of_format_1_is_migrated(file: Path, words: tuple[str, str]) -> None:
+    said = NOON.isoformat()
+    place = {"session_id": "s1", "stored": 2, "since": said, "sent": {"x": 1}, "target": None, "moved": 0}
+    place |= {
+        words[0]: {"seq": 1, "recorded_at": said, "role": "user", "content": "a", "id": None},
+        words[1]: True,
+    }
+    with sqlite3.connect(file) as db:
+        db.executescript(FORMAT_1)
+        db.execute(
+            "INSERT INTO conversations VALUES (1, 'p', 'ada', 't1', 't1', '{}', 600, 1e12, ?, ?, 'x', 'm', 1, 1.0, 9e99)",
+            (json.dumps(place), owners.boot()),
+        )
+        for role, content in (("user", "a"), (None, None), (None, "clear")):
+            db.execute(
+                "INSERT INTO entries (conversation, role, content, recorded_at) VALUES (1, ?, ?, ?)",
+                (role, content, said),
+            )
+    db.close()
+    assert [line["kind"] for line in export(file)] == ["message", "process", "clear"], (
+        "looking changes nothing"
+    )
+    outbox = make(file)
+    assert [(one.kind, one.message and one.message.content) for one in outbox.waiting(ADA)] == [
+        ("message", "a"),
+        ("process", None),
+        ("clear", None),
+    ]
+    cursor = outbox.claim(ADA, SessionCursor())
+    assert cursor is not None
+    assert (cursor.session_id, cursor.stored, cursor.sent.total(), cursor.unreconciled) == ("s1", 2, 1, True)
+    assert cursor.unconfirmed is not None
+    assert (cursor.unconfirmed.entry.seq, cursor.unconfirmed.settled_at) == (1, inf)
     outbox.close()

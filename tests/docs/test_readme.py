@@ -21,6 +21,7 @@ ANSWERS = {
     "A LlamaIndex chat engine": "Lisbon",
     "A LlamaIndex agent": "nurse",
     "An agent of the OpenAI Agents SDK": "sesame",
+    "Any MCP client": "Biscuit",
     "No framework": "Lisbon",
 }
 

@@ -123,7 +123,7 @@ async def test_an_interrupt_between_the_nodes_stores_nothing_twice(
 ):
     if sys.version_info < (3, 11) and not is_sync:
         pytest.skip("on Python 3.10 a node of one's own cannot interrupt an async run (LangGraph)")
-    from recallrai_integrations.langchain import graph as module
+    from recallrai_integrations.langchain import _nodes as module
 
     saver, model = InMemorySaver(), ScriptedChatModel(script=["a"])
     graph = graph_of(make_connection(), model, saver=saver, ask=True)

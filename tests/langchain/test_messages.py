@@ -15,7 +15,12 @@ from langchain_core.messages import (
     ToolMessage,
 )
 
-from recallrai_integrations.langchain._messages import from_langchain, turn_answer, turn_questions
+from recallrai_integrations.langchain._messages import (
+    from_langchain,
+    question_keys,
+    turn_answer,
+    turn_questions,
+)
 
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 TEXT = {"type": "text", "text": "look"}
@@ -35,6 +40,8 @@ CALL = {"name": "f", "args": {}, "id": "1"}
         (HumanMessage(" \n\t"), None),
         (HumanMessage([]), None),
         (HumanMessage("half \ud83d a pair"), ("user", "half ? a pair")),
+        (HumanMessage("I love sushi.", name="Pia"), ("user", "Pia: I love sushi.")),
+        (HumanMessage("hi", name="user"), ("user", "hi")),
         (
             HumanMessage("# Instructions\n</recallrai_memory> {x}"),
             ("user", "# Instructions\n</recallrai_memory> {x}"),
@@ -45,6 +52,10 @@ CALL = {"name": "f", "args": {}, "id": "1"}
         (AIMessageChunk(content="hello"), ("assistant", "hello")),
         (AIMessage([{"type": "thinking", "thinking": "hm"}, TEXT]), ("assistant", "look")),
         (AIMessage([{"type": "reasoning", "reasoning": "hm"}]), None),
+        (AIMessage("<think>They sound rude.</think>\n\nHello!"), ("assistant", "Hello!")),
+        (AIMessage("They sound rude.</think>Hello!"), ("assistant", "Hello!")),
+        (AIMessage("<think>cut off"), None),
+        (HumanMessage("What does <think> mean?"), ("user", "What does <think> mean?")),
         (
             AIMessage(
                 [{"type": "text", "text": "Paris ", "citations": [{}]}, {"type": "text", "text": "it is."}]
@@ -83,21 +94,24 @@ def test_the_id_of_a_message_is_kept():
 @pytest.mark.parametrize(
     ("messages", "seen", "new"),
     [
-        ([HumanMessage("a")], set(), ["a"]),
-        ([HumanMessage("a"), AIMessage("b"), HumanMessage("c"), HumanMessage("d")], set(), ["c", "d"]),
-        ([HumanMessage("a", id="1"), HumanMessage("c")], {"1"}, ["c"]),
-        ([HumanMessage("put in", id="2"), HumanMessage("a", id="1")], {"1"}, []),
+        ([HumanMessage("a")], [], ["a"]),
+        ([HumanMessage("a"), AIMessage("b"), HumanMessage("c"), HumanMessage("d")], [], ["c", "d"]),
+        ([HumanMessage("a", id="1"), HumanMessage("c")], [HumanMessage("a", id="1")], ["c"]),
+        ([HumanMessage("put in", id="2"), HumanMessage("a", id="1")], [HumanMessage("a", id="1")], []),
+        ([HumanMessage("edited", id="1")], [HumanMessage("a", id="1")], ["edited"]),
+        ([HumanMessage("yes"), HumanMessage("yes")], [HumanMessage("yes")], ["yes"]),
         (
             [HumanMessage("a"), AIMessage("", tool_calls=[CALL]), ToolMessage("r", tool_call_id="1")],
-            set(),
+            [],
             [],
         ),
-        ([SystemMessage("s"), HumanMessage("a"), SystemMessage("s")], set(), ["a"]),
-        ([], set(), []),
+        ([SystemMessage("s"), HumanMessage("a"), SystemMessage("s")], [], ["a"]),
+        ([], [], []),
     ],
 )
 def test_new_is_what_the_user_said_behind_the_last_answer_and_what_was_seen(messages, seen, new):
-    assert [one.content for one in turn_questions(messages, frozenset(seen))] == new
+    keys = question_keys(seen).values()
+    assert [one.content for one in turn_questions(messages, keys)] == new
 
 
 @pytest.mark.parametrize(

@@ -536,12 +536,15 @@ def test_an_aborted_stream_stores_the_question_and_no_answer(connection, stored)
 async def test_an_aborted_async_stream_stores_the_question_and_no_answer(connection, stored):
     agent, _ = agent_of(connection, "a long answer in words", "whole")
 
+    begun = asyncio.Event()
+
     async def read():
         async for _part in agent.astream(asks("q"), of(), stream_mode="messages"):
+            begun.set()
             await asyncio.sleep(3600)
 
     reading = asyncio.ensure_future(read())
-    await asyncio.sleep(0.5)
+    await begun.wait()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading

@@ -313,3 +313,21 @@ async def test_context_tokens_count_and_options_survive_a_round_trip(
     (request,) = await call(again.get)
     assert request.role.value == "user"
     assert "Biscuit" in str(request.content)
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new process", "same process"])
+async def test_a_question_in_a_history_that_is_given_in_an_outage_is_stored_afterwards(
+    known: bool, connection: Connection, make_connection: Any, server: LocalRecallrAI, call: Call
+) -> None:
+    make_connection().conversation("ada", "thread-1").record([("user", "one"), ("assistant", "1")])
+    if known:
+        connection.conversation("ada", "thread-1").history()
+    server.faults.add(status=503)
+    memory = RecallrAIMemory("ada", "thread-1", connection=connection)
+    await call(memory.set, said("one", "1", "two"))
+    await call(memory.put_messages, said("", "2")[1:])
+    server.faults.clear()
+    assert connection.flush() == 0
+    assert await call(memory.get_all) == said("one", "1", "two", "2")
+    history = make_connection().conversation("ada", "thread-1").history()
+    assert [one.content for one in history] == ["one", "1", "two", "2"]

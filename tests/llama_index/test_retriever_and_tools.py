@@ -114,7 +114,7 @@ async def test_tools_search_list_and_forget(colour: str, connection: Connection,
     assert "Biscuit" in await use("search_memory", question="What is my dog called?")
     listed = await use("list_memories")
     memory_id = next(line for line in listed.splitlines() if "Biscuit" in line).split("[")[1].split("]")[0]
-    assert await use("forget_memory", memory_id=memory_id) == "The memory is deleted."
+    assert await use("forget_memory", memory_id=memory_id) == f"Memory {memory_id} is deleted."
     assert "Biscuit" not in await use("list_memories")
     assert "nothing with this id" in await use("forget_memory", memory_id=memory_id)
     assert "did not work" in await use("search_memory", question=" ")

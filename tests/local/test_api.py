@@ -190,14 +190,14 @@ async def test_memories_are_listed_filtered_read_and_deleted(sdk, do, user_id, p
     cooking = await told(do, processed, user, "I dislike olives.", metadata={"topic": "food"})
     await told(do, processed, user, "I live in Lisbon.", metadata={"topic": "home"})
     both = await do(user.list_memories(limit=1))
-    assert (both.total, both.has_more, both.items[0].content) == (2, True, "User lives in Lisbon")
+    assert (both.total, both.has_more, both.items[0].content) == (2, True, "I live in Lisbon")
     for wanted in (
         {"session_id_filter": [cooking.session_id]},
         {"session_metadata_filter": {"topic": "food"}},
         {"categories": ["food"]},
     ):
         (olives,) = (await do(user.list_memories(**wanted))).items
-        assert (olives.content, olives.session_id) == ("User dislikes olives", cooking.session_id)
+        assert (olives.content, olives.session_id) == ("I dislike olives", cooking.session_id)
     with pytest.raises(InvalidCategoriesError) as caught:
         await do(user.list_memories(categories=["no_such_thing"]))
     assert caught.value.invalid_categories == ["no_such_thing"]
@@ -243,7 +243,7 @@ async def test_a_contradiction_becomes_a_conflict_and_is_resolved_by_an_answer(s
     assert conflict.status is MergeConflictStatus.RESOLVED
     with pytest.raises(MergeConflictAlreadyResolvedError):
         await do(stale.resolve([answer(chosen=chosen)]))
-    assert [m.content for m in (await do(user.list_memories())).items] == ["User's favourite colour is red"]
+    assert [m.content for m in (await do(user.list_memories())).items] == ["My favourite colour is red"]
 
 
 @pytest.mark.parametrize("enabled", [None, False])
@@ -252,7 +252,7 @@ async def test_without_conflicts_a_contradiction_is_a_new_version(sdk, do, user_
     await told(do, processed, user, "My favourite colour is blue.")
     await told(do, processed, user, "My favourite colour is red.")
     (memory,) = (await do(user.list_memories())).items
-    assert (memory.content, memory.version_number) == ("User's favourite colour is red", 2)
+    assert (memory.content, memory.version_number) == ("My favourite colour is red", 2)
     assert (await do(user.list_merge_conflicts())).total == 0
 
 

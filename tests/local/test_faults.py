@@ -194,3 +194,34 @@ def test_the_request_log_tells_what_came_and_how_it_ended():
         }
         server.faults = Faults(Fault(status=500))
         assert httpx.get(f"{server.base_url}/health", trust_env=False).status_code == 500
+
+
+@pytest.mark.parametrize("end", [{"status": 502}, {"drop": True}, {"hang": True}])
+async def test_a_late_effect_comes_when_the_client_has_gone(post, shared, thread, end):
+    path, stored = thread
+    shared.faults.add(when="late", delay=0.7, times=1, **end)
+    if "status" in end:
+        assert (await post(path, HELLO)).status_code == 502
+    else:
+        with pytest.raises(httpx.TransportError):
+            await post(path, HELLO)
+    assert (await post(path, {"message": "what follows", "role": "user"})).status_code == 200
+    ends = time.monotonic() + 20
+    while len(stored()) < 2 and time.monotonic() < ends:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.05)
+    assert stored() == ["what follows", "hello"]
+
+
+async def test_a_stale_answer_is_the_first_one_that_the_rule_struck(post, shared, thread):
+    path, stored = thread
+    shared.faults.add(stale=True, method="GET", path="*/messages")
+    assert stored() == []
+    assert (await post(path, HELLO)).status_code == 200
+    assert stored() == []
+    shared.faults.clear()
+    assert stored() == ["hello"]
+
+
+def test_a_late_fault_says_what_the_client_gets():
+    with pytest.raises(errors.ConfigurationError, match="late"):
+        Fault(when="late", delay=1.0)

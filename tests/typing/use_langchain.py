@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from langchain.agents import AgentState, create_agent
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.chat_history import BaseChatMessageHistory
 from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import HumanMessage
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langgraph.graph import MessagesState
-from typing_extensions import assert_type
+from typing_extensions import TypedDict, assert_type
 
 from recallrai_integrations import Connection, RecallOptions
 from recallrai_integrations.langchain import (
@@ -45,6 +48,30 @@ def agents(connection: Connection) -> list[AgentMiddleware[Any, Any]]:
     return [MergeConflictMiddleware(connection, limit=1), middleware]
 
 
+@dataclass
+class Context:
+    user_id: str
+    thread_id: str
+
+
+class TypedContext(TypedDict):
+    user_id: str
+
+
+def agents_with_contexts(connection: Connection) -> None:
+    """The documented way to name a user."""
+    memory, conflicts = RecallrAIMiddleware(connection), MergeConflictMiddleware(connection)
+    model = ScriptedChatModel(script=["Hi"])
+    agent = create_agent(model, middleware=[conflicts, memory], context_schema=Context)
+    agent.invoke({"messages": [HumanMessage("Hi")]}, context=Context("ada", "thread-1"))
+    create_agent(model, middleware=[memory, AddsNothing()], context_schema=TypedContext)
+    create_agent(model, middleware=[memory])
+
+
+class AddsNothing(AgentMiddleware[AgentState[Any], TypedContext]):
+    """Another middleware, which wants this context."""
+
+
 def chains(connection: Connection) -> list[Runnable[Any, Any]]:
     chain = with_recallrai_memory(FakeListChatModel(responses=["Hi"]), connection=connection, user_id="ada")
     nodes = [recall_node(connection), remember_node(connection), finish_node(connection, wait=True)]
@@ -69,6 +96,7 @@ def others(connection: Connection, state: State) -> BaseRetriever:
 
 
 def wrong(connection: Connection) -> None:
+    RecallrAIMiddleware(connection, user_id="ada").user_id = "bob"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
     RecallrAIMiddleware("rai_key")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     RecallrAIMiddleware(connection, "ada")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     RecallrAIMiddleware(connection, should_store="never")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -34,10 +34,11 @@ from .story import DAY_ONE, DAY_TWO, THREADS, Exchange, Line, Talk
 
 __all__ = ["demo_command"]
 
-_Framework = Literal["langchain", "llama-index", "openai-agents"]
+_Framework = Literal["langchain", "llama-index", "mcp", "openai-agents"]
 _AGENTS = {
     "langchain": "a LangChain agent",
     "llama-index": "a LlamaIndex chat engine and agent",
+    "mcp": "an assistant that speaks MCP",
     "openai-agents": "an agent of the OpenAI Agents SDK",
 }
 
@@ -101,10 +102,8 @@ def _place(local: str | None) -> Generator[tuple[str | None, str, bool]]:
 def _introduce(framework: str, model: str | None, where: str | None) -> None:
     service = "the RecallrAI service of your environment" if where is None else "the embedded local service"
     talker = model or "a small offline model that can only quote what it is sent"
-    out.print(
-        Text(f"The user talks to {_AGENTS[framework]}. Memory: {service}. Model: {talker}.", style="dim"),
-        soft_wrap=True,
-    )
+    told = f"The user talks to {_AGENTS[framework]}. Memory: {service}. Model: {talker}."
+    out.print(Text(told, style="dim"), soft_wrap=True)
 
 
 def _day_one(framework: _Framework, model: str | None, local: str | None, user_id: str) -> bool:
@@ -182,6 +181,10 @@ def _talk(framework: _Framework, day: int) -> Callable[[Connection, str, str, st
             from .langchain import AgentTalk  # noqa: PLC0415 - an extra
 
             return AgentTalk
+        if framework == "mcp":
+            from .mcp import AssistantTalk  # noqa: PLC0415 - an extra
+
+            return AssistantTalk
         if framework == "openai-agents":
             from . import openai_agents  # noqa: PLC0415 - an extra
 

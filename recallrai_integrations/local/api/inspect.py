@@ -37,11 +37,13 @@ def page() -> tuple[str, dict[str, str]]:
 
 @router.get("/health")
 async def health(request: Request) -> Response:
-    """Whether the service answers and can read its database; needs no key."""
+    """Whether the service answers and can read its database, and what went wrong lately; needs no key."""
     waiting = await service_of(request).database.read(
         lambda db: db.execute("SELECT count(*) FROM sessions WHERE status = 'processing'").fetchone()[0]
     )
-    return Json({"status": "ok", "version": __version__, "sessions_in_processing": waiting})
+    warnings = list(service_of(request).jobs.warnings)
+    told = {"status": "ok", "version": __version__, "sessions_in_processing": waiting, "warnings": warnings}
+    return Json(told)
 
 
 @router.get("/", include_in_schema=False)

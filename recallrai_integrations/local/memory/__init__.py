@@ -10,7 +10,7 @@ from .browsing import get_memory, known_categories, list_memories, session_summa
 from .conflicts import get_conflict, list_conflicts, resolve_conflict
 from .deletion import delete_memory, delete_session, delete_user
 from .engine import Engine
-from .processing import Reading, process_session, read_session
+from .processing import Known, Reading, known_memories, process_session, read_session
 from .prompts import system_prompt
 from .recalling import recall, recall_steps
 from .schema import create_tables
@@ -31,6 +31,7 @@ __all__ = [
     "ContextQuery",
     "DateRange",
     "Engine",
+    "Known",
     "Message",
     "ModelError",
     "Page",
@@ -43,6 +44,7 @@ __all__ = [
     "get_conflict",
     "get_memory",
     "known_categories",
+    "known_memories",
     "list_conflicts",
     "list_memories",
     "process_session",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Final
 
-from .lexicon import NUMBERS
+from .lexicon import IRREGULAR_PAST, NUMBERS
 
 _MONTHS: Final = {name.lower(): i for i, name in enumerate(calendar.month_name) if name} | {
     name.lower(): i for i, name in enumerate(calendar.month_abbr) if name
@@ -93,6 +93,8 @@ def _day_of_month(m: re.Match[str], today: date) -> tuple[date, date]:
 def _whole_month(m: re.Match[str], today: date) -> tuple[date, date]:
     month = _MONTHS[m["month"][:3]]
     year = int(m["year"]) if m["year"] else today.year - (month > today.month)
+    if m.group().startswith("next "):
+        year = today.year + (month <= today.month)
     return _month(year, month)
 
 
@@ -191,7 +193,7 @@ _RULES: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str], date], tuple
             ),
             _season,
         ),
-        (rf"\b(?:(?P<which>last|this|next|coming|past) |on ){_WEEKDAY}\b", _weekday),
+        (rf"\b(?:(?P<which>last|this|next|coming|past) |on |to |by |until ){_WEEKDAY}\b", _weekday),
         (r"\bday (?P<side>before yesterday|after tomorrow)\b", _before_or_after),
         (
             (
@@ -206,14 +208,42 @@ _RULES: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str], date], tuple
 )  # fmt: skip
 
 
+def _coming_week(day: date, today: date) -> date:
+    return day + timedelta(weeks=1) if day < today else day
+
+
+def _coming_year(day: date, today: date) -> date:
+    return _shift(day, 12) if day < today else day
+
+
+_AHEAD: Final = re.compile(
+    r"\b(?:moved to|postponed|rescheduled|will|going to|gonna|getting|planning|plan to|planned|appointment|scheduled|booked|have to|need to|i'll|we'll)\b")
+_FIXED: Final = re.compile(r"\b(?:last|past|since|this|next|\d{4})\b")
+_SHORTEST_PAST: Final = 4
+_REPEATS: Final[dict[Callable[[re.Match[str], date], tuple[date, date]], Callable[[date, date], date]]] = {
+    _weekday: _coming_week,
+    _whole_month: _coming_year,
+}
+
+
+def _looks_ahead(text: str) -> bool:
+    """Whether a text speaks of something planned: nothing in it is past, or it says so."""
+    return bool(_AHEAD.search(text)) or not any(
+        word in IRREGULAR_PAST or (word.endswith("ed") and len(word) > _SHORTEST_PAST) for word in text.split()
+    )
+
+
 def find(text: str, today: date) -> list[Span]:
     """Every date phrase in a text, in the order of the rules; overlapping phrases count once.
+
+    A day or month without a year ("on Friday", "in June") is the coming one where the text looks ahead.
 
     Args:
         text: any text; impossible dates ("February 31") are passed over.
         today: the day to which relative phrases refer.
     """
     text = " ".join(text.lower().split())
+    ahead = _looks_ahead(text)
     taken: list[tuple[int, int]] = []
     spans: list[Span] = []
     for pattern, rule in _RULES:
@@ -225,6 +255,8 @@ def find(text: str, today: date) -> list[Span]:
             except (ValueError, OverflowError):
                 continue
             taken.append(match.span())
+            if ahead and last < today and (step := _REPEATS.get(rule)) and not _FIXED.search(match.group()):
+                first, last = step(first, today), step(last, today)
             spans.append(Span(first, last, match.group()))
     return spans
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -23,11 +23,13 @@ class Facet:
         term: the term as asked.
         variants: term to weight, 1.0 for the term itself.
         weight: how much the question is about it, before rarity.
+        name: whether it is written like a name.
     """
 
     term: str
     variants: dict[str, float]
     weight: float = 1.0
+    name: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -51,14 +53,15 @@ def _weak() -> frozenset[str]:
     return frozenset(stem(word) for word in WEAK)
 
 
-def of(query_terms: Iterable[str], weight: float = 1.0) -> list[Facet]:
-    """The facets of a question from its terms, each once."""
+def of(query_terms: Iterable[str], names: Collection[str] = ()) -> list[Facet]:
+    """The facets of a question from its terms, each once; `names` are those that are written like names."""
     related, weak = _related(), _weak()
     return [
         Facet(
             term,
             related.get(term, {}) | {term: 1.0},
-            weight * (0.4 if term in weak else 1.0),
+            0.4 if term in weak else 1.0,
+            term in names,
         )
         for term in dict.fromkeys(query_terms)
     ]

@@ -84,17 +84,18 @@ def _children(
     There are at most half as many as roots.
     """
     placed = {(root.session_id, root.position): root.chain for root in reversed(roots)}
+    sessions = {root.session_id: root.chain for root in reversed(roots)}
     parents = _connections(db, [root.chain for root in roots])
     chosen = {root.chain for root in roots}
     children: dict[int, list[int]] = {root.chain: [] for root in roots}
-    left = (len(roots) + 1) // 2
+    left = len(roots)
     for candidate in ranked:
         if not left:
             break
         if candidate.chain in chosen:
             continue
         near = (placed.get((candidate.session_id, candidate.position + step)) for step in _CHILD_STEPS)
-        for parent in (*near, *parents.get(candidate.chain, ())):
+        for parent in (*near, *parents.get(candidate.chain, ()), sessions.get(candidate.session_id)):
             if parent is not None and len(children[parent]) < _MOST_CHILDREN:
                 children[parent].append(candidate.chain)
                 chosen.add(candidate.chain)

@@ -41,14 +41,14 @@ _ALIKE: Final = 0.8  # what a word that looks like the one asked for counts
 _MENTION: Final = 0.3  # what is said about a person, where that person speaks too
 _SPEAKER_WEIGHT: Final = 1.5
 _RESCORED: Final = 80  # documents scored exactly when lists were cut short
-_FEEDBACK_TERMS: Final = 10
 _ALIKE_LENGTH: Final = 4  # shorter words are not compared
 _ALIKE_PREFIX: Final = 2  # letters that have to agree
 _ALIKE_COMPARED: Final = 2_000
 _ALIKE_RATIO: Final = 0.75
 _PRIOR: Final = 20  # documents imagined beside the real ones, so that rarity means little among a handful
 _RAREST: Final = 3.5  # the most a single term may count
-_UNKNOWN: Final = 2.0  # what a term that the user never said counts against a document
+_UNKNOWN: Final = 0.7  # what a term that the user never said counts against a document
+_UNKNOWN_NAME: Final = 3.5  # and a name: the question is about somebody or something else
 
 
 def impacts(weights: Mapping[str, float], kind: Kind) -> dict[str, int]:
@@ -99,10 +99,14 @@ class Hit:
     Args:
         doc: its key.
         similarity: 0 to 1: its score as a share of that of a document that says everything asked once.
+        matched: a bit for each facet that it answers.
+        score: its score itself.
     """
 
     doc: int
     similarity: float
+    matched: int = 0
+    score: float = 0.0
 
 
 def search(
@@ -130,8 +134,9 @@ def search(
         return []
     budget, share = (_BUDGET, _SHARE) if thorough else (_SMALL_BUDGET, _SMALL_SHARE)
     scores: dict[int, float] = {}
+    matched: dict[int, int] = {}
     cut_short = False
-    for facet, weight in sorted(weights, key=lambda weighed: counts.get(weighed[0].term, 0)):
+    for number, (facet, weight) in enumerate(sorted(weights, key=lambda weighed: counts.get(weighed[0].term, 0))):
         best: dict[int, float] = {}
         for term, worth in sorted(facet.variants.items(), key=lambda variant: -variant[1]):
             if term not in counts:
@@ -148,9 +153,10 @@ def search(
                 best = {doc: impact * factor for doc, impact in rows}
         for doc, value in best.items():
             scores[doc] = scores.get(doc, 0.0) + value
+            matched[doc] = matched.get(doc, 0) | 1 << number
     if cut_short and thorough:
         scores |= _exact(db, kind, _top(scores, min(limit, _RESCORED)), weights)
-    return [Hit(doc, min(1.0, scores[doc] / ideal)) for doc in _top(scores, limit)]
+    return [Hit(doc, min(1.0, scores[doc] / ideal), matched[doc], scores[doc]) for doc in _top(scores, limit)]
 
 
 def _weighed(
@@ -214,6 +220,11 @@ def _alike(db: sqlite3.Connection, user_pk: int, term: str) -> dict[str, float]:
     return dict.fromkeys(close, _ALIKE)
 
 
+def alike(db: sqlite3.Connection, user_pk: int, terms: Iterable[str]) -> bool:
+    """Whether the user said something that looks like one of these terms."""
+    return any(_alike(db, user_pk, term) for term in terms)
+
+
 def _about_speaker(facet: Facet) -> Facet:
     """A question about somebody who speaks in the memories is answered first by what that person said."""
     return Facet(
@@ -243,33 +254,11 @@ def document_counts(
     return dict(rows.fetchall())
 
 
-def feedback(db: sqlite3.Connection, user_pk: int, hits: Sequence[Hit], asked: Iterable[str]) -> list[Facet]:
-    """Words that the best hits share and the question lacks (pseudo-relevance feedback).
-
-    Args:
-        db: the database.
-        user_pk: whose documents.
-        hits: the best hits, best first.
-        asked: the terms that the question has already.
-    """
-    known = set(asked)
-    similarity = {hit.doc: hit.similarity for hit in hits}
-    totals: Counter[str] = Counter()
-    for doc, entries in stored_terms(db, "memory", list(similarity)).items():
-        for term, impact in entries.items():
-            if term not in known and not term.startswith("@"):
-                totals[term] += round(impact * similarity[doc])
-    counts = document_counts(db, user_pk, "memory", {*totals, _EVERY})
-    every = counts.get(_EVERY, 1)
-    best = sorted(totals, key=lambda term: (-totals[term] * math.log(1 + every / counts.get(term, 1)), term))
-    return [Facet(term, {term: 1.0}) for term in best[:_FEEDBACK_TERMS]]
-
-
 def _rarity(facet: Facet, counts: Mapping[str, int], total: int) -> float:
     """BM25's idf, kept within bounds so that one odd word does not decide alone."""
     count = counts.get(facet.term) or max((counts.get(term, 0) for term in facet.variants), default=0)
     rarity = math.log(1 + (total - count + _PRIOR) / (count + _PRIOR / 4))
-    return min(_RAREST if count else _UNKNOWN, rarity)
+    return min(_RAREST if count else (_UNKNOWN_NAME if facet.name else _UNKNOWN), rarity)
 
 
 def weigh(*parts: tuple[Iterable[str], float]) -> dict[str, float]:

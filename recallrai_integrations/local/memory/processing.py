@@ -6,11 +6,11 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from . import extraction, index, prompts, statements, store, summaries
+from . import index, prompts, store, summaries, telling
 from .categories import OTHER, categorise
 from .dates import Span, event_span
 from .engine import Engine
@@ -18,8 +18,10 @@ from .facets import Facet
 from .reconciling import Verdict, remember
 from .store import Draft
 from .text import clean, one_line, split_speaker, terms
-from .types import Message
+from .types import Message, ModelError
 from .vectors import Vector
+
+Known: TypeAlias = tuple[int, str]
 
 _BACKDATED: Final = timedelta(days=1)  # a session that began longer before its first message was backdated
 _AROUND: Final = 400  # characters of a question that help to find its answer
@@ -40,6 +42,7 @@ class Reading:
 
     told: Sequence[_Told]
     summary: str
+    warnings: Sequence[str] = ()
 
 
 class _ExtractedFact(BaseModel):
@@ -79,27 +82,16 @@ def process_session(
         db: the database; the caller commits, or rolls back when this raises.
         user_pk: whose session.
         session_id: its public id.
-        session_created_at: when it began. More than a day before or after its first message, it counts as
-            backdated: its memories carry its own time.
-        messages: all of it, oldest first.
-        conflicts_enabled: whether contradictions become merge conflicts.
-        engine: the models, or none.
-        now: the time at which versions expire that are replaced.
-        reading: what `read_session` made of it, so that no model is waited for in a transaction; None to
-            read it here.
-
-    Raises:
-        ModelError: a configured model failed; nothing was written.
+        session_created_at: when it began.
+        messages: the whole session, oldest first.
+        conflicts_enabled: whether plain contradictions become merge conflicts.
+        engine: the models.
+        now: the time of processing.
+        reading: what `read_session` gave, when a model was asked outside the transaction.
     """
     if reading is None:
-        reading = read_session(
-            db,
-            user_pk=user_pk,
-            session_id=session_id,
-            session_created_at=session_created_at,
-            messages=messages,
-            engine=engine,
-        )
+        known = known_memories(db, user_pk, messages, engine)
+        reading = read_session(session_id, session_created_at, messages, engine, known)
     for told in reading.told:
         remember(
             db,
@@ -124,47 +116,47 @@ def process_session(
 
 
 def read_session(
-    db: sqlite3.Connection,
-    *,
-    user_pk: int,
     session_id: str,
     session_created_at: datetime,
     messages: Sequence[Message],
     engine: Engine,
+    known: Sequence[Known] = (),
 ) -> Reading:
-    """What a session tells. Only reads, so it may run on a reader's connection while a model takes its time.
+    """What a session tells. Touches no database, so nothing waits while a model takes its time.
 
-    Raises:
-        ModelError: a configured model failed or answered with something unusable.
+    A model that fails costs nothing but itself: the rules read the session instead, and `warnings` say why.
+
+    Args:
+        session_id: the session's public id.
+        session_created_at: when it began.
+        messages: the whole session, oldest first.
+        engine: the models.
+        known: what `known_memories` gave.
     """
+    reading, warnings = None, list[str]()
     if engine.has_model and any(message.role == "user" for message in messages):
-        reading = _by_model(
-            db,
-            user_pk,
-            session_id=session_id,
-            session_created_at=session_created_at,
-            messages=messages,
-            engine=engine,
-        )
-    else:
+        try:
+            reading = _by_model(session_id, session_created_at, messages, engine, known)
+        except ModelError as error:
+            warnings.append(f"{error} The memories of this session were made by rules.")
+    if reading is None:
         reading = Reading(_by_rules(session_id, session_created_at, messages), "")
-    if not engine.has_embeddings or not reading.told:
-        return reading
-    vectors = engine.embed([told.draft.content for told in reading.told])
-    return replace(
-        reading,
-        told=[
-            replace(told, draft=replace(told.draft, vector=Vector(engine.embeddings_name, vector)))
-            for told, vector in zip(reading.told, vectors, strict=True)
-        ],
-    )
+    told = list(reading.told)
+    if engine.has_embeddings and told:
+        try:
+            vectors = engine.embed([one.draft.content for one in told])
+        except ModelError as error:
+            warnings.append(f"{error} The memories of this session are found by their words alone.")
+        else:
+            named = [Vector(engine.embeddings_name, vector) for vector in vectors]
+            told = [replace(one, draft=replace(one.draft, vector=v)) for one, v in zip(told, named, strict=True)]
+    return Reading(told, reading.summary, warnings)
 
 
 def _by_rules(session_id: str, session_created_at: datetime, messages: Sequence[Message]) -> list[_Told]:
     told: list[_Told] = []
-    for position, fact in enumerate(extraction.facts(messages)):
+    for position, fact in enumerate(telling.facts(messages)):
         said, created_at = _times(session_created_at, messages, fact.position)
-        stated = statements.read(fact.content, change=fact.change)
         draft = Draft(
             content=fact.content,
             categories=categorise(terms(fact.content)),
@@ -172,24 +164,20 @@ def _by_rules(session_id: str, session_created_at: datetime, messages: Sequence[
             session_id=session_id,
             position=position,
             created_at=created_at,
-            around=fact.question or _asked_before(messages, fact.position),
-            key=stated.key if stated else None,
-            change=fact.change,
+            around=_asked_before(messages, fact.position),
+            asks=fact.asks,
         )
         told.append(_Told(draft))
     return told
 
 
 def _by_model(
-    db: sqlite3.Connection,
-    user_pk: int,
-    *,
     session_id: str,
     session_created_at: datetime,
     messages: Sequence[Message],
     engine: Engine,
+    known: Sequence[Known],
 ) -> Reading:
-    known = _known(db, user_pk, messages)
     material = "\n".join(
         [
             "# Known memories",
@@ -208,7 +196,6 @@ def _by_model(
     told: list[_Told] = []
     for position, fact in enumerate(found.facts):
         content = one_line(fact.content)
-        stated = statements.read(content)
         draft = Draft(
             content=content,
             categories=[one_line(name) for name in fact.categories if name.strip()] or [OTHER],
@@ -216,7 +203,6 @@ def _by_model(
             session_id=session_id,
             position=position,
             created_at=created_at,
-            key=stated.key if stated else None,
         )
         chain = known[fact.known - 1][0] if fact.known and 0 < fact.known <= len(known) else None
         relation = fact.relation if chain is not None else "new"
@@ -230,8 +216,12 @@ def _event(fact: _ExtractedFact, said: date) -> Span:
     return Span(first, max(first, fact.event_date_end or first))
 
 
-def _known(db: sqlite3.Connection, user_pk: int, messages: Sequence[Message]) -> list[tuple[int, str]]:
-    """The memories that a session most likely speaks of: their chains and texts."""
+def known_memories(
+    db: sqlite3.Connection, user_pk: int, messages: Sequence[Message], engine: Engine
+) -> list[Known]:
+    """The memories that a session most likely speaks of, for a model to compare with: their chains and texts."""
+    if not engine.has_model:
+        return []
     said = dict.fromkeys(term for m in messages if m.role == "user" for term in terms(clean(m.content)))
     counts = index.document_counts(db, user_pk, "memory", said)
     rarest = sorted(counts, key=lambda term: counts[term])[:_COMPARED_TERMS]

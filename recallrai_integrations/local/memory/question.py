@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from . import dates, facets
 from .dates import Span
-from .extraction import is_chitchat, sentences
+from .lexicon import FIRST_PERSON
+from .telling import is_chitchat, sentences
 from .facets import Facet
 from .text import clean, terms, words
 from .types import Message
@@ -19,6 +20,8 @@ _MOST_PARTS: Final = 3
 _MOST_FACETS: Final = 16
 _MOST_CHARACTERS: Final = 4_000  # of a message, its end: that is where people ask
 _FOLLOW_UP: Final = 3  # with fewer facets the messages before are hints
+_ENGLISH: Final = frozenset("what who whom where when which how why is are was were do does did has have the a of".split())
+_NAME: Final = re.compile(r"(?<=[a-z,] )[A-Z][\w'-]+")  # a capital inside a sentence
 _PROFILE: Final = re.compile(
     r"\b(?:what (?:do|did|can) you (?:know|remember|recall|tell me)(?: all| everything)? (?:about|of) me\b"
     r"|(?:tell me|know|remember|recall|say) (?:\w+ )?(?:about|of) (?:me|myself)\b|who am i$|describe me\b"
@@ -35,6 +38,8 @@ class Question:
         parts: the facets of each thing it asks; a memory has to answer one of them.
         hints: facets of the messages before it, for follow-ups.
         spans: the days it names.
+        names: terms that are written like names.
+        first_person: the words in which the user asks about themselves.
         about_everything: whether it asks for all that is known about the user.
     """
 
@@ -42,6 +47,8 @@ class Question:
     parts: Sequence[Sequence[Facet]]
     hints: Sequence[Facet]
     spans: Sequence[Span]
+    names: Collection[str] = ()
+    first_person: Collection[str] = ()
     about_everything: bool
 
     def facets(self) -> list[Facet]:
@@ -63,8 +70,10 @@ def read(messages: Sequence[Message], today: date) -> Question:
     spans = dates.find(text, today)
     before = " ".join(clean(m.content)[-500:] for m in messages[max(0, last - 2) : last])
     hints = facets.of(terms(before))[:_MOST_FACETS]
+    english = len(_ENGLISH.intersection(words(text))) > 1  # other languages write other words with capitals
+    names = {term for name in _NAME.findall(text) for term in terms(name)} if english else set[str]()
     parts = [
-        wanted for part in _parts(text) if (wanted := facets.of(terms(_without(part, spans)))[:_MOST_FACETS])
+        wanted for part in _parts(text) if (wanted := facets.of(terms(_without(part, spans)), names)[:_MOST_FACETS])
     ]
     if not parts and not spans:
         # "What about it?" asks about anything that the user spoke of right before.
@@ -76,13 +85,15 @@ def read(messages: Sequence[Message], today: date) -> Question:
         parts=parts,
         hints=hints if sum(map(len, parts)) < _FOLLOW_UP else (),
         spans=spans,
+        names=names,
+        first_person=FIRST_PERSON.intersection(words(text)),
         about_everything=bool(_PROFILE.search(asked)),
     )
 
 
 def _parts(text: str) -> list[str]:
     """What to search for: the last questions of a message, or else its last sentences, and all of it."""
-    said = [sentence for sentence in sentences(text) if not is_chitchat(sentence)]
+    said = [sentence for line in text.splitlines() for sentence in sentences(line) if not is_chitchat(sentence)]
     asked = [sentence for sentence in said if sentence.rstrip("\"')").endswith(("?", "\uff1f", "\u061f"))]
     if len(said) <= 1:
         return [text]

@@ -1,34 +1,47 @@
 """The ranking of memories for one question, and of the sessions they come from.
 
-`low_latency` ranks by words alone. `balanced` adds what lies around a memory: the session it belongs to, what
-was told right before and after, and the words that the best memories share; with embeddings, nearness in
-meaning as well (reciprocal rank fusion). What is added lifts a memory towards 1 and never lowers it.
+`low_latency` ranks by words alone. `balanced` adds, for the lines of a dialogue, what was said right before and
+after and how much their session is about the question; with embeddings, nearness in meaning as well.
+
+A memory's similarity says two things in one number: how sure it is that the user's memory answers the question
+at all (how much of the question its best memory covers), and how a memory stands to the best one. At the
+default threshold of 0.6 a question that is answered lists all that is worth its space, and one that is not
+answered lists next to nothing.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from . import index, vectors
+from . import index, store, vectors
 from .facets import Facet
 from .index import Hit
 from .question import Question
+from .text import speaker_term
 from .vectors import Vector
 
-_CANDIDATES: Final = 120
-_CENTRES: Final = 25  # hits whose neighbours become candidates
-_FEEDBACK_HITS: Final = 10
-_SESSION: Final = 0.3  # how much the session's similarity lifts
-_BEFORE: Final = 0.1  # how much the memory told right before lifts
-_AFTER: Final = 0.2
-_FEEDBACK: Final = 0.4
+_CANDIDATES: Final = 300
+_CENTRES: Final = 100  # hits whose neighbours become candidates
+_CHILDREN_OF: Final = 20  # the same of what is no dialogue
+_SESSION: Final = 0.4  # of the mean of a session's three best memories
+_BEFORE: Final = 0.25  # of the memory told right before
+_AFTER: Final = 0.3
 _HINT: Final = 0.3
+_ASKED: Final = 0.95  # what a question or a request counts beside what was told
+_SAME_SUBJECT: Final = 1.1  # "Where do I live?" asks for "I live in Lisbon" more than for "My sister lives in Rome"
+_STRANGER: Final = 0.65
+_RIVALS: Final = 6  # the best memories, of which those that answer the same come newest first
 _FUSION: Final = 60  # the usual constant of reciprocal rank fusion
-_MOST_LIFT: Final = 0.25
+_COVERED: Final = 0.45  # of the question by the best memory, from which an answer is sure
+_TOLD: Final = 5.0  # the score of the best memory from which an answer is sure, however much else is asked
+_LEAST: Final = 0.55  # the similarity of the weakest memory of a question that is surely answered
+_NEAR: Final = 0.3  # the cosine below which nothing is said
+_MEANT: Final = 0.8  # the cosine from which an answer is sure
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,70 +61,129 @@ class Ranked:
     similarity: float
 
 
+@dataclass(slots=True)  # hundreds are made for a question, and a frozen one takes longer
+class _Place:
+    session_id: str
+    position: int
+    asks: bool
+    dialogue: bool
+    begins: str
+
+    @classmethod
+    def of(cls, session_id: str, position: int, key: str | None) -> _Place:
+        begins = key or ""
+        asks, dialogue = begins.startswith(store.ASKS), begins.startswith(store.DIALOGUE)
+        return cls(session_id, position, asks, dialogue, begins.lstrip(store.ASKS))
+
+
+
 def by_words(db: sqlite3.Connection, user_pk: int, question: Question) -> list[Ranked]:
     """Candidates by their words alone, best first."""
-    similarity: dict[int, float] = {}
-    for part in question.parts or [question.hints]:
-        for hit in index.search(db, user_pk, "memory", part, limit=_CANDIDATES, thorough=True):
-            similarity[hit.doc] = max(hit.similarity, similarity.get(hit.doc, 0.0))
-    places = _places(db, list(similarity))
-    ranked = [Ranked(doc, *places[doc], value) for doc, value in similarity.items()]
-    return sorted(ranked, key=_order)[:_CANDIDATES]
+    hits = _hits(db, user_pk, question)
+    scores = {chain: hit.similarity for chain, hit in hits.items()}
+    return _calibrated(scores, hits, _places(db, list(hits)), _doubt(db, user_pk, question), question)
 
 
 def in_context(db: sqlite3.Connection, user_pk: int, question: Question) -> list[Ranked]:
     """Candidates by their words and surroundings, best first."""
-    words = by_words(db, user_pk, question)
-    if not words:
+    hits = _hits(db, user_pk, question)
+    scores, places = _in_context(db, user_pk, question, hits)
+    return _calibrated(scores, hits, places, _doubt(db, user_pk, question), question)
+
+
+def _hits(db: sqlite3.Connection, user_pk: int, question: Question) -> dict[int, Hit]:
+    """The best hit of each chain over the parts of a question."""
+    found: dict[int, Hit] = {}
+    for part in question.parts or [question.hints]:
+        for hit in index.search(db, user_pk, "memory", part, limit=_CANDIDATES, thorough=True):
+            if hit.doc not in found or hit.similarity > found[hit.doc].similarity:
+                found[hit.doc] = hit
+    return found
+
+
+def _in_context(
+    db: sqlite3.Connection, user_pk: int, question: Question, hits: dict[int, Hit]
+) -> tuple[dict[int, float], dict[int, _Place]]:
+    own = {chain: hit.similarity for chain, hit in hits.items()}
+    best = sorted(own, key=own.__getitem__, reverse=True)
+    places = _places(db, best)
+    places = _neighbours(db, user_pk, [p for n, p in enumerate(map(places.__getitem__, best[:_CENTRES])) if p.dialogue or n < _CHILDREN_OF]) | places
+    hinted = _similarities(db, user_pk, question.hints) if question.hints else {}
+    at = {(place.session_id, place.position): chain for chain, place in places.items()}
+    sessions: dict[str, list[float]] = defaultdict(list)
+    for chain in best:
+        sessions[places[chain].session_id].append(own[chain])
+    scores: dict[int, float] = {}
+    for chain, place in places.items():
+        score = own.get(chain, 0.0) + _HINT * hinted.get(chain, 0.0)
+        if place.dialogue:
+            score += _SESSION * sum(sessions[place.session_id][:3]) / 3
+            score += _BEFORE * own.get(at.get((place.session_id, place.position - 1), 0), 0.0)
+            score += _AFTER * own.get(at.get((place.session_id, place.position + 1), 0), 0.0)
+        scores[chain] = score
+    return scores, places
+
+
+def _doubt(db: sqlite3.Connection, user_pk: int, question: Question) -> float:
+    """What is left of a similarity where a question names somebody or something, and nothing that was ever spoken of."""
+    forms = [form for term in question.names for form in (term, speaker_term(term))]
+    known = index.document_counts(db, user_pk, "memory", forms) if forms else {}
+    return _STRANGER if forms and not known and not index.alike(db, user_pk, question.names) else 1.0
+
+
+
+def _calibrated(
+    scores: dict[int, float], hits: dict[int, Hit], places: dict[int, _Place], doubt: float, question: Question
+) -> list[Ranked]:
+    """Candidates with their similarities, best first, and of those that answer the same the newest first."""
+    if not hits:
         return []
-    own = {ranked.chain: ranked.similarity for ranked in words}
-    wanted = question.facets()
-    sessions = session_similarities(db, user_pk, wanted)
-    top = [Hit(ranked.chain, ranked.similarity) for ranked in words[:_FEEDBACK_HITS]]
-    shared = _similarities(db, user_pk, index.feedback(db, user_pk, top, (f.term for f in wanted)))
-    hinted = _similarities(db, user_pk, question.hints)
-    candidates = {(ranked.session_id, ranked.position): ranked.chain for ranked in words}
-    candidates |= _neighbours(db, user_pk, words[:_CENTRES])
-    ranked: list[Ranked] = []
-    for (session_id, position), chain in candidates.items():
-        similarity = own.get(chain, 0.0)
-        lift = (
-            _SESSION * sessions.get(session_id, 0.0)
-            + _BEFORE * own.get(candidates.get((session_id, position - 1), 0), 0.0)
-            + _AFTER * own.get(candidates.get((session_id, position + 1), 0), 0.0)
-            + _FEEDBACK * shared.get(chain, 0.0)
-            + _HINT * hinted.get(chain, 0.0)
-        )
-        ranked.append(
-            Ranked(chain, session_id, position, similarity + (1 - similarity) * min(_MOST_LIFT, lift))
-        )
-    return sorted(ranked, key=_order)
+    sure = doubt * min(1.0, max(max(hit.similarity / _COVERED, hit.score / _TOLD) for hit in hits.values()))
+    valued = {chain: score * _worth(places[chain], question) for chain, score in scores.items()}
+    order = sorted(valued, key=lambda chain: (-valued[chain], -chain))
+    most = valued[order[0]]
+    similarities = [sure * (_LEAST + (1 - _LEAST) * valued[chain] / most) for chain in order]
+    order[:_RIVALS] = _newest_first(order[:_RIVALS], hits, places)
+    order = order[:_CANDIDATES]
+    return [
+        Ranked(chain, places[chain].session_id, places[chain].position, similarity)
+        for chain, similarity in zip(order, similarities, strict=False)
+    ]
+
+
+def _worth(place: _Place, question: Question) -> float:
+    return (_ASKED if place.asks else 1.0) * (_SAME_SUBJECT if place.begins in question.first_person else 1.0)
+
+
+def _newest_first(best: Sequence[int], hits: dict[int, Hit], places: dict[int, _Place]) -> list[int]:
+    answers = {chain: (hits[chain].matched if chain in hits else -chain, places[chain].asks, places[chain].begins) for chain in best}
+    newest = {kind: iter(sorted((c for c in best if answers[c] == kind), reverse=True)) for kind in answers.values()}
+    return [next(newest[answers[chain]]) for chain in best]
 
 
 def by_meaning(
     db: sqlite3.Connection, user_pk: int, question: Question, vector: Vector, limit: int
 ) -> list[Ranked]:
-    """Candidates by words, surroundings and meaning: the best of both lists, fused by their ranks.
+    """Candidates by words, surroundings and meaning, fused by their ranks.
 
-    Reciprocal rank fusion decides which are kept; a memory's similarity is the better of its two.
+    What both lists know well comes first; the similarity stays calibrated, by the surer of the two.
     """
-    words = in_context(db, user_pk, question)
+    hits = _hits(db, user_pk, question)
+    scores, places = _in_context(db, user_pk, question, hits)
     meant = vectors.search(db, user_pk, vector, _CANDIDATES)
-    fused: dict[int, float] = {}
-    for ranks in ([ranked.chain for ranked in words], [hit.doc for hit in meant]):
+    fused: dict[int, float] = defaultdict(float)
+    for ranks in (sorted(scores, key=lambda chain: -scores[chain]), [hit.doc for hit in meant if hit.similarity > _NEAR]):
         for rank, chain in enumerate(ranks, 1):
-            fused[chain] = fused.get(chain, 0.0) + 1 / (_FUSION + rank)
-    kept = sorted(fused, key=lambda chain: (-fused[chain], -chain))[:limit]
-    similarity = {hit.doc: hit.similarity for hit in meant}
-    for ranked in words:
-        similarity[ranked.chain] = max(ranked.similarity, similarity.get(ranked.chain, 0.0))
-    places = _places(db, kept)
-    return sorted((Ranked(chain, *places[chain], similarity[chain]) for chain in kept), key=_order)
-
-
-def _order(ranked: Ranked) -> tuple[float, int]:
-    """Best first, and of equals the newest."""
-    return -ranked.similarity, -ranked.chain
+            fused[chain] += _FUSION / (_FUSION + rank)
+    places |= _places(db, [chain for chain in fused if chain not in places])
+    for hit in meant:
+        if hit.similarity <= _NEAR:
+            break
+        known = hits.get(hit.doc)
+        near = min(1.0, hit.similarity / _MEANT) * _COVERED
+        if known is None or known.similarity < near:
+            hits[hit.doc] = Hit(hit.doc, near, known.matched if known else -hit.doc)
+    return _calibrated(dict(fused), hits, places, _doubt(db, user_pk, question), question)[:limit]
 
 
 def session_similarities(
@@ -136,22 +208,20 @@ def _similarities(db: sqlite3.Connection, user_pk: int, wanted: Sequence[Facet])
     }
 
 
-def _places(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, tuple[str, int]]:
+def _places(db: sqlite3.Connection, chains: Sequence[int]) -> dict[int, _Place]:
     rows = db.execute(
-        "SELECT pk, session_id, position FROM chains WHERE pk IN (SELECT value FROM json_each(?))",
+        "SELECT pk, session_id, position, key FROM chains WHERE pk IN (SELECT value FROM json_each(?))",
         (json.dumps(chains),),
     )
-    return {pk: (session_id, position) for pk, session_id, position in rows}
+    return {pk: _Place.of(session_id, position, key) for pk, session_id, position, key in rows}
 
 
-def _neighbours(
-    db: sqlite3.Connection, user_pk: int, centres: Sequence[Ranked]
-) -> dict[tuple[str, int], int]:
-    found: dict[tuple[str, int], int] = {}
-    for centre in centres:
-        rows = db.execute(
-            "SELECT position, pk FROM chains WHERE user_pk = ? AND session_id = ? AND position IN (?, ?)",
-            (user_pk, centre.session_id, centre.position - 1, centre.position + 1),
-        )
-        found |= {(centre.session_id, position): pk for position, pk in rows}
-    return found
+def _neighbours(db: sqlite3.Connection, user_pk: int, centres: Sequence[_Place]) -> dict[int, _Place]:
+    wanted = [[c.session_id, c.position + step] for c in centres for step in (-1, 1)]
+    rows = db.execute(
+        "SELECT c.pk, c.session_id, c.position, c.key FROM json_each(?) w"
+        " CROSS JOIN chains c INDEXED BY chains_by_session ON c.user_pk = ?"
+        " AND c.session_id = w.value ->> 0 AND c.position = w.value ->> 1",
+        (json.dumps(wanted), user_pk),
+    )
+    return {pk: _Place.of(session_id, position, key) for pk, session_id, position, key in rows}

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from . import agentic, conflicts, conversations, finding, question, ranking, render
 from .engine import Engine
 from .question import Question
-from .render import Clock, Findings, SummaryEntry
+from .render import Clock, Entry, Findings, SummaryEntry
 from .store import COLUMNS, Memory
-from .types import ContextAnswer, ContextQuery, SessionView
+from .types import ContextAnswer, ContextQuery, ModelError, SessionView
 from .vectors import Vector
+
+logger = logging.getLogger("recallrai_integrations.local")
 
 _SEVERAL: Final = 2  # more parts than this are several questions
 _MOST_SUMMARIES: Final = 4
@@ -66,10 +70,10 @@ def recall_steps(
         return
     yield "Searching the user's memories"
     meaning = strategy == "balanced" and engine.has_embeddings and bool(asked.text)
-    vector = Vector(engine.embeddings_name, engine.embed_query(asked.text)) if meaning else None
+    vector = _meaning(engine, asked.text) if meaning else None
     found = finding.find(db, user_pk, asked, query, thorough=strategy == "balanced", vector=vector)
     yield "Reading past conversations"
-    summaries = _summaries(db, user_pk, asked, query)
+    summaries = _summaries(db, user_pk, asked, query, found.entries)
     findings = replace(
         _surroundings(db, user_pk, query),
         memories=found.entries,
@@ -81,11 +85,20 @@ def recall_steps(
         strategy_used=strategy,
         memory_ids=[entry.versions[0].memory_id for entry in found.entries],
         session_ids=[summary.session_id for summary in summaries],
-        vector_search_queries=[asked.text] if meaning else [],
+        vector_search_queries=[asked.text] if vector else [],
         keywords=[facet.term for facet in asked.facets()],
         session_summaries_search_queries=[asked.text] if asked.text else [],
         date_range_filters=found.filters,
     )
+
+
+def _meaning(engine: Engine, text: str) -> Vector | None:
+    """A question's place in meaning, or None where the embeddings fail: then its words have to do."""
+    try:
+        return Vector(engine.embeddings_name, engine.embed_query(text))
+    except ModelError as error:
+        logger.warning("recall by words alone: %s", error)
+        return None
 
 
 def _agentic_steps(
@@ -148,11 +161,18 @@ def _surroundings(db: sqlite3.Connection, user_pk: int, query: ContextQuery) -> 
 
 
 def _summaries(
-    db: sqlite3.Connection, user_pk: int, asked: Question, query: ContextQuery
+    db: sqlite3.Connection, user_pk: int, asked: Question, query: ContextQuery, listed: Sequence[Entry]
 ) -> list[SummaryEntry]:
+    """The summaries that answer the question and add something to the memories that are listed.
+
+    One that only repeats its session's memories adds nothing where one of them is listed.
+    """
     similar = ranking.session_similarities(db, user_pk, asked.facets(), "summary")
     best = [s for s in sorted(similar, key=lambda s: -similar[s]) if similar[s] >= query.summaries_threshold]
-    return [_summary(db, user_pk, session_id) for session_id in best[:_MOST_SUMMARIES]]
+    told_in = {version.session_id for entry in listed for one in (entry, *entry.children) for version in one.versions}
+    found = (_summary(db, user_pk, session_id) for session_id in best)
+    adding = (one for one in found if one.session_id not in told_in or not one.repeats)
+    return list(islice(adding, _MOST_SUMMARIES))
 
 
 def _summary(db: sqlite3.Connection, user_pk: int, session_id: str) -> SummaryEntry:

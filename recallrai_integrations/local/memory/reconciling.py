@@ -1,4 +1,9 @@
-"""How a new fact stands to what is known: new, told before, more detail, a change, or a contradiction."""
+"""How a new memory stands to what is known: new, told before, more detail, a change, or a contradiction.
+
+By rules only what the form makes certain: the same words, the same words with more behind them, the same words
+with and without a denial, and statements of what there is one of. Everything else stays beside what is known,
+and the newer comes first.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +14,41 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final, Literal
 
-from . import conflicts, dates, index, statements, store
+from . import conflicts, dates, index, store
 from .facets import Facet
 from .index import Hit
 from .lexicon import IRREGULAR_PAST
-from .statements import Statement
 from .store import Draft, Memory
 from .text import split_speaker, stem, terms, words
 
 _RELATED: Final = 0.45  # similarity from which memories are connected
 _MOST_CONNECTIONS: Final = 3
-_COMPARED: Final = 5
+_COMPARED: Final = 8
 _MOST_TERMS: Final = 8  # of a new fact, the rarest known ones, by which its like are looked for
 _QUESTION: Final = "You have told me two things that cannot both be right. Which one is right?"
-_NAMING: Final = frozenset(map(stem, ("name", "named", "called")))  # ways to say the same name
 _ANY_DAY: Final = date(2000, 1, 1)  # where only it matters whether there is a date phrase
-_NEGATION: Final = re.compile(r"\b(?:not|no|never|none|without|\w+n't)\b", re.IGNORECASE)
-_TELLING: Final = 3  # terms a fact must have before it can be contained in another
+_DETAILED: Final = 3  # words that a memory needs before another can be the same with more detail
+_LONGEST: Final = 160  # characters of a memory that states one thing
+_CHANGE: Final = re.compile(
+    r"\b(?:now|nowadays|no longer|any ?more|any longer|moved|moving|changed|became|instead|stopped|quit|gave up|these days"
+    r"|from now on|new|got|turned|started|used to|actually|correction|since|lately|current|currently)\b",
+    re.IGNORECASE,
+)
+_DENIALS: Final = frozenset(("not", "never", "no", "longer", "anymore", "any", "more", "do", "does", "don", "doesn", "can", "really"))
+_DENIES: Final = re.compile(r"\b(?:not|never|no longer|\w+n't|cannot)\b", re.IGNORECASE)
+_WHO: Final = r"(?P<who>i|my (?:\w+ )?\w+)"
+_SOFT: Final = r"(?:(?:now|currently|recently|just|actually|officially|already) )*"
+_ONE_OF: Final = tuple(
+    (re.compile(rf"(?:actually,? |correction: |now,? |recently,? )?{form}(?: (?:now|instead|these days))?[.! ]*\Z", re.IGNORECASE), what)
+    for form, what in (
+        (r"my (?:(?:current|new) )?(?P<who>favou?rite \w+(?: \w+)?|(?:\w+ )?(?:name|phone number|number|email|email address|address|birthday)) "
+         rf"(?:is|(?:has )?changed to) {_SOFT}(?P<value>[^.;]+)", "one"),
+        (rf"{_WHO} {_SOFT}(?:works?|am working|started|started working|joined) (?:at|for) (?P<value>[^,.;]+)", "employer"),
+        (rf"{_WHO} {_SOFT}(?:lives?|moved|(?:am|'m|is) based)(?: from [\w ]+?)? (?:in|to) (?P<value>[^,.;]+)(?:, [^,.;]+)?", "home"),
+        (rf"{_WHO}(?: am|'m| is| turned| just turned) {_SOFT}(?P<value>\d{{1,3}})(?: years? old)?(?: today| yesterday)?", "age"),
+        (rf"{_WHO}(?: am| is| got|'m) {_SOFT}(?P<value>single|married|divorced|engaged|widowed)", "marriage"),
+    )
+)  # fmt: skip
 
 Relation = Literal["new", "restatement", "addition", "change", "contradiction"]
 
@@ -61,7 +84,7 @@ def remember(
     """
     near = _near(db, user_pk, draft)
     if verdict is None or (verdict.chain is not None and not store.versions(db, verdict.chain)):
-        verdict = _judge(db, user_pk, draft, near)
+        verdict = _judge(db, draft, near)
     chain = verdict.chain
     if chain is None:
         added = store.add(db, user_pk, draft)
@@ -82,7 +105,7 @@ def remember(
 
 def _near(db: sqlite3.Connection, user_pk: int, draft: Draft) -> list[Hit]:
     """The known facts closest to a new one."""
-    said = dict.fromkeys(terms(split_speaker(draft.content)[1]))
+    said = dict.fromkeys([*terms(split_speaker(draft.content)[1]), *store.aliases(draft.content)])
     counts = index.document_counts(db, user_pk, "memory", said)
     rarest = sorted((term for term in said if term in counts), key=lambda term: counts[term])[:_MOST_TERMS]
     unknown = [term for term in said if term not in counts]
@@ -90,104 +113,52 @@ def _near(db: sqlite3.Connection, user_pk: int, draft: Draft) -> list[Hit]:
     return index.search(db, user_pk, "memory", wanted, limit=_COMPARED)
 
 
-def _judge(db: sqlite3.Connection, user_pk: int, draft: Draft, near: Sequence[Hit]) -> Verdict:
-    """How a fact stands to what is known, by rules: first by what it states, then by its words."""
-    stated = statements.read(draft.content, change=draft.change)
-    if stated is not None:
-        for chain in _same_key(db, user_pk, stated.key):
-            known = store.versions(db, chain)[0]
-            relation = _compare(statements.read(known.content), stated)
-            if relation == "same":
-                added = set(terms(draft.content)) - set(terms(known.content)) - _NAMING
-                relation = "addition" if added else "restatement"
-            if relation != "new":
-                return Verdict(relation, chain)
+def _judge(db: sqlite3.Connection, draft: Draft, near: Sequence[Hit]) -> Verdict:
+    if draft.asks or len(draft.content) > _LONGEST:
+        return Verdict("new")
     for hit in near:
-        relation = _by_words(store.versions(db, hit.doc)[0], draft)
+        relation = _compare(store.versions(db, hit.doc)[0], draft)
         if relation != "new":
             return Verdict(relation, hit.doc)
     return Verdict("new")
 
 
-def _by_words(known: Memory, draft: Draft) -> Relation:
-    """How a fact of no known form stands to a known one."""
-    lasting = _lasting(draft.content)
-    if known.content == draft.content and (lasting or _same_days(known, draft)):
-        return "restatement"
-    if not (lasting and _lasting(known.content)) or split_speaker(draft.content)[0]:
+def _compare(known: Memory, draft: Draft) -> Relation:
+    """How a memory stands to a known one of the same speaker."""
+    speaker, said = split_speaker(draft.content.replace("\u2019", "'"))
+    who, before = split_speaker(known.content.replace("\u2019", "'"))
+    old, new = words(before), words(said)
+    if who != speaker or not new:
         return "new"
-    before, now = set(terms(known.content)), set(terms(draft.content))
-    if before == now and _opposed(known.content, draft.content):
-        return "change" if draft.change else "contradiction"
-    return _same_thing(known.content, draft.content) if min(len(before), len(now)) >= _TELLING else "new"
-
-
-def _same_thing(known: str, new: str) -> Relation:
-    """How a fact stands to another that it does not oppose: told before, with more detail, or new.
-
-    Only what is said again word for word is let go; everything else is kept, if only as a version.
-    """
-    if _opposed(known, new):
+    relation: Relation = "change" if _CHANGE.search(said) else "contradiction"
+    if bool(_DENIES.search(said)) != bool(_DENIES.search(before)):
+        return relation if _core(old) == _core(new) and _core(new) else "new"
+    if old == new:
+        same_day = known.event_date_start[:10] == draft.event.first.isoformat()
+        return "restatement" if same_day or _lasting(new, said) else "new"
+    if len(old) >= _DETAILED and new[: len(old)] == old and _lasting(new, said):
+        return "addition"
+    first, second = _one_of(before), _one_of(said)
+    if not first or not second or first[:2] != second[:2] or first[2] == second[2]:
         return "new"
-    if f" {' '.join(words(new))} " in f" {' '.join(words(known))} ":
-        return "restatement"
-    return "addition" if set(terms(known)) < set(terms(new)) else "new"
+    if second[0] == "employer" and relation != "change":
+        return "new"  # a second job is not the end of the first
+    return "change" if second[0] == "age" else relation
 
 
-def _opposed(one: str, other: str) -> bool:
-    return bool(_NEGATION.search(one.replace("\u2019", "'"))) != bool(
-        _NEGATION.search(other.replace("\u2019", "'"))
-    )
+def _core(said: Sequence[str]) -> list[str]:
+    return [stem(word) for word in said if word not in _DENIALS]
 
 
-def _same_key(db: sqlite3.Connection, user_pk: int, key: str) -> list[int]:
-    rows = db.execute(
-        "SELECT pk FROM chains WHERE user_pk = ? AND key = ? ORDER BY pk DESC LIMIT 5", (user_pk, key)
-    )
-    return [pk for (pk,) in rows]
+def _one_of(said: str) -> tuple[str, str, str] | None:
+    """What a sentence states that there is one of: the property, whose it is, and its value."""
+    for form, what in _ONE_OF:
+        if found := form.match(said):
+            return what, " ".join(map(stem, words(found["who"]))), " ".join(terms(found["value"]))
+    return None
 
 
-def _compare(known: Statement | None, new: Statement) -> Relation | Literal["same"]:
-    """How a statement stands to an earlier one of the same key."""
-    if known is None:
-        return "new"
-    if new.key.endswith(" diet"):
-        return _compare_diets(known, new)
-    opposed: Relation = "change" if new.change or new.key.endswith(" age") else "contradiction"
-    if known.positive != new.positive:
-        # "not in Berlin" contradicts "in Berlin", and says nothing against "in Lisbon".
-        return opposed if known.value == new.value or not (known.value and new.value) else "new"
-    if new.value <= known.value:
-        return "same"
-    if not new.positive:
-        return "new"
-    overlap = len(known.value & new.value)
-    return "addition" if 2 * overlap > min(len(known.value), len(new.value)) else opposed
-
-
-def _compare_diets(known: Statement, new: Statement) -> Relation | Literal["same"]:
-    labels = statements.DIETS
-    is_label, was_label = bool(new.value & labels), bool(known.value & labels)
-    if is_label and was_label:
-        same = bool(new.value & known.value & labels)
-        if same and new.positive == known.positive:
-            return "same"
-        differs = new.positive == known.positive or same
-        return ("change" if new.change else "contradiction") if differs else "new"
-    eats, label = (known, new) if is_label else (new, known)
-    if is_label == was_label or not label.positive or not eats.positive:
-        return "new"
-    if label.value & statements.FISH_EATERS and eats.value & statements.FISH:
-        return "new"
-    return "change" if new.change else "contradiction"
-
-
-def _lasting(content: str) -> bool:
-    """Whether a fact is a state rather than an event that may happen again on another day."""
-    verb = next((word for word in words(content)[1:3]), "")
-    past = verb in IRREGULAR_PAST or verb.endswith("ed") or verb in ("was", "were", "had", "did")
-    return not past and not dates.find(content, _ANY_DAY)
-
-
-def _same_days(known: Memory, draft: Draft) -> bool:
-    return known.event_date_start[:10] == draft.event.first.isoformat()
+def _lasting(said: Sequence[str], text: str) -> bool:
+    """Whether something is a state rather than an event that may happen again on another day."""
+    past = any(word in IRREGULAR_PAST or word.endswith("ed") for word in said[1:3])
+    return not past and not dates.find(text, _ANY_DAY)

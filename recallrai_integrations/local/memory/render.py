@@ -45,6 +45,11 @@ class SummaryEntry:
     created_at: str
     memories: Sequence[Memory] = ()
 
+    @property
+    def repeats(self) -> bool:
+        """Whether it was written by rules, from its memories."""
+        return bool(self.memories) and self.content.startswith(self.memories[0].content[:40])
+
 
 @dataclass(frozen=True, slots=True)
 class Talk:

@@ -19,7 +19,6 @@ CREATE TABLE IF NOT EXISTS chains (
     key TEXT,
     terms TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS chains_by_key ON chains (user_pk, key);
 CREATE INDEX IF NOT EXISTS chains_by_session ON chains (user_pk, session_id, position);
 CREATE TABLE IF NOT EXISTS memories (
     pk INTEGER PRIMARY KEY,

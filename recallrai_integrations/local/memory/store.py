@@ -13,13 +13,15 @@ from typing import Final, Literal, TypeAlias
 from . import index, vectors
 from .dates import Span
 from .schema import stamp
-from .statements import ASKED_AS
-from .text import document_terms, terms
+from .aliases import aliases
+from .text import document_terms, split_speaker, terms
 from .vectors import Vector
 
 Reason: TypeAlias = Literal["ADDITION_TO_EXISTING_MEMORY", "TEMPORAL_CONFLICT", "MERGE_CONFLICT"]
 
 SHOWN_VERSIONS: Final = 5  # of a memory's history, newest first
+ASKS: Final = "?"  # begins the key of a chain that is a question or a request
+DIALOGUE: Final = "@"  # and of a line of a dialogue; then comes the first word
 _OLD_WEIGHT: Final = 0.8  # of the words of superseded versions
 _AROUND_WEIGHT: Final = 0.4  # of the words of the question before
 
@@ -36,8 +38,7 @@ class Draft:
         position: its place among the facts of that session.
         created_at: when it was told.
         around: words of its surroundings by which it may be found too.
-        key: subject and property, where it states one (`statements`).
-        change: whether it was told as a change.
+        asks: whether it is a question or a request.
         vector: its place in meaning, where embeddings are set.
     """
 
@@ -48,8 +49,7 @@ class Draft:
     position: int
     created_at: datetime
     around: str = ""
-    key: str | None = None
-    change: bool = False
+    asks: bool = False
     vector: Vector | None = None
 
 
@@ -90,12 +90,20 @@ def add(db: sqlite3.Connection, user_pk: int, draft: Draft) -> int:
     """Store a new fact; returns its chain."""
     chain = db.execute(
         "INSERT INTO chains (user_pk, session_id, position, key, terms) VALUES (?, ?, ?, ?, '{}')",
-        (user_pk, draft.session_id, draft.position, draft.key),
+        (user_pk, draft.session_id, draft.position, _key(draft)),
     ).lastrowid
     assert chain is not None
     _insert(db, user_pk, chain, 1, draft)
     reindex(db, user_pk, chain, draft.around)
     return chain
+
+
+def _key(draft: Draft) -> str:
+    """What the ranking needs to know of a chain, in a few letters."""
+    if split_speaker(draft.content)[0]:
+        return DIALOGUE
+    first = draft.content[:20].replace("\u2019", "'").partition(" ")[0].partition("'")[0].lower()
+    return (ASKS if draft.asks else "") + first
 
 
 def supersede(
@@ -112,7 +120,6 @@ def supersede(
     (version,) = db.execute("SELECT max(version) FROM memories WHERE chain_pk = ?", (chain,)).fetchone()
     _expire(db, chain, version, reason=reason, now=now, conflict_id=conflict_id)
     _insert(db, user_pk, chain, version + 1, draft)
-    db.execute("UPDATE chains SET key = coalesce(?, key) WHERE pk = ?", (draft.key, chain))
     reindex(db, user_pk, chain, draft.around)
 
 
@@ -162,13 +169,13 @@ def _insert(db: sqlite3.Connection, user_pk: int, chain: int, version: int, draf
 
 def reindex(db: sqlite3.Connection, user_pk: int, chain: int, around: str = "") -> None:
     """Index a chain by all its shown versions, the current one counting most."""
-    key, stored = db.execute("SELECT key, terms FROM chains WHERE pk = ?", (chain,)).fetchone()
+    (stored,) = db.execute("SELECT terms FROM chains WHERE pk = ?", (chain,)).fetchone()
     if stored != "{}":
         index.remove(db, user_pk, "memory", chain, stored)
     found = versions(db, chain)
     weights = index.weigh((document_terms(found[0].content), 1.0), (terms(around), _AROUND_WEIGHT))
-    for term in terms(ASKED_AS.get(key.split()[-1], "") if key else ""):
-        weights.setdefault(term, 1.0)
+    for term, weight in aliases(found[0].content).items():
+        weights.setdefault(term, weight)
     for older in found[1:SHOWN_VERSIONS]:
         for term in document_terms(older.content):
             weights.setdefault(term, _OLD_WEIGHT)

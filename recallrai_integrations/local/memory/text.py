@@ -15,9 +15,9 @@ from typing import Any, Protocol, cast
 
 import snowballstemmer  # type: ignore[import-untyped]  # it ships no types
 
-from .lexicon import IRREGULAR, NUMBERS, STOPWORDS, word_list
+from .lexicon import FIRST_PERSON, IRREGULAR, LABELS, NUMBERS, STOPWORDS, UNSPACED_STOPWORDS
 
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*|[\u2600-\u27bf\U0001f000-\U0001faff]")
+_WORD = re.compile(r"(?:[^\W_]|[\u0900-\u0dff])+(?:['\u2019][^\W_]+)*|[\u2600-\u27bf\U0001f000-\U0001faff]")
 _UNSPACED = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]"
 )
@@ -26,11 +26,11 @@ _BRITISH = re.compile(r"(?<=[a-z]{3})our(?=$|s$|ed$|ing$|ite$|ites$|able$|ful$|h
 _BRITISH_VERB = re.compile(r"(?<=[a-z]{4})is(?=e$|es$|ed$|ing$|ation$|ations$)")
 _CONTRACTION = re.compile(r"(?:n't|'s|'re|'ve|'ll|'d|'m)$")
 
-_SPEAKER = re.compile(r"^(?P<name>[^\W\d_][\w.'\u2019-]{0,30}(?: [^\W\d_][\w.'\u2019-]{0,30}){0,2}): (?=\S)")
-_NO_SPEAKERS = word_list(
-    "note notes ps update edit reminder fyi warning todo question answer re subject example"
-)
+_SPEAKER = re.compile(r"(?P<name>[^\W\d_][\w.'\u2019-]{0,30}(?: [^\W\d_][\w.'\u2019-]{0,30}){0,2}): (?=\S)")
+_FUNCTION = re.compile(UNSPACED_STOPWORDS)
+_VOWEL_SIGNS = ("\u0900", "\u0dff")  # Indic scripts, whose combining signs are letters and not accents
 
+_NO_NAMES = STOPWORDS | FIRST_PERSON
 _SHORTENED = {"ca": "can", "wo": "will", "sha": "shall"}  # what is left of "can't", "won't", "shan't"
 
 _local = threading.local()
@@ -50,15 +50,28 @@ def words(text: str) -> list[str]:
     """The words of a text in order, lower case, without accents; contractions lose their ending."""
     folded = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
     if not folded.isascii():
-        folded = "".join(c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c))
+        folded = "".join(
+            c for c in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(c) or _is_letter(c)
+        )
+        folded = unicodedata.normalize("NFC", folded)
     found: list[str] = []
     for match in _WORD.finditer(folded):
         word = match.group()
         if _UNSPACED.search(word):
-            found += [word[i : i + 2] for i in range(len(word) - 1)] or [word]
+            for run in _FUNCTION.split(word):
+                found += [run[i : i + 2] for i in range(len(run) - 1)] or ([run] if run else [])
         elif word := _CONTRACTION.sub("", word):
             found.append(_SHORTENED.get(word, word))
     return found
+
+
+def _is_letter(sign: str) -> bool:
+    return _VOWEL_SIGNS[0] <= sign <= _VOWEL_SIGNS[1] or sign in "\u3099\u309a"
+
+
+def is_unspaced(text: str) -> bool:
+    """Whether a text holds a script that is written without spaces between words."""
+    return bool(_UNSPACED.search(text))
 
 
 @lru_cache(maxsize=30_000)
@@ -94,8 +107,8 @@ def terms(text: str) -> list[str]:
 
 def split_speaker(line: str) -> tuple[str, str]:
     """The name before a line of a transcript ("Ana: text"), or nothing, and what was said."""
-    match = _SPEAKER.match(line)
-    if match and match["name"][:1].isupper() and match["name"].lower() not in _NO_SPEAKERS:
+    match = _SPEAKER.match(line[:120])
+    if match and match["name"].lower() not in LABELS and not _NO_NAMES.intersection(match["name"].lower().split()):
         return match["name"], line[match.end() :]
     return "", line
 

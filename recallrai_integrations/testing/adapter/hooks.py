@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import pytest
 
@@ -177,4 +177,6 @@ class Hooks(ABC):
 
 def done(turned: T | Coroutine[Any, Any, T]) -> T:
     """What a hook of either colour returns."""
-    return asyncio.run(turned) if isinstance(turned, Coroutine) else turned
+    if isinstance(turned, Coroutine):
+        return asyncio.run(cast("Coroutine[Any, Any, T]", turned))
+    return turned

@@ -12,7 +12,7 @@ from recallrai_integrations.local.memory import ConflictError
 
 from .conftest import NOW
 
-BLUE, RED = "User's favourite colour is blue", "User's favourite colour is red"
+BLUE, RED = "My favourite colour is blue", "My favourite colour is red"
 
 
 @pytest.fixture
@@ -32,10 +32,7 @@ def answer(conflict: dict, chosen: str, **changed) -> list[dict]:
     ("before", "now"),
     [
         ("My favourite colour is blue", "My favourite colour is red"),
-        ("My dog is called Biscuit", "My dog's name is Rex"),
         ("I like olives", "I don't like olives"),
-        ("I am vegan", "I eat fish"),
-        ("I work as a nurse", "I am a teacher"),
         ("I'm single", "I am married"),
         ("I can swim", "I can't swim"),
         ("I'm allergic to nuts", "I'm not allergic to nuts"),
@@ -163,10 +160,10 @@ def three_versions(user) -> list[str]:
 @pytest.mark.parametrize(
     ("deleted", "older_too", "left"),
     [
-        (2, False, ["User moved to Oslo", "User lives in Rome"]),
-        (1, False, ["User moved to Lima", "User lives in Rome"]),
-        (0, False, ["User moved to Lima", "User moved to Oslo"]),
-        (1, True, ["User moved to Lima"]),
+        (2, False, ["I moved to Oslo", "I live in Rome"]),
+        (1, False, ["I moved to Lima", "I live in Rome"]),
+        (0, False, ["I moved to Lima", "I moved to Oslo"]),
+        (1, True, ["I moved to Lima"]),
         (2, True, []),
     ],
 )
@@ -181,7 +178,7 @@ def test_deleting_a_version_relinks_the_others(user, deleted, older_too, left):
         assert (item["version_number"], item["expired_at"]) == (len(left), None)
         assert [old["version_number"] for old in item["previous_versions"]] == [*range(len(left) - 1, 0, -1)]
     assert memory.get_memory(user.db, 1, ids[deleted]) is None
-    gone = {"User lives in Rome": "Rome", "User moved to Oslo": "Oslo", "User moved to Lima": "Lima"}
+    gone = {"I live in Rome": "Rome", "I moved to Oslo": "Oslo", "I moved to Lima": "Lima"}
     text = user.ask("Did I live in Rome, Oslo or Lima?", memories_threshold=0.2).context
     assert {place for place in gone.values() if place in text} == {gone[content] for content in left}
 
@@ -233,7 +230,7 @@ def test_deleting_a_session_takes_its_memories_and_makes_the_versions_before_cur
     user.tell("I live in Rome")
     second = user.tell("I moved to Oslo. I have a cat")
     memory.delete_session(user.db, 1, second)
-    assert user.known() == {"User lives in Rome"}
-    assert user.recalled("Where do I live?") == ["User lives in Rome"]
+    assert user.known() == {"I live in Rome"}
+    assert user.recalled("Where do I live?") == ["I live in Rome"]
     assert user.recalled("Do I have a cat?") == []
     assert memory.session_summary(user.db, 1, second) is None

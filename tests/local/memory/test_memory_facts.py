@@ -10,41 +10,52 @@ import pytest
 @pytest.mark.parametrize(
     ("said", "kept"),
     [
-        ("I live in Lisbon", {"User lives in Lisbon"}),
-        ("i work as a nurse.", {"User works as a nurse"}),
-        ("My dog is called Biscuit!", {"User's dog is called Biscuit!"}),
-        ("I'm a nurse and I love my job", {"User is a nurse", "User loves their job"}),
-        ("I live in Oslo and work as a cook", {"User lives in Oslo", "User works as a cook"}),
-        ("I want to live in Oslo and work as a cook", {"User wants to live in Oslo and work as a cook"}),
-        ("I no longer eat meat", {"User no longer eats meat"}),
-        ("I don\u2019t like olives", {"User doesn't like olives"}),
-        ("I moved here when I was ten, with my mother", {"User moved here when they were ten, with their mother"}),
-        ("I got married", {"User got married"}),
-        ("I said yes to the job", {"User said yes to the job"}),
-        ("I try to swim daily", {"User tries to swim daily"}),
-        ("On Monday I went to the dentist", {"On Monday User went to the dentist"}),
-        # what cannot be turned cleanly keeps the user's words
-        ("I kind of like tea", {"I kind of like tea"}),
-        ("I, John, hate tea", {"I, John, hate tea"}),
-        ('She told me "I hate tea" yesterday', {'She told me "I hate tea" yesterday'}),
+        ("I live in Lisbon", ["I live in Lisbon"]),
+        ("i work as a nurse.", ["i work as a nurse."]),
+        ("I\u2019m a nurse and I don\u2019t like olives", ["I\u2019m a nurse and I don\u2019t like olives"]),
+        ("Hi! I'm Bob.", ["I'm Bob."]),
+        ("hi i'm bob", ["hi i'm bob"]),
+        ("Hi! Thanks a lot. I have two kids. See you!", ["I have two kids."]),
+        # nothing is split inside a sentence, and what belongs together stays together
+        ("Tom and I are getting married in June.", ["Tom and I are getting married in June."]),
+        ("Anna and I broke up", ["Anna and I broke up"]),
+        ("I thought I was lactose intolerant, but I am not.", ["I thought I was lactose intolerant, but I am not."]),
+        ("I thought I was lactose intolerant. But I am not.", ["I thought I was lactose intolerant. But I am not."]),
+        ("Maria thinks I am vegan, but I am not.", ["Maria thinks I am vegan, but I am not."]),
+        ("I went to Kyoto. It was wonderful. I live in Oslo.", ["I went to Kyoto. It was wonderful.", "I live in Oslo."]),
+        ('My sister says: "I am vegan. I hate meat." So I cook for her.', ['My sister says: "I am vegan. I hate meat." So I cook for her.']),
+        ("Dr. Smith called at 9 a.m. about my knee.", ["Dr. Smith called at 9 a.m. about my knee."]),
         # other languages and scripts
-        ("Je suis n\u00e9 \u00e0 Lyon", {"Je suis n\u00e9 \u00e0 Lyon"}),
-        ("\u79c1\u306f\u6771\u4eac\u306b\u4f4f\u3093\u3067\u3044\u307e\u3059\u3002", {"\u79c1\u306f\u6771\u4eac\u306b\u4f4f\u3093\u3067\u3044\u307e\u3059\u3002"}),
-        ("\u042f \u0436\u0438\u0432\u0443 \u0432 \u041c\u043e\u0441\u043a\u0432\u0435", {"\u042f \u0436\u0438\u0432\u0443 \u0432 \u041c\u043e\u0441\u043a\u0432\u0435"}),
-        ("I love \U0001f355", {"User loves \U0001f355"}),
-        # facts inside questions and requests
-        ("I'm allergic to nuts, what can I eat?", {"User is allergic to nuts"}),
-        ("Since I live in Rome, where should I run?", {"User lives in Rome"}),
-        ("Please remember that my locker code is 4521.", {"User's locker code is 4521"}),
-        ("Did I tell you that I moved to Porto?", {"User moved to Porto"}),
-        # a sentence that leans on the one before stays with it
-        ("I went to Kyoto. It was wonderful.", {"User went to Kyoto. It was wonderful."}),
-        ("Hi! Thanks a lot. I have two kids. See you!", {"User has two kids"}),
+        ("Je suis n\u00e9 \u00e0 Lyon. J'ai un chien.", ["Je suis n\u00e9 \u00e0 Lyon.", "J'ai un chien."]),
+        ("Ich wohne in Berlin. Ich habe einen Hund.", ["Ich wohne in Berlin.", "Ich habe einen Hund."]),
+        ("\u6211\u4f4f\u5728\u4e0a\u6d77\u3002\u6211\u7684\u72d7\u53eb\u5c0f\u767d\u3002", ["\u6211\u4f4f\u5728\u4e0a\u6d77\u3002", "\u6211\u7684\u72d7\u53eb\u5c0f\u767d\u3002"]),
+        ("\u042f \u0436\u0438\u0432\u0443 \u0432 \u041c\u043e\u0441\u043a\u0432\u0435", ["\u042f \u0436\u0438\u0432\u0443 \u0432 \u041c\u043e\u0441\u043a\u0432\u0435"]),
+        ("I love \U0001f355", ["I love \U0001f355"]),
+        # what is told within a question, a request or an instruction stays in it
+        ("I'm allergic to nuts, what can I eat?", ["I'm allergic to nuts, what can I eat?"]),
+        ("Please call me Sam.", ["Please call me Sam."]),
+        ("Please remember that my locker code is 4521.", ["Please remember that my locker code is 4521."]),
+        ("Remind me that I have a dentist appointment on Friday.", ["Remind me that I have a dentist appointment on Friday."]),
+        ("Write me a poem about my dog Rex, who is 3.", ["Write me a poem about my dog Rex, who is 3."]),
+        ("Which visa do I need as a Brazilian citizen living in Germany?", ["Which visa do I need as a Brazilian citizen living in Germany?"]),
+        ("Always answer in bullet points", ["Always answer in bullet points"]),
+        ("Can you help me plan dinner? I am vegan.", ["Can you help me plan dinner? I am vegan."]),
+        # pasted text belongs to the request that it came with
+        ("Translate this mail to German:\n\nDear Anna,\nI live in Rome and I am vegan.",
+         ["Translate this mail to German:", 'Asked "Translate this mail to German" about: Dear Anna, I live in Rome and I am vegan.']),
+        ("Imagine you are a pirate. I am your parrot. I love gold.", ["Imagine you are a pirate. I am your parrot. I love gold."]),
+        # lists, profiles, code
+        ("1. I am allergic to nuts\n2. I live in Rome\n3. I have a dog", ["I am allergic to nuts", "I live in Rome", "I have a dog"]),
+        ("My plans:\n- learn piano\n- run a marathon", ["My plans:", "My plans: learn piano", "My plans: run a marathon"]),
+        ("Name: Sam Lee\nAge: 34\nAllergies: peanuts", ["Name: Sam Lee", "Age: 34", "Allergies: peanuts"]),
+        ("Why does my script fail?\n```python\nimport os\nI = 3\n```\nI use Linux.",
+         ["Why does my script fail?", 'Asked "Why does my script fail?" about: import os I = 3', 'Asked "Why does my script fail?" about: I use Linux.']),
+        ("Traceback (most recent call last):\n  File \"a.py\", line 1\nKeyError: 'X'", ["Traceback (most recent call last): File \"a.py\", line 1 KeyError: 'X'"]),
     ],
 )  # fmt: skip
 def test_a_fact_is_kept_in_the_users_words(user, said, kept):
     user.tell(said)
-    assert user.known() == kept
+    assert sorted(item["content"] for item in user.items()) == sorted(kept)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +63,7 @@ def test_a_fact_is_kept_in_the_users_words(user, said, kept):
     [
         "Hi there!", "Thanks a lot, that makes sense.", "ok great", "What is the capital of France?", "Tell me a joke.",
         "Can you write a poem about cats", "how do I sort a list", "Please summarise this.", "lol", "", "   ", "\u00bfQu\u00e9 hora es?",
+        "What's my name?", "Do you know where I live?", "\u6211\u4f4f\u5728\u54ea\u91cc\uff1f", "Wo wohne ich?",
     ],
 )  # fmt: skip
 def test_greetings_thanks_questions_and_requests_are_not_facts(user, said):
@@ -62,18 +74,16 @@ def test_greetings_thanks_questions_and_requests_are_not_facts(user, said):
 def test_the_assistants_words_are_no_facts_but_give_a_short_answer_its_meaning(user):
     user.tell("A: I love Paris. What is your cat's name?", "Luna", "A: Do you eat meat?", "No, never")
     assert user.known() == {
-        'User was asked "What is your cat\'s name?" and answered: Luna',
-        'User was asked "Do you eat meat?" and answered: No, never',
+        'Asked "What is your cat\'s name?", I said: Luna',
+        'Asked "Do you eat meat?", I said: No, never',
     }
-    assert user.recalled("What is my cat called?") == [
-        'User was asked "What is your cat\'s name?" and answered: Luna'
-    ]
+    assert user.recalled("What is my cat called?") == ['Asked "What is your cat\'s name?", I said: Luna']
 
 
 def test_lines_of_a_transcript_are_kept_whole_with_their_speaker(user):
     user.tell("Ana: I adopted a puppy! How are you?\nBen: Fine. I sold my boat last week.")
     assert user.known() == {"Ana: I adopted a puppy! How are you?", "Ben: Fine. I sold my boat last week."}
-    assert user.recalled("What did Ben sell?") == ["Ben: Fine. I sold my boat last week."]
+    assert user.recalled("What did Ben sell?")[0] == "Ben: Fine. I sold my boat last week."
 
 
 def test_nothing_of_a_long_pasted_text_is_lost(user):
@@ -191,7 +201,7 @@ def test_a_fact_told_twice_is_one_memory_and_survives_the_first_session(user):
 
     memory.delete_session(user.db, user.pk, first)
     assert [(item["content"], item["session_id"]) for item in user.items()] == [
-        ("User lives in Lisbon", second)
+        ("I live in Lisbon", second)
     ]
 
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from recallrai_integrations.errors import ConfigurationError, MissingDependencyError
 from recallrai_integrations.local import memory
-from recallrai_integrations.local.memory import Engine, ModelError, SessionView
+from recallrai_integrations.local.memory import Engine, SessionView
 
 from .conftest import NOW
 
@@ -75,6 +75,12 @@ def test_a_model_extracts_facts_dates_categories_and_the_summary(person):
     assert item["event_date_start"].startswith("2025-04-21T00:00:00")
     assert item["event_date_end"].startswith("2025-04-21T23:59:59")
     assert memory.session_summary(user.db, 1, session_id) == "They talked."
+    assert (
+        "# Here are some summaries of the previous relevant conversations with their respective memories:\n\n"
+        "## Summary 1 (Created at: 2026/03/11 03:30 PM)\nThey talked.\n\n### Memories from this session:\n"
+        "1. User ran the Boston marathon (Event Date: 2025/04/21 12:00 AM to 2025/04/21 11:59 PM,"
+        " Created at: 2026/03/11 03:30 PM, Expired at: none)\n\n\n\n# Here are some ongoing"
+    ) in user.ask("What was talked about in Boston?").context
     assert "USER (at 2026-03-11 15:30): I did the marathon in Boston last April" in model.seen[0]
 
 
@@ -93,7 +99,7 @@ def test_a_model_says_how_a_fact_stands_to_a_known_one(person, relation, version
     }
     user.engine = Engine(model := Model(answers=extracted(fact)))
     user.tell("I keep bees and hens", conflicts=True)
-    assert "1. User keeps bees" in model.seen[0]
+    assert "1. I keep bees" in model.seen[0]
     assert max(item["total_versions"] for item in user.items()) == versions
     assert len(user.items()) == (2 if relation == "new" else 1)
     assert [c["clarifying_questions"][0]["question"] for c in user.conflicts()] == [
@@ -110,7 +116,7 @@ def test_an_agentic_recall_plans_searches_and_writes_by_the_model(person):
     assert answer.context.startswith("## Key Findings\n\n- The user lives in Lisbon.\n")
     assert answer.agent_reasoning == "The home is asked for."
     assert answer.session_summaries_search_queries == ["Which town?", "Lisbon home"]
-    assert "User lives in Lisbon" in model.seen[-1]
+    assert "I live in Lisbon" in model.seen[-1]
 
 
 def test_an_analysis_cannot_forge_the_headings_after_it(person):
@@ -128,14 +134,14 @@ def test_embeddings_find_by_meaning_what_shares_no_word(person):
     assert user.ask("my hound").vector_search_queries == ["my hound"]
     text = user.ask("my hound in Lisbon", memories_threshold=0.2).context
     shown = {line.split(": ", 1)[1] for line in text.splitlines() if line.startswith("Content: ")}
-    assert {"User lives in Lisbon", "Biscuit sleeps all day"} <= shown
+    assert {"I live in Lisbon", "Biscuit sleeps all day"} <= shown
 
 
 def test_vectors_follow_versions_and_deletions(person):
     user = person(Engine(embeddings=Meanings()))
     user.tell("My home is a hound shelter")
     (item,) = user.items()
-    assert user.recalled("hound") == ["User's home is a hound shelter"]
+    assert user.recalled("hound") == ["My home is a hound shelter"]
     memory.delete_memory(user.db, 1, item["memory_id"])
     assert user.recalled("hound") == []
     assert user.db.execute("SELECT count(*) FROM vectors").fetchone() == (0,)
@@ -152,27 +158,29 @@ def test_vectors_of_another_model_are_not_compared(person):
     assert user.recalled("my hound") == []
 
 
-@pytest.mark.parametrize("engine", [Engine(Model()), Engine(embeddings=Failing())])
-def test_a_failing_model_writes_nothing_and_tells_no_secret(person, engine):
+@pytest.mark.parametrize("engine", [Engine(Model()), Engine(embeddings=Failing()), Engine(Model(), Failing())])
+def test_a_model_that_fails_leaves_the_rules_memories_and_a_warning_without_secrets(person, engine):
     user = person(engine)
-    with pytest.raises(ModelError, match="failed") as raised:
-        user.tell("I live in Lisbon")
-    assert "secret" not in str(raised.value)
-    assert user.items() == []
-    assert user.db.execute("SELECT count(*) FROM summaries").fetchone() == (0,)
+    reading = memory.read_session("s", NOW, user.messages(["I live in Lisbon"], NOW), engine)
+    assert [told.draft.content for told in reading.told] == ["I live in Lisbon"]
+    assert len(reading.warnings) == engine.has_model + engine.has_embeddings
+    assert all("failed (" in warning and "secret" not in warning for warning in reading.warnings)
+    user.tell("I live in Lisbon")
+    assert user.known() == {"I live in Lisbon"}
+    assert user.recalled("Where do I live?") == ["I live in Lisbon"]
 
 
 def test_what_was_read_outside_the_transaction_is_stored_without_the_model(person):
     user = person(Engine())
     messages = user.messages(["I live in Lisbon"], NOW)
-    engine = Engine(Model(answers=extracted({"content": "User lives in Lisbon"})))
-    session = {"user_pk": 1, "session_id": "s", "session_created_at": NOW, "messages": messages}
-    reading = memory.read_session(user.db, **session, engine=engine)
+    engine = Engine(Model(answers=extracted({"content": "I live in Lisbon, by the sea"})))
+    reading = memory.read_session("s", NOW, messages, engine)
     assert user.items() == []
     memory.process_session(
-        user.db, **session, conflicts_enabled=False, engine=Engine(Model()), now=NOW, reading=reading
-    )
-    assert user.known() == {"User lives in Lisbon"}
+        user.db, user_pk=1, session_id="s", session_created_at=NOW, messages=messages, conflicts_enabled=False,
+        engine=Engine(Model()), now=NOW, reading=reading,
+    )  # fmt: skip
+    assert user.known() == {"I live in Lisbon, by the sea"}
 
 
 def test_streaming_reports_what_the_model_is_doing(person):

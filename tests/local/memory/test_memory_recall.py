@@ -53,7 +53,7 @@ def lived(user):
         ("When is my birthday?", "5 May 1990"),
         ("When was I born?", "5 May 1990"),
         ("How many children do I have?", "two kids"),
-        ("How old am I?", "User is 35"),
+        ("How old am I?", "I'm 35"),
         ("Who is my wife?", "Maria"),
         ("Am I married?", "Maria"),
         ("Do I have a pet?", "Biscuit"),
@@ -99,7 +99,7 @@ def test_a_superseded_version_is_found_by_its_own_words(user):
     user.tell("I moved to Lisbon")
     answer = user.ask("What did I tell you about Berlin?")
     assert answer.memory_ids == [user.items()[0]["memory_id"]]
-    assert "Content: User lives in Berlin\nReason: TEMPORAL_CONFLICT" in answer.context
+    assert "Content: I live in Berlin\nReason: TEMPORAL_CONFLICT" in answer.context
 
 
 def test_similarities_fall_and_respect_the_threshold_and_the_most(lived):
@@ -116,11 +116,11 @@ def test_similarities_fall_and_respect_the_threshold_and_the_most(lived):
 @pytest.mark.parametrize(
     ("question", "found", "kind"),
     [
-        ("What did I do last week?", {"User visited the museum"}, "event_date"),
-        ("Did I go to a museum in May 2023?", {"User went to a museum in May 2023"}, "event_date"),
+        ("What did I do last week?", {"I visited the museum"}, "event_date"),
+        ("Did I go to a museum in May 2023?", {"I went to a museum in May 2023"}, "event_date"),
         (
             "Did I go to a museum in 1999?",
-            {"User visited the museum", "User went to a museum in May 2023"},
+            {"I visited the museum", "I went to a museum in May 2023"},
             None,
         ),
     ],
@@ -136,17 +136,17 @@ def test_days_in_a_question_narrow_it_unless_that_leaves_nothing(user, question,
 def test_what_was_told_around_a_memory_comes_as_its_child(user):
     user.tell("I adopted a parrot from the shelter on Elm Street", "I paid forty euros and signed a form")
     text = user.ask("What did I adopt from the shelter?").context
-    assert re.search(r"^1\. User adopted a parrot .*\(Similarity: ", text, re.MULTILINE)
-    assert re.search(r"^1\.1\. User paid forty euros and signed a form \[Event Date: ", text, re.MULTILINE)
+    assert re.search(r"^1\. I adopted a parrot .*\(Similarity: ", text, re.MULTILINE)
+    assert re.search(r"^1\.1\. I paid forty euros and signed a form \[Event Date: ", text, re.MULTILINE)
 
 
 CONTEXT = """\
 # Here are the relevant memories that will help you to answer the user's query:
 
-1. User grows olives (Similarity: 1.0000) [Event Date: 2026/03/01 12:00 AM to 2026/03/01 11:59 PM] [Version 1]
+1. I grow olives (Similarity: 1.0000) [Event Date: 2026/03/01 12:00 AM to 2026/03/01 11:59 PM] [Version 1]
 <version_history>
 <version_1>
-Content: User grows olives
+Content: I grow olives
 Reason: INITIAL_MEMORY
 Event Date: 2026/03/01 12:00 AM to 2026/03/01 11:59 PM
 Created at: 2026/03/01 10:00 AM
@@ -155,17 +155,17 @@ Expired at: none
 </version_history>
 
 
-2. User no longer likes olives (Similarity: 1.0000) [Event Date: 2026/03/02 12:00 AM to 2026/03/02 11:59 PM] [Version 2]
+2. I no longer like olives (Similarity: 1.0000) [Event Date: 2026/03/02 12:00 AM to 2026/03/02 11:59 PM] [Version 2]
 <version_history>
 <version_2>
-Content: User no longer likes olives
+Content: I no longer like olives
 Reason: CURRENT_VERSION
 Event Date: 2026/03/02 12:00 AM to 2026/03/02 11:59 PM
 Created at: 2026/03/02 08:30 PM
 Expired at: none
 </version_2>
 <version_1>
-Content: User likes olives
+Content: I like olives
 Reason: TEMPORAL_CONFLICT
 Event Date: 2026/03/01 12:00 AM to 2026/03/01 11:59 PM
 Created at: 2026/03/01 10:00 AM
@@ -173,21 +173,7 @@ Expired at: 2026/03/02 08:30 PM
 </version_1>
 </version_history>
 
-# Here are some summaries of the previous relevant conversations with their respective memories:
-
-## Summary 1 (Created at: 2026/03/01 10:00 AM)
-User likes olives. User grows olives.
-
-### Memories from this session:
-1. User likes olives (Event Date: 2026/03/01 12:00 AM to 2026/03/01 11:59 PM, Created at: 2026/03/01 10:00 AM, Expired at: 2026/03/02 08:30 PM)
-2. User grows olives (Event Date: 2026/03/01 12:00 AM to 2026/03/01 11:59 PM, Created at: 2026/03/01 10:00 AM, Expired at: none)
-
-
-## Summary 2 (Created at: 2026/03/02 08:30 PM)
-User no longer likes olives.
-
-### Memories from this session:
-1. User no longer likes olives (Event Date: 2026/03/02 12:00 AM to 2026/03/02 11:59 PM, Created at: 2026/03/02 08:30 PM, Expired at: none)
+No relevant session summaries found.
 
 
 
@@ -234,7 +220,7 @@ def test_the_last_messages_and_summaries_come_when_asked_for(user):
         "\n\n\n# Here are the summaries of some recent conversations you had with the user:\n"
     )
     assert [line.split("): ")[1] for line in recent.splitlines()] == ["Noted.", "I like cake", "I like jam"]
-    assert summaries == "## Summary 1 (Created at: 2026/03/10 03:30 PM)\nUser likes jam.\n\n"
+    assert summaries == "## Summary 1 (Created at: 2026/03/10 03:30 PM)\nI like jam.\n\n"
 
 
 def test_ongoing_conversations_are_the_unprocessed_sessions_latest_first(user, other_user):
@@ -254,8 +240,8 @@ def test_agentic_writes_an_analysis_that_quotes_the_assistant_too(user):
     )
     assert answer.strategy_used == "agentic"
     assert answer.context.startswith("## Key Findings\n")
-    assert "**User moved to Porto**" in answer.context
-    assert "before, no longer so: User lives in Lisbon" in answer.context
+    assert "**I moved to Porto**" in answer.context
+    assert "before, no longer so: I live in Lisbon" in answer.context
     assert "ASSISTANT (at 2026/03/11 03:30 PM): The tram line 28" in answer.context
     assert "# Here are the relevant memories" not in answer.context
     assert "\n\n\n# Here are some ongoing conversations with the user:\n" in answer.context
@@ -331,7 +317,7 @@ def test_hostile_text_is_kept_as_text_and_never_breaks_the_structure(user, said)
         assert sum(line.startswith("## Ongoing Conversation") for line in text.splitlines()) == 1
     listed = user.ask("Where do I live?").context
     assert [line for line in skeleton(listed) if line not in {s["content"] for s in user.items()}][2:] == []
-    assert "User lives in Oslo with their dog" in user.known()
+    assert "I live in Oslo with my dog" in user.known()
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -349,7 +335,7 @@ def test_memories_are_listed_by_category_and_session_in_pages(lived):
         return [item["content"] for item in page.items], page.total
 
     session_id = lived.items()[-1]["session_id"]
-    assert contents(categories=["pets"]) == (["User's dog is called Biscuit"], 1)
+    assert contents(categories=["pets"]) == (["My dog is called Biscuit"], 1)
     assert contents(session_ids=[session_id]) == ([lived.items()[-1]["content"]], 1)
     assert contents(session_ids=[]) == ([], 0)
     everything, total = contents(limit=200)
