@@ -20,6 +20,7 @@ _PACKAGES = (
     "langchain-core",
     "langgraph",
     "llama-index-core",
+    "pydantic-ai-slim",
 )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from recallrai.models import RecallStrategy
 
 from bench import dialogue
-from bench.chats import core, langchain, llama_index, mcp, mem0, openai_agents, plain
+from bench.chats import core, langchain, llama_index, mcp, mem0, openai_agents, plain, pydantic_ai
 from bench.chats.base import Open, Record, Recorder, drive
 from bench.measuring import cost_of, no_collection
 from bench.prompts import Prompts, lost, summary
@@ -102,6 +102,19 @@ WAYS = (
         "OpenAI agent, a tool call a turn",
         partial(openai_agents.agent, tool=True),
         partial(plain.async_sdk_calls, around=partial(openai_agents.agent_alone, tool=True)),
+        framework=0.03,
+        tool=True,
+    ),
+    Way(
+        "Pydantic AI agent",
+        pydantic_ai.agent,
+        partial(plain.async_sdk_calls, around=pydantic_ai.agent_alone),
+        framework=0.03,
+    ),
+    Way(
+        "Pydantic AI agent, a tool call a turn",
+        partial(pydantic_ai.agent, tool=True),
+        partial(plain.async_sdk_calls, around=partial(pydantic_ai.agent_alone, tool=True)),
         framework=0.03,
         tool=True,
     ),

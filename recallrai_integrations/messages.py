@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,7 @@ from typing import Literal, TypeAlias, cast
 
 from .errors import InvalidInputError
 
-__all__ = ["Message", "MessageInput", "Role", "as_messages", "clean_text", "fingerprint", "without_reasoning"]
+__all__ = ["Message", "MessageInput", "Role", "as_messages", "clean_text", "fingerprint"]
 
 Role: TypeAlias = Literal["user", "assistant"]
 
@@ -108,22 +107,3 @@ def clean_text(text: str) -> str:
 def fingerprint(message: Message) -> str:
     """The same for the same role and text, and short, whatever the text."""
     return hashlib.blake2b(f"{message.role} {message.content}".encode(), digest_size=8).hexdigest()
-
-
-_REASONING = re.compile(r"</?(?:think(?:ing)?|reasoning)>", re.IGNORECASE)
-
-
-def without_reasoning(text: str) -> str:
-    """An answer without the reasoning that open models write before it, as in `<think>…</think>`."""
-    kept: list[str] = []
-    position, inside = 0, False
-    for tag in _REASONING.finditer(text):
-        closing = tag.group().startswith("</")
-        if closing and not inside:
-            kept.clear()  # some models are started inside of their reasoning
-        elif not inside:
-            kept.append(text[position : tag.start()])
-        inside, position = not closing, tag.end()
-    if not position:
-        return text
-    return "".join([*kept, "" if inside else text[position:]]).strip()

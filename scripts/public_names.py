@@ -31,6 +31,7 @@ SURFACES = (
     f"{PACKAGE}.openai_agents",
     f"{PACKAGE}.mcp",
     f"{PACKAGE}.outbox",
+    f"{PACKAGE}.pydantic_ai",
     f"{PACKAGE}.testing",
     f"{PACKAGE}.testing.langchain",
     f"{PACKAGE}.testing.llama_index",

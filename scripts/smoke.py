@@ -26,11 +26,12 @@ BRINGS: dict[str, set[str]] = {
     "langchain-classic": {"langchain", "langchain-classic"},
     "llama-index": {"llama-index"},
     "openai-agents": {"openai-agents"},
+    "pydantic-ai": {"pydantic-ai"},
     "local": {"local"},
     "cli": {"local", "cli"},
     "otel": {"otel"},
     "mcp": {"mcp"},
-    "frameworks": {"mcp", "openai-agents"},
+    "frameworks": {"mcp", "openai-agents", "pydantic-ai"},
     "all": {"langchain", "langchain-classic", "llama-index", "local", "cli", "otel"},
 }
 """What works with each extra installed alone."""
@@ -108,6 +109,13 @@ def llama_index() -> None:
         assert FACT in [message.content for message in memory.get_all()]
 
 
+def stores_what_was_said(connection: Connection, user: str) -> None:
+    """A turn of an agent is in its thread."""
+    connection.flush()
+    history = connection.conversation(user, "thread-1").history()
+    assert [message.content for message in history] == [FACT, "Noted."]
+
+
 def openai_agents() -> None:
     """A run of an agent stores what was said."""
     from agents import Agent, Model, ModelResponse, Runner, Usage, set_tracing_disabled
@@ -132,9 +140,22 @@ def openai_agents() -> None:
         agent = Agent("Friend", model=Noting(), tools=recallrai_tools(connection))
         run = RecallrAIMemory(connection).for_run(user, "thread-1")
         assert Runner.run_sync(agent, FACT, **run).final_output == "Noted."
-        connection.flush()
-        history = connection.conversation(user, "thread-1").history()
-        assert [message.content for message in history] == [FACT, "Noted."]
+        stores_what_was_said(connection, user)
+
+
+def pydantic_ai() -> None:
+    """A run of an agent stores what was said."""
+    from pydantic_ai import Agent
+    from pydantic_ai.models.test import TestModel
+
+    from recallrai_integrations.pydantic_ai import RecallrAIMemory
+
+    user = f"smoke-{uuid.uuid4()}"
+    with connect() as connection:
+        memory = RecallrAIMemory(connection, user_id=user, thread_id="thread-1")
+        agent = Agent(TestModel(custom_output_text="Noted."), capabilities=[memory])
+        assert agent.run_sync(FACT).output == "Noted."
+        stores_what_was_said(connection, user)
 
 
 def local() -> None:
@@ -182,6 +203,7 @@ USES: dict[str, Callable[[], None]] = {
     "langchain-classic": langchain_classic,
     "llama-index": llama_index,
     "openai-agents": openai_agents,
+    "pydantic-ai": pydantic_ai,
     "local": local,
     "cli": cli,
     "otel": otel,
@@ -224,6 +246,7 @@ ATTEMPTS: dict[str, list[Callable[[], object]]] = {
     "llama-index": [lambda: importlib.import_module("recallrai_integrations.llama_index")],
     "mcp": [lambda: importlib.import_module("recallrai_integrations.mcp")],
     "openai-agents": [lambda: importlib.import_module("recallrai_integrations.openai_agents")],
+    "pydantic-ai": [lambda: importlib.import_module("recallrai_integrations.pydantic_ai")],
     "local": [
         lambda: importlib.import_module("recallrai_integrations.local"),
         lambda: connect(local=":memory:"),

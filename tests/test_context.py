@@ -322,7 +322,9 @@ class TestCompaction:
             ("2026/03/01 12:00 AM to 2026/03/07 11:59 PM", MADE, "2026/03/01 to 2026/03/07, told 2026/03/01"),
         ],
     )
-    def test_the_day_on_which_a_memory_was_told_stands_there_only_where_it_is_another(self, event, told, shown):
+    def test_the_day_on_which_a_memory_was_told_stands_there_only_where_it_is_another(
+        self, event, told, shown
+    ):
         entry = memory("1", "User sings").replace(DAYS, event).replace(MADE, told)
         assert f"1. User sings (0.91) [{shown}]\n" in rendered(Context(memories=[entry]).text).memories
 
@@ -397,7 +399,9 @@ class TestBudget:
         }
 
     def test_room_that_a_long_memory_leaves_is_filled_with_a_shorter_one(self):
-        context = Context(memories=[memory("1", "a" * 200), memory("2", "b" * 900), memory("3", "c" * 50)]).text
+        context = Context(
+            memories=[memory("1", "a" * 200), memory("2", "b" * 900), memory("3", "c" * 50)]
+        ).text
         prompt = rendered(context, max_chars=900)
         assert "a" * 200 in prompt.memories
         assert "b" * 900 not in prompt.memories

@@ -19,16 +19,16 @@ _DAYS: Final = re.compile(r"(?P<first>\d{4}/\d\d/\d\d) 12:00 AM to (?P<last>\d{4
 _DAY: Final = len("2026/03/01")
 _NUMBER: Final = re.compile(r"[\d.]+\. ")
 _MARKS: Final = re.compile(
-    r"(?: \(Similarity: (?P<similarity>[\d.]+)\))? \[Event Date: (?P<event>[^\]\n]*)\] \[Version (?P<version>\d+)\]\n"
+    r"(?: \(Similarity: (?P<similarity>[\d.]+)\))? \[Event Date: (?P<event>[^\]\n]*)\] \[Version (?P<version>\d+)\]\n"  # noqa: E501 - one form a line
 )
 """What stands behind a memory in its line."""
 
 
 def compact(sections: Sequence[Section]) -> list[Section]:
-    """Leave out the histories of single-version memories; what they alone say moves into the memory's line.
+    """Leave out the histories of single-version memories; their line says what they alone say.
 
-    Behind the memory stand its similarity and its days: "(0.91) [2026/03/01]", and the day on which it was told
-    where that is another one.
+    Behind the memory stand its similarity and its days: "(0.91) [2026/03/01]", and the day on which it
+    was told where that is another one.
 
     A history that differs from its line in a single character stays, and so does every other section.
     """

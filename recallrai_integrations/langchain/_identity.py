@@ -108,6 +108,8 @@ class OwnConversation:
     def opening(self, binding: Binding) -> Steps[Conversation]:
         """The conversation, for the user and the thread that the object has now."""
         identity = binding.identity()
+        if identity.thread_id is not None:
+            return (yield from binding.opening(identity))
         if self._kept is None or self._kept[0] != identity:
             self._kept = (identity, (yield from binding.opening(identity)))
         return self._kept[1]

@@ -12,8 +12,9 @@ from langchain.agents.middleware import AgentState
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig
 
-from recallrai_integrations.adapter import Binding, Turn, TurnCache, not_landed
+from recallrai_integrations.adapter import Binding, Identity, Turn, TurnCache, not_landed, outer_turn
 from recallrai_integrations.messages import Message
+from recallrai_integrations.recall import Recall
 
 from ._asked import Asked, Handed, Landed
 from ._identity import identity_of
@@ -23,6 +24,13 @@ from ._telling import Once
 from ._turns import Ledger, Storing, is_resuming, run_answer
 
 __all__ = ["Planner", "Step"]
+
+
+_unanswered = TurnCache[tuple[str, str | None]](10_000)
+"""Of questions without an answer yet, by the call of the application: run and id."""
+
+_recalled = TurnCache(1_000)
+"""By the call of the application: a sub-agent in a tool has the memories of the run around it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +43,8 @@ class Step:
         in_doubt: they may be stored already: by a step that was cut off, or by another agent.
         begins: this process knows nothing of the turn yet.
         recalls: something is to be recalled for it.
+        recall: what the run around a sub-agent has recalled, which is the sub-agent's too.
+        call: the call of the application, whose sub-agents are to have what is recalled.
         update: of the agent's state.
     """
 
@@ -43,6 +53,8 @@ class Step:
     in_doubt: Landed | None
     begins: bool = False
     recalls: bool = False
+    recall: Recall | None = None
+    call: Hashable = None
     update: dict[str, Any] | None = None
 
 
@@ -108,8 +120,9 @@ class Planner:
             before.stores if before is not None and goes_on else self._nesting.stores(asked.native, config)
         )
         turn = before.turn if before is not None and goes_on else asked.key
-        ledger = Ledger(identity, run, turn, stores, asked.keys)
         new = [] if goes_on else asked.questions(before.seen if before is not None else ())
+        run, new = self._asked_again(identity, run, new, config)
+        ledger = Ledger(identity, run, turn, stores, asked.keys)
         messages = [one for one in new if stores and self._may_store(one, ledger, state)]
         begins = self._known(ledger) is None or not (asked.has_id or goes_on)
         resuming = begins and is_resuming(config)
@@ -117,13 +130,17 @@ class Planner:
         # Nothing to recall by: a question that was kept out, or a sub-agent's conversation of its own.
         kept_out = stores and bool(new) and (not messages or messages[-1] != new[-1])
         nothing = not stores and identity.thread_id is None
+        call = (self._binding.source.mark, identity, outermost(config))
+        shared = None if stores else _shared_recall(identity, call)
         says = asked.native is not None and from_langchain(asked.native) is not None
         return Step(
             ledger=ledger,
             messages=messages,
             in_doubt=partial(asked.not_landed, messages) if doubtful else None,
             begins=begins,
-            recalls=begins and says and not kept_out and not nothing,
+            recalls=begins and says and not kept_out and not nothing and shared is None,
+            recall=shared,
+            call=call if stores and call[-1] else None,
             update=None if ledger == before else {"recallrai": ledger.written()},
         )
 
@@ -143,6 +160,9 @@ class Planner:
             self._warn_of_a_lost_answer(state)
         keep = answer is not None and self._may_store(answer, ledger, state)
         messages = [answer] if answer is not None and keep else []
+        if messages:
+            for one in asked.questions():
+                _unanswered.drop((self._binding.source.mark, ledger.identity, outermost(config), one.content))
         resumed = self._known(ledger) is None and is_resuming(config)
         return Step(
             ledger=ledger,
@@ -174,9 +194,23 @@ class Planner:
             self._order.warn()
         return None
 
-    def keep(self, ledger: Ledger, turn: Turn) -> Turn:
-        """Keeps what this process knows of a turn."""
+    def keep(self, ledger: Ledger, turn: Turn, call: Hashable = None) -> Turn:
+        """Keeps what this process knows of a turn, for the sub-agents of a call too."""
+        if call is not None and turn.recall is not None:
+            _recalled.put(call, turn.recall)
         return self._turns.put(_key(ledger), turn)
+
+    def _asked_again(
+        self, identity: Identity, run: str, questions: list[Message], config: RunnableConfig
+    ) -> tuple[str, list[Message]]:
+        """The run and the ids that the questions had at first, where a retry or a fallback runs all again."""
+        around, same = outermost(config), list[Message]()
+        for question in questions if around else ():
+            key = (self._binding.source.mark, identity, around, question.content)
+            known = _unanswered.get(key) or _unanswered.put(key, (run, question.id))
+            run = known[0]
+            same.append(replace(question, id=known[1]))
+        return run, same or questions
 
     def _known(self, ledger: Ledger) -> Turn | None:
         return self._turns.get(_key(ledger))
@@ -201,6 +235,13 @@ class Planner:
                 )
             )
         )
+
+
+def _shared_recall(identity: Identity, call: Hashable) -> Recall | None:
+    outer = outer_turn()  # of another framework's agent
+    if outer is not None and outer.identity.user_id == identity.user_id:
+        return outer.recall
+    return _recalled.get(call)
 
 
 def _key(ledger: Ledger) -> Hashable:

@@ -200,13 +200,13 @@ class RecallrAIMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
             progress = Progress(runtime.stream_writer, config, wanted=self._progress)
             turn = yield from self._begun(step, progress)
             if step.begins:
-                self._planner.keep(step.ledger, turn)
+                self._planner.keep(step.ledger, turn, step.call)
         return step.update
 
     def _begun(self, step: Step, progress: Progress) -> Steps[Turn]:
         conversation = yield from self._conversation(step.ledger)
         yield from recording(conversation, step.messages, in_doubt=step.in_doubt)
-        recall = None
+        recall = step.recall
         if step.recalls:
             progress.begin()
             recall = yield from self._recalling(conversation, on_progress=progress.listener)

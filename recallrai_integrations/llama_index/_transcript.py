@@ -278,17 +278,22 @@ class Transcript:
         latest = max((n for n, one in enumerate(self.stored.told) if one.role == "user"), default=None)
         if latest is None or (self.turn is not None and not self.turn.is_answered):
             return
-        here, before = texts(self.stored.redacted(given)), texts(self.stored.told[:latest])
-        shared = min(len(here), len(before))
-        if here[len(here) - shared :] == before[len(before) - shared :] and (shared or not latest):
+        here, told = texts(self.stored.redacted(given)), texts(self.stored.told)
+        # Where words repeat, both may fit: then the history is all of it, and a repeat is stored, not lost.
+        if _ends_alike(here, told[:latest]) and not _ends_alike(here, told):
             self.turn = Turn(self.stored.told[latest], Stage.REWOUND)
 
     def _end_run(self) -> Steps[None]:
         try:
-            conversation = self.stored.conversation
-            yield from Twin(conversation.end_run, conversation.aend_run)
+            yield from Twin(self.stored.conversation.end_run, self.stored.conversation.aend_run)
         except RecallrAIIntegrationError as error:
             logger.error("RecallrAI: a session is not processed yet: %s", error)  # noqa: TRY400 - see `put`
 
     def _said(self) -> list[Message]:
         return [entry.said for entry in self.entries if entry.said is not None]
+
+
+def _ends_alike(here: Sequence[object], there: Sequence[object]) -> bool:
+    """Whether the shorter history is the end of the longer one; an empty one is no end of another."""
+    shared = min(len(here), len(there))
+    return here[len(here) - shared :] == there[len(there) - shared :] and (shared > 0 or not (here or there))

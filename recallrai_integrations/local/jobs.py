@@ -119,7 +119,7 @@ class Jobs:
     def _material(
         self, db: sqlite3.Connection, session: Session
     ) -> tuple[list[memory.Message], list[memory.Known]]:
-        """What the session said, and what is known; a model then reads it while nobody waits for the database."""
+        """What the session said and what is known; a model reads it while nobody waits."""
         messages = sessions.all_messages(db, session)
         return messages, memory.known_memories(db, session.user_pk, messages, self._engine)
 

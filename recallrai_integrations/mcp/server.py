@@ -8,8 +8,7 @@ from typing import Annotated, Any, Final
 from mcp import MCPError
 from mcp.server.auth.provider import AccessToken
 from mcp.server.mcpserver import MCPServer
-from mcp.server.mcpserver.exceptions import ResourceError
-from mcp.types import INVALID_PARAMS
+from mcp.types import INTERNAL_ERROR
 from pydantic import Field
 from starlette.applications import Starlette
 from typing_extensions import override
@@ -97,7 +96,7 @@ def create_server(
 
     Failure: during an outage `recall` answers with no memories and says so, and what is told waits in the
     connection; everything else is a tool's error. So are wrong arguments, a missing user and refused
-    credentials. Nothing of other errors reaches the client.
+    credentials.
 
     Args:
         connection: None for one from the environment, made on first use.
@@ -147,7 +146,7 @@ def _add_views(server: MemoryServer, caller: Caller) -> None:
         mime_type="text/plain",
     )
     async def memories() -> str:
-        with telling(ResourceError):
+        with telling(_refused):
             user = await caller.binding().auser()
             found = await user.amemories(limit=_SHOWN + 1)
         if len(found) <= _SHOWN:
@@ -171,4 +170,4 @@ def _add_views(server: MemoryServer, caller: Caller) -> None:
 
 
 def _refused(text: str) -> MCPError:
-    return MCPError(code=INVALID_PARAMS, message=text)
+    return MCPError(code=INTERNAL_ERROR, message=text)

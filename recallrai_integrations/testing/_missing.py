@@ -16,6 +16,7 @@ _EXTRAS: Final = {
     "langgraph": "langchain",
     "llama_index": "llama-index",
     "agents": "openai-agents",
+    "pydantic_ai": "pydantic-ai",
     "snowballstemmer": "local",
 }
 

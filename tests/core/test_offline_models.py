@@ -1,4 +1,4 @@
-"""The models without a key quote what they were sent, in all frameworks, and know nothing else."""
+"""The models without a key quote what they were sent, in each framework, and know nothing else."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from recallrai_integrations.testing.offline import (
     QuotingAgentModel,
     QuotingChatModel,
     QuotingLLM,
+    QuotingModel,
     Said,
     answer,
 )
@@ -79,7 +80,28 @@ def openai_agents(request):
     return [], later
 
 
-@pytest.mark.parametrize("framework", [langchain, llama_index, openai_agents])
+def pydantic_ai(request):
+    from pydantic_ai import Agent
+    from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
+
+    *before, last = request
+    history = [
+        ModelRequest([UserPromptPart(one.text)])
+        if one.role == "user"
+        else ModelResponse([TextPart(one.text)])
+        for one in before
+    ]
+    agent = Agent(QuotingModel())
+
+    async def later():
+        async with agent.run_stream(last.text, message_history=history) as streamed:
+            text = "".join([piece async for piece in streamed.stream_text(delta=True)])
+        return [(await agent.run(last.text, message_history=history)).output, text]
+
+    return [], later
+
+
+@pytest.mark.parametrize("framework", [langchain, llama_index, openai_agents, pydantic_ai])
 async def test_a_models_answer_is_the_same_streamed_or_whole_and_in_both_colours(framework):
     request = [Said("user", FACT), Said("assistant", "A fine name."), Said("user", QUESTION)]
     now, later = framework(request)

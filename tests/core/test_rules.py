@@ -88,6 +88,28 @@ def test_only_what_comes_after_the_common_part_is_unsent(
     assert [one.content for one in found] == unsent
 
 
+@pytest.mark.parametrize(
+    ("given_texts", "sent_texts", "unsent"),
+    [
+        (["q", "b"], ["q", "a"], ["b"]),
+        (["q", "b"], ["p", "1", "q", "a"], ["b"]),
+        (["p", "1", "q", "b"], ["p", "1", "q", "a"], ["b"]),
+        (["q"], ["q", "a"], ["q"]),
+        (["q", "b", "r"], ["q", "a"], ["b", "r"]),
+        (["x", "b"], ["q", "a"], ["x", "b"]),
+    ],
+)
+def test_a_question_with_another_answer_is_the_same_question(
+    given_texts: list[str], sent_texts: list[str], unsent: list[str]
+) -> None:
+    found = rules.unsent(turns(given_texts), turns(sent_texts))
+    assert [one.content for one in found] == unsent
+
+
+def turns(texts: list[str]) -> list[Message]:
+    return [Message("assistant" if n % 2 else "user", text) for n, text in enumerate(texts)]
+
+
 @given(
     st.lists(st.sampled_from(["ok", "no", "hm"])), st.lists(st.sampled_from(["ok", "no", "hm"]), max_size=3)
 )

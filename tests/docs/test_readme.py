@@ -22,6 +22,7 @@ ANSWERS = {
     "A LlamaIndex agent": "nurse",
     "An agent of the OpenAI Agents SDK": "sesame",
     "Any MCP client": "Biscuit",
+    "A Pydantic AI agent": "cello",
     "No framework": "Lisbon",
 }
 

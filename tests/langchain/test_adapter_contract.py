@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 from langchain.agents import create_agent
+from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.tools import tool
+from langgraph.graph import MessagesState, StateGraph
 
 from recallrai_integrations.langchain import RecallrAIMiddleware
 from recallrai_integrations.testing import AdapterContract, Answered
-from recallrai_integrations.testing.adapter import ABILITIES
 from recallrai_integrations.testing.langchain import ScriptedChatModel, run, tool_call
 
 
@@ -15,18 +20,90 @@ def look_up() -> str:
     return "found nothing"
 
 
+def of(user_id, thread_id):
+    given = {"user_id": user_id, "thread_id": thread_id}
+    return {"configurable": {name: value for name, value in given.items() if value is not None}}
+
+
+def prompts(*models):
+    return ["\n".join(one.text for one in request) for model in models for request in model.requests]
+
+
+def asks(text):
+    return {"messages": [("user", text)]}
+
+
 class TestMiddleware(AdapterContract):
     colour = "sync"
 
-    lacks = dict.fromkeys(ABILITIES, "not tried yet")
+    lacks = dict.fromkeys(("stream", "leave", "cancel", "pause", "kept"), "tried in MiddlewareContract")
+
+    def agent(self, connection, model, *tools):
+        return create_agent(model, tools=[look_up, *tools], middleware=[RecallrAIMiddleware(connection)])
 
     def turn(self, connection, user_id, thread_id, text):
         model = ScriptedChatModel(script=[tool_call("look_up"), f"answer to {text}"])
-        agent = create_agent(model, tools=[look_up], middleware=[RecallrAIMiddleware(connection)])
-        given = {"user_id": user_id, "thread_id": thread_id}
-        config = {"configurable": {name: value for name, value in given.items() if value is not None}}
-        answer = run(self.colour, agent, {"messages": [("user", text)]}, config)["messages"][-1].text
-        return Answered(answer, ["\n".join(one.text for one in request) for request in model.requests])
+        result = run(self.colour, self.agent(connection, model), asks(text), of(user_id, thread_id))
+        return Answered(result["messages"][-1].text, prompts(model))
+
+    def fail(self, connection, user_id, thread_id, text):
+        model = ScriptedChatModel(script=[ConnectionError()])
+        with suppress(ConnectionError):
+            run(self.colour, self.agent(connection, model), asks(text), of(user_id, thread_id))
+
+    def retry(self, connection, user_id, thread_id, text):
+        model = ScriptedChatModel(script=[ConnectionError(), "at last"])
+        agent = self.agent(connection, model).with_retry(wait_exponential_jitter=False)
+        result = run(self.colour, agent, asks(text), of(user_id, thread_id))
+        return Answered(result["messages"][-1].text, prompts(model))
+
+    def narrate(self, connection, user_id, thread_id, text):
+        says = AIMessage(self.narration, tool_calls=tool_call("look_up").tool_calls)
+        model = ScriptedChatModel(script=[says, "the answer"])
+        result = run(self.colour, self.agent(connection, model), asks(text), of(user_id, thread_id))
+        return Answered(result["messages"][-1].text, prompts(model))
+
+    def hand_off(self, connection, user_id, thread_id, text):
+        model = ScriptedChatModel(script=["the specialist answers"])
+        moved = ToolMessage("Transferred.", tool_call_id="1")
+        handing = AIMessage("", tool_calls=[{"name": "transfer", "args": {}, "id": "1"}])
+        graph = StateGraph(MessagesState)
+        specialist = self.agent(connection, model)
+        graph.add_sequence([("triage", lambda _: {"messages": [handing, moved]}), ("specialist", specialist)])
+        graph.set_entry_point("triage")
+        result = run(self.colour, graph.compile(), asks(text), of(user_id, thread_id))
+        return Answered(result["messages"][-1].text, prompts(model))
+
+    def delegate(self, connection, user_id, thread_id, text):
+        helper_model = ScriptedChatModel(script=["found"])
+        helper = self.agent(connection, helper_model)
+
+        @tool
+        def ask_helper(task: str) -> str:
+            """Asks a helper."""
+            return helper.invoke(asks(task))["messages"][-1].text
+
+        @tool("ask_helper")
+        async def aask_helper(task: str) -> str:
+            """Asks a helper."""
+            return (await helper.ainvoke(asks(task)))["messages"][-1].text
+
+        model = ScriptedChatModel(script=[tool_call("ask_helper", task=self.delegated), "done"])
+        agent = self.agent(connection, model, ask_helper if self.colour == "sync" else aask_helper)
+        result = run(self.colour, agent, asks(text), of(user_id, thread_id))
+        return Answered(result["messages"][-1].text, prompts(model, helper_model))
+
+    async def at_once(self, connection, asked):
+        model = ScriptedChatModel()
+        agent = self.agent(connection, model)
+
+        async def one(user_id, thread_id, text):
+            result = await agent.ainvoke(asks(text), of(user_id, thread_id))
+            answer = result["messages"][-1].text
+            number = int(answer.split()[-1]) - 1
+            return Answered(answer, ["\n".join(one.text for one in model.requests[number])])
+
+        return await asyncio.gather(*(one(*which) for which in asked))
 
 
 class TestAsyncMiddleware(TestMiddleware):

@@ -122,7 +122,7 @@ async def test_a_session_that_nobody_writes_to_is_processed_by_itself(sdk, do, u
     session = await do(user.create_session(auto_process_after_seconds=1))
     await do(session.add_message(MessageRole.USER, "I keep bees."))
     assert (await processed(session)).status is SessionStatus.PROCESSED
-    assert [m.content for m in (await do(user.list_memories())).items] == ["User keeps bees"]
+    assert [m.content for m in (await do(user.list_memories())).items] == ["I keep bees."]
 
 
 async def test_sessions_are_listed_by_status_and_metadata_newest_first(sdk, do, user_id, processed):

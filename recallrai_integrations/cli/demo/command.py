@@ -34,12 +34,13 @@ from .story import DAY_ONE, DAY_TWO, THREADS, Exchange, Line, Talk
 
 __all__ = ["demo_command"]
 
-_Framework = Literal["langchain", "llama-index", "mcp", "openai-agents"]
+_Framework = Literal["langchain", "llama-index", "mcp", "openai-agents", "pydantic-ai"]
 _AGENTS = {
     "langchain": "a LangChain agent",
     "llama-index": "a LlamaIndex chat engine and agent",
     "mcp": "an assistant that speaks MCP",
     "openai-agents": "an agent of the OpenAI Agents SDK",
+    "pydantic-ai": "a Pydantic AI agent",
 }
 
 
@@ -189,6 +190,10 @@ def _talk(framework: _Framework, day: int) -> Callable[[Connection, str, str, st
             from . import openai_agents  # noqa: PLC0415 - an extra
 
             return openai_agents.AgentTalk
+        if framework == "pydantic-ai":
+            from . import pydantic_ai  # noqa: PLC0415 - an extra
+
+            return pydantic_ai.AgentTalk
         from . import llama_index  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         if isinstance(error, MissingDependencyError):

@@ -217,7 +217,9 @@ def _coming_year(day: date, today: date) -> date:
 
 
 _AHEAD: Final = re.compile(
-    r"\b(?:moved to|postponed|rescheduled|will|going to|gonna|getting|planning|plan to|planned|appointment|scheduled|booked|have to|need to|i'll|we'll)\b")
+    r"\b(?:moved to|postponed|rescheduled|will|going to|gonna|getting|planning|plan to|planned"
+    r"|appointment|scheduled|booked|have to|need to|i'll|we'll)\b"
+)
 _FIXED: Final = re.compile(r"\b(?:last|past|since|this|next|\d{4})\b")
 _SHORTEST_PAST: Final = 4
 _REPEATS: Final[dict[Callable[[re.Match[str], date], tuple[date, date]], Callable[[date, date], date]]] = {
@@ -229,7 +231,8 @@ _REPEATS: Final[dict[Callable[[re.Match[str], date], tuple[date, date]], Callabl
 def _looks_ahead(text: str) -> bool:
     """Whether a text speaks of something planned: nothing in it is past, or it says so."""
     return bool(_AHEAD.search(text)) or not any(
-        word in IRREGULAR_PAST or (word.endswith("ed") and len(word) > _SHORTEST_PAST) for word in text.split()
+        word in IRREGULAR_PAST or (word.endswith("ed") and len(word) > _SHORTEST_PAST)
+        for word in text.split()
     )
 
 

@@ -136,7 +136,9 @@ def search(
     scores: dict[int, float] = {}
     matched: dict[int, int] = {}
     cut_short = False
-    for number, (facet, weight) in enumerate(sorted(weights, key=lambda weighed: counts.get(weighed[0].term, 0))):
+    for number, (facet, weight) in enumerate(
+        sorted(weights, key=lambda weighed: counts.get(weighed[0].term, 0))
+    ):
         best: dict[int, float] = {}
         for term, worth in sorted(facet.variants.items(), key=lambda variant: -variant[1]):
             if term not in counts:

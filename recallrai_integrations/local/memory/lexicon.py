@@ -247,39 +247,54 @@ WEAK: Final = word_list(
 
 # How people speak of themselves, in ten languages. As a sentence's first word it begins something of its own.
 FIRST_PERSON: Final = word_list(
-    "i i'm i've i'll i'd im ive my mine we we're we've our ours ich mein meine meinen meinem meiner wir unser unsere "
-    "je j'ai j'aime j'habite j'adore j mon ma mes nous notre nos yo mi mis nosotros nuestro nuestra soy tengo vivo "
+    "i i'm i've i'll i'd im ive my mine we we're we've our ours ich mein meine meinen meinem meiner wir "
+    "unser unsere "
+    "je j'ai j'aime j'habite j'adore j mon ma mes nous notre nos yo mi mis nosotros nuestro nuestra soy "
+    "tengo vivo "
     "eu meu minha meus minhas nosso nossa sou tenho moro "
     "мой моя мои я мы मैं मेरा मेरी मेरे मुझे أنا اسمي لدي "
     "我 我们 我的 私 僕 俺 나는 나의 내 난 저는 제 우리"
 )
 # What begins a sentence that goes on with the one before.
 CONNECTIVES: Final = word_list(
-    "and but so or it its it's that that's this these those they they're he he's she she's his her their there which "
-    "such then however actually also besides because though although not no yes und aber es das er sie mais et il elle "
+    "and but so or it its it's that that's this these those they they're he he's she she's his her their "
+    "there which "
+    "such then however actually also besides because though although not no yes und aber es das er sie "
+    "mais et il elle "
     "c'est pero y es ella mas e ele ela isso 但 但是 它 他 她 でも しかし それ 하지만 그리고 लेकिन ولكن لكن"
 )
 # What an instruction for the assistant says that is meant to last.
 LASTING: Final = word_list(
-    "always never remember remind whenever forever from-now-on immer nie niemals toujours jamais siempre nunca sempre "
+    "always never remember remind whenever forever from-now-on immer nie niemals toujours jamais siempre "
+    "nunca sempre "
     "总是 永远 以后 いつも 必ず 항상 हमेशा دائما"
 )
 # What stands before a colon and is nobody's name.
 LABELS: Final = word_list(
-    "note notes ps update edit reminder fyi warning todo question answer re subject example name age city country "
-    "address email phone job work occupation allergies allergy hobbies diet birthday languages likes dislikes goal "
+    "note notes ps update edit reminder fyi warning todo question answer re subject example name age "
+    "city country "
+    "address email phone job work occupation allergies allergy hobbies diet birthday languages likes "
+    "dislikes goal "
     "goals budget status date time location from to cc hobby pets family skills education experience summary"
 )
 CHITCHAT: Final = word_list(
     "hi hello hey hiya yo ok okay k thanks thank thx ty you cool great nice good perfect "
-    "excellent wonderful fantastic amazing lovely brilliant super morning afternoon evening night day bye goodbye see "
-    "lot lots bunch later soon tomorrow yes no yeah yep nope yup lol haha hahaha please welcome wow oh ah hmm um "
-    "cheers sorry got it its sounds thats that this is was fine alright right so very much the a an to there all again "
-    "i ill will do makes sense understood try then too for your help helpful really appreciate have weekend one how "
-    "are doing going whats up everything everyone guys well glad happy hear be take care talk im am and of course "
-    "absolutely exactly true indeed interesting go ahead continue hola gracias muchas buenas tardes noches bonjour "
-    "merci beaucoup salut ciao grazie danke schon hallo tschuss guten tag morgen abend buenos dias oi ola obrigado "
-    "obrigada bom dia adios namaste 你好 您好 谢谢 こん にち ちは んに あり りが がと とう 안녕하세요 감사합니다 "
+    "excellent wonderful fantastic amazing lovely brilliant super morning afternoon evening night day "
+    "bye goodbye see "
+    "lot lots bunch later soon tomorrow yes no yeah yep nope yup lol haha hahaha please welcome wow oh "
+    "ah hmm um "
+    "cheers sorry got it its sounds thats that this is was fine alright right so very much the a an to "
+    "there all again "
+    "i ill will do makes sense understood try then too for your help helpful really appreciate have "
+    "weekend one how "
+    "are doing going whats up everything everyone guys well glad happy hear be take care talk im am and "
+    "of course "
+    "absolutely exactly true indeed interesting go ahead continue hola gracias muchas buenas tardes "
+    "noches bonjour "
+    "merci beaucoup salut ciao grazie danke schon hallo tschuss guten tag morgen abend buenos dias oi "
+    "ola obrigado "
+    "obrigada bom dia adios namaste 你好 您好 谢谢 こん にち ちは んに あり りが がと とう 안녕하세요 "
+    "감사합니다 "
     "नमस्ते धन्यवाद مرحبا شكرا"
 )
 # Function words of scripts without spaces: a text is cut at them.

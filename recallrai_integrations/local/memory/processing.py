@@ -149,7 +149,9 @@ def read_session(
             warnings.append(f"{error} The memories of this session are found by their words alone.")
         else:
             named = [Vector(engine.embeddings_name, vector) for vector in vectors]
-            told = [replace(one, draft=replace(one.draft, vector=v)) for one, v in zip(told, named, strict=True)]
+            told = [
+                replace(one, draft=replace(one.draft, vector=v)) for one, v in zip(told, named, strict=True)
+            ]
     return Reading(told, reading.summary, warnings)
 
 
@@ -219,7 +221,7 @@ def _event(fact: _ExtractedFact, said: date) -> Span:
 def known_memories(
     db: sqlite3.Connection, user_pk: int, messages: Sequence[Message], engine: Engine
 ) -> list[Known]:
-    """The memories that a session most likely speaks of, for a model to compare with: their chains and texts."""
+    """The chains and texts that a session most likely speaks of, for a model to compare with."""
     if not engine.has_model:
         return []
     said = dict.fromkeys(term for m in messages if m.role == "user" for term in terms(clean(m.content)))

@@ -25,9 +25,11 @@ _STRUCTURED: Final = (
     _HEAD
     + """
 ## What the text holds
-1. **Relevant memories**, the best first. `Similarity` (0 to 1) says how well one fits the message; an entry \
+1. **Relevant memories**, the best first, in the words of the user or of the named speaker: "I" is the user. \
+`Similarity` (0 to 1) says how well one fits the message; an entry \
 numbered \
-1.1 is connected with entry 1. `Event Date` is when it happened or held.
+1.1 is connected with entry 1. `Event Date` is when it happened or held; in short form \
+both stand behind the memory, "(0.91) [2026/03/01]".
 2. **Version history** of each memory. Only the version without an expiry (`Expired at: none`) is true now. \
 The older \
 ones say what was true before, and `Reason` why they ended: `ADDITION_TO_EXISTING_MEMORY` (detail was added, \

@@ -10,9 +10,9 @@ from typing import Final
 
 from . import dates, facets
 from .dates import Span
-from .lexicon import FIRST_PERSON
-from .telling import is_chitchat, sentences
 from .facets import Facet
+from .lexicon import FIRST_PERSON, word_list
+from .telling import is_chitchat, sentences
 from .text import clean, terms, words
 from .types import Message
 
@@ -20,7 +20,9 @@ _MOST_PARTS: Final = 3
 _MOST_FACETS: Final = 16
 _MOST_CHARACTERS: Final = 4_000  # of a message, its end: that is where people ask
 _FOLLOW_UP: Final = 3  # with fewer facets the messages before are hints
-_ENGLISH: Final = frozenset("what who whom where when which how why is are was were do does did has have the a of".split())
+_ENGLISH: Final = word_list(
+    "what who whom where when which how why is are was were do does did has have the a of"
+)
 _NAME: Final = re.compile(r"(?<=[a-z,] )[A-Z][\w'-]+")  # a capital inside a sentence
 _PROFILE: Final = re.compile(
     r"\b(?:what (?:do|did|can) you (?:know|remember|recall|tell me)(?: all| everything)? (?:about|of) me\b"
@@ -73,7 +75,9 @@ def read(messages: Sequence[Message], today: date) -> Question:
     english = len(_ENGLISH.intersection(words(text))) > 1  # other languages write other words with capitals
     names = {term for name in _NAME.findall(text) for term in terms(name)} if english else set[str]()
     parts = [
-        wanted for part in _parts(text) if (wanted := facets.of(terms(_without(part, spans)), names)[:_MOST_FACETS])
+        wanted
+        for part in _parts(text)
+        if (wanted := facets.of(terms(_without(part, spans)), names)[:_MOST_FACETS])
     ]
     if not parts and not spans:
         # "What about it?" asks about anything that the user spoke of right before.
@@ -93,7 +97,9 @@ def read(messages: Sequence[Message], today: date) -> Question:
 
 def _parts(text: str) -> list[str]:
     """What to search for: the last questions of a message, or else its last sentences, and all of it."""
-    said = [sentence for line in text.splitlines() for sentence in sentences(line) if not is_chitchat(sentence)]
+    said = [
+        sentence for line in text.splitlines() for sentence in sentences(line) if not is_chitchat(sentence)
+    ]
     asked = [sentence for sentence in said if sentence.rstrip("\"')").endswith(("?", "\uff1f", "\u061f"))]
     if len(said) <= 1:
         return [text]

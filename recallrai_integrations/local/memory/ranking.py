@@ -1,12 +1,12 @@
 """The ranking of memories for one question, and of the sessions they come from.
 
-`low_latency` ranks by words alone. `balanced` adds, for the lines of a dialogue, what was said right before and
-after and how much their session is about the question; with embeddings, nearness in meaning as well.
+`low_latency` ranks by words alone. `balanced` adds, for the lines of a dialogue, what was said right before
+and after and how much their session is about the question; with embeddings, nearness in meaning as well.
 
-A memory's similarity says two things in one number: how sure it is that the user's memory answers the question
-at all (how much of the question its best memory covers), and how a memory stands to the best one. At the
-default threshold of 0.6 a question that is answered lists all that is worth its space, and one that is not
-answered lists next to nothing.
+A memory's similarity says two things in one number: how sure it is that the user's memory answers the
+question at all (how much of the question its best memory covers), and how a memory stands to the best one.
+At the default threshold of 0.6 a question that is answered lists all that is worth its space, and one that
+is not answered lists next to nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ _BEFORE: Final = 0.25  # of the memory told right before
 _AFTER: Final = 0.3
 _HINT: Final = 0.3
 _ASKED: Final = 0.95  # what a question or a request counts beside what was told
-_SAME_SUBJECT: Final = 1.1  # "Where do I live?" asks for "I live in Lisbon" more than for "My sister lives in Rome"
+_SAME_SUBJECT: Final = (
+    1.1  # "Where do I live?" asks for "I live in Lisbon" more than for "My sister lives in Rome"
+)
 _STRANGER: Final = 0.65
 _RIVALS: Final = 6  # the best memories, of which those that answer the same come newest first
 _FUSION: Final = 60  # the usual constant of reciprocal rank fusion
@@ -76,7 +78,6 @@ class _Place:
         return cls(session_id, position, asks, dialogue, begins.lstrip(store.ASKS))
 
 
-
 def by_words(db: sqlite3.Connection, user_pk: int, question: Question) -> list[Ranked]:
     """Candidates by their words alone, best first."""
     hits = _hits(db, user_pk, question)
@@ -107,7 +108,18 @@ def _in_context(
     own = {chain: hit.similarity for chain, hit in hits.items()}
     best = sorted(own, key=own.__getitem__, reverse=True)
     places = _places(db, best)
-    places = _neighbours(db, user_pk, [p for n, p in enumerate(map(places.__getitem__, best[:_CENTRES])) if p.dialogue or n < _CHILDREN_OF]) | places
+    places = (
+        _neighbours(
+            db,
+            user_pk,
+            [
+                p
+                for n, p in enumerate(map(places.__getitem__, best[:_CENTRES]))
+                if p.dialogue or n < _CHILDREN_OF
+            ],
+        )
+        | places
+    )
     hinted = _similarities(db, user_pk, question.hints) if question.hints else {}
     at = {(place.session_id, place.position): chain for chain, place in places.items()}
     sessions: dict[str, list[float]] = defaultdict(list)
@@ -125,15 +137,18 @@ def _in_context(
 
 
 def _doubt(db: sqlite3.Connection, user_pk: int, question: Question) -> float:
-    """What is left of a similarity where a question names somebody or something, and nothing that was ever spoken of."""
+    """What is left of a similarity where a question names only what was never spoken of."""
     forms = [form for term in question.names for form in (term, speaker_term(term))]
     known = index.document_counts(db, user_pk, "memory", forms) if forms else {}
     return _STRANGER if forms and not known and not index.alike(db, user_pk, question.names) else 1.0
 
 
-
 def _calibrated(
-    scores: dict[int, float], hits: dict[int, Hit], places: dict[int, _Place], doubt: float, question: Question
+    scores: dict[int, float],
+    hits: dict[int, Hit],
+    places: dict[int, _Place],
+    doubt: float,
+    question: Question,
 ) -> list[Ranked]:
     """Candidates with their similarities, best first, and of those that answer the same the newest first."""
     if not hits:
@@ -156,8 +171,13 @@ def _worth(place: _Place, question: Question) -> float:
 
 
 def _newest_first(best: Sequence[int], hits: dict[int, Hit], places: dict[int, _Place]) -> list[int]:
-    answers = {chain: (hits[chain].matched if chain in hits else -chain, places[chain].asks, places[chain].begins) for chain in best}
-    newest = {kind: iter(sorted((c for c in best if answers[c] == kind), reverse=True)) for kind in answers.values()}
+    answers = {
+        chain: (hits[chain].matched if chain in hits else -chain, places[chain].asks, places[chain].begins)
+        for chain in best
+    }
+    newest = {
+        kind: iter(sorted((c for c in best if answers[c] == kind), reverse=True)) for kind in answers.values()
+    }
     return [next(newest[answers[chain]]) for chain in best]
 
 
@@ -172,7 +192,10 @@ def by_meaning(
     scores, places = _in_context(db, user_pk, question, hits)
     meant = vectors.search(db, user_pk, vector, _CANDIDATES)
     fused: dict[int, float] = defaultdict(float)
-    for ranks in (sorted(scores, key=lambda chain: -scores[chain]), [hit.doc for hit in meant if hit.similarity > _NEAR]):
+    for ranks in (
+        sorted(scores, key=lambda chain: -scores[chain]),
+        [hit.doc for hit in meant if hit.similarity > _NEAR],
+    ):
         for rank, chain in enumerate(ranks, 1):
             fused[chain] += _FUSION / (_FUSION + rank)
     places |= _places(db, [chain for chain in fused if chain not in places])

@@ -169,7 +169,9 @@ def _summaries(
     """
     similar = ranking.session_similarities(db, user_pk, asked.facets(), "summary")
     best = [s for s in sorted(similar, key=lambda s: -similar[s]) if similar[s] >= query.summaries_threshold]
-    told_in = {version.session_id for entry in listed for one in (entry, *entry.children) for version in one.versions}
+    told_in = {
+        version.session_id for entry in listed for one in (entry, *entry.children) for version in one.versions
+    }
     found = (_summary(db, user_pk, session_id) for session_id in best)
     adding = (one for one in found if one.session_id not in told_in or not one.repeats)
     return list(islice(adding, _MOST_SUMMARIES))

@@ -1,8 +1,8 @@
 """How a new memory stands to what is known: new, told before, more detail, a change, or a contradiction.
 
-By rules only what the form makes certain: the same words, the same words with more behind them, the same words
-with and without a denial, and statements of what there is one of. Everything else stays beside what is known,
-and the newer comes first.
+By rules only what the form makes certain: the same words, the same words with more behind them, the same
+words with and without a denial, and statements of what there is one of. Everything else stays beside what
+is known, and the newer comes first.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import date, datetime
 from typing import Final, Literal
 
 from . import conflicts, dates, index, store
+from .aliases import aliases
 from .facets import Facet
 from .index import Hit
 from .lexicon import IRREGULAR_PAST
@@ -30,22 +31,26 @@ _ANY_DAY: Final = date(2000, 1, 1)  # where only it matters whether there is a d
 _DETAILED: Final = 3  # words that a memory needs before another can be the same with more detail
 _LONGEST: Final = 160  # characters of a memory that states one thing
 _CHANGE: Final = re.compile(
-    r"\b(?:now|nowadays|no longer|any ?more|any longer|moved|moving|changed|became|instead|stopped|quit|gave up|these days"
+    r"\b(?:now|nowadays|no longer|any ?more|any longer|moved|moving|changed|became|instead|stopped|quit"
+    r"|gave up|these days"
     r"|from now on|new|got|turned|started|used to|actually|correction|since|lately|current|currently)\b",
     re.IGNORECASE,
 )
-_DENIALS: Final = frozenset(("not", "never", "no", "longer", "anymore", "any", "more", "do", "does", "don", "doesn", "can", "really"))
+_DENIALS: Final = frozenset(
+    ("not", "never", "no", "longer", "anymore", "any", "more", "do", "does", "don", "doesn", "can", "really")
+)
 _DENIES: Final = re.compile(r"\b(?:not|never|no longer|\w+n't|cannot)\b", re.IGNORECASE)
 _WHO: Final = r"(?P<who>i|my (?:\w+ )?\w+)"
 _SOFT: Final = r"(?:(?:now|currently|recently|just|actually|officially|already) )*"
+_ATTRIBUTE: Final = r"(?:\w+ )?(?:name|phone number|number|email|email address|address|birthday)"
+_BECAME: Final = r"(?:is|(?:has )?changed to)(?: (?:now|currently|actually))?"
 _ONE_OF: Final = tuple(
-    (re.compile(rf"(?:actually,? |correction: |now,? |recently,? )?{form}(?: (?:now|instead|these days))?[.! ]*\Z", re.IGNORECASE), what)
+    (re.compile(rf"(?:actually,? |correction: |now,? |recently,? )?{form}(?: (?:now|instead|these days))?[.! ]*\Z", re.IGNORECASE), what)  # noqa: E501 - one form a line
     for form, what in (
-        (r"my (?:(?:current|new) )?(?P<who>favou?rite \w+(?: \w+)?|(?:\w+ )?(?:name|phone number|number|email|email address|address|birthday)) "
-         rf"(?:is|(?:has )?changed to) {_SOFT}(?P<value>[^.;]+)", "one"),
-        (rf"{_WHO} {_SOFT}(?:works?|am working|started|started working|joined) (?:at|for) (?P<value>[^,.;]+)", "employer"),
-        (rf"{_WHO} {_SOFT}(?:lives?|moved|(?:am|'m|is) based)(?: from [\w ]+?)? (?:in|to) (?P<value>[^,.;]+)(?:, [^,.;]+)?", "home"),
-        (rf"{_WHO}(?: am|'m| is| turned| just turned) {_SOFT}(?P<value>\d{{1,3}})(?: years? old)?(?: today| yesterday)?", "age"),
+        (rf"my (?:(?:current|new) )?(?P<who>favou?rite \w+(?: \w+)?|{_ATTRIBUTE}) {_BECAME} (?P<value>[^.;]+)", "one"),  # noqa: E501 - one form a line
+        (rf"{_WHO} {_SOFT}(?:works?|am working|started|started working|joined) (?:at|for) (?P<value>[^,.;]+)", "employer"),  # noqa: E501 - one form a line
+        (rf"{_WHO} {_SOFT}(?:lives?|moved|(?:am|'m|is) based)(?: from [\w ]+?)? (?:in|to) (?P<value>[^,.;]+)(?:, [^,.;]+)?", "home"),  # noqa: E501 - one form a line
+        (rf"{_WHO}(?: am|'m| is| turned| just turned) {_SOFT}(?P<value>\d{{1,3}})(?: years? old)?(?: today| yesterday)?", "age"),  # noqa: E501 - one form a line
         (rf"{_WHO}(?: am| is| got|'m) {_SOFT}(?P<value>single|married|divorced|engaged|widowed)", "marriage"),
     )
 )  # fmt: skip
@@ -105,7 +110,7 @@ def remember(
 
 def _near(db: sqlite3.Connection, user_pk: int, draft: Draft) -> list[Hit]:
     """The known facts closest to a new one."""
-    said = dict.fromkeys([*terms(split_speaker(draft.content)[1]), *store.aliases(draft.content)])
+    said = dict.fromkeys([*terms(split_speaker(draft.content)[1]), *aliases(draft.content)])
     counts = index.document_counts(db, user_pk, "memory", said)
     rarest = sorted((term for term in said if term in counts), key=lambda term: counts[term])[:_MOST_TERMS]
     unknown = [term for term in said if term not in counts]
@@ -123,7 +128,7 @@ def _judge(db: sqlite3.Connection, draft: Draft, near: Sequence[Hit]) -> Verdict
     return Verdict("new")
 
 
-def _compare(known: Memory, draft: Draft) -> Relation:
+def _compare(known: Memory, draft: Draft) -> Relation:  # noqa: PLR0911 - one for each form
     """How a memory stands to a known one of the same speaker."""
     speaker, said = split_speaker(draft.content.replace("\u2019", "'"))
     who, before = split_speaker(known.content.replace("\u2019", "'"))

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias
 
 from . import index, vectors
+from .aliases import aliases
 from .dates import Span
 from .schema import stamp
-from .aliases import aliases
 from .text import document_terms, split_speaker, terms
 from .vectors import Vector
 

@@ -1,8 +1,9 @@
 """What of a conversation is kept: what the user said, in the user's own words.
 
-Sentences that belong together are one memory; no sentence is split or rewritten. What was said in a question
-or a request stays with it, an answer stays with what was asked, a line of a transcript with its speaker, and
-pasted text with the request that it came with. Greetings, thanks, and requests that tell nothing are left out.
+Sentences that belong together are one memory; no sentence is split or rewritten. What was said in a
+question or a request stays with it, an answer stays with what was asked, a line of a transcript with its
+speaker, and pasted text with the request that it came with. Greetings, thanks, and requests that tell
+nothing are left out.
 """
 
 from __future__ import annotations
@@ -25,14 +26,17 @@ _BARE: Final = 7  # words of a question that tells nothing
 _LONG: Final = 20  # words of a request that tells something even without "I" or "my"
 _ELLIPSIS: Final = 4  # words of a sentence that says nothing by itself ("But I am not.")
 
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?\u2026])[\"')\u201d\u2019]?\s+|(?<=[\u3002\uff01\uff1f\u0964])\s*")
+_SENTENCE_END: Final = re.compile(
+    r"(?<=[.!?\u2026])[\"')\u201d\u2019]?\s+|(?<=[\u3002\uff01\uff1f\u0964])\s*"
+)
 _ABBREVIATION: Final = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|approx|no|dept|inc|ltd|co|e\.g|i\.e|a\.m|p\.m|u\.s)|\b[A-Z]|^\d{1,3})\.\Z",
     re.IGNORECASE,
 )
 _QUESTION: Final = re.compile(r"[?\uff1f\u061f][\"')\u201d\u2019 ]*\Z")
 _REQUEST: Final = re.compile(
-    r"(?:(?:and|but|so|ok|okay|well|hey|hi|hello|also|now|then|just)[, ]+)*(?:please|(?:can|could|would|will) you"
+    r"(?:(?:and|but|so|ok|okay|well|hey|hi|hello|also|now|then|just)[, ]+)*(?:please|(?:can|could|would"
+    r"|will) you"
     r"|tell|show|give|help|write|explain|suggest|recommend|list|find|compare|create|generate|draft|remind|remember|note"
     r"|translate|proofread|polish|rewrite|rephrase|summari[sz]e|review|correct|improve|edit|shorten|paraphrase|fix|reply"
     r"|imagine|pretend|suppose|act as|act like|let's|what|which|who|when|where|why|how"
@@ -40,10 +44,13 @@ _REQUEST: Final = re.compile(
     r"|\u8bf7|\u8acb|\u7ffb\u8bd1|\u7ffb\u8b6f|\u7ffb\u8a33|\ubc88\uc5ed|\u0905\u0928\u0941\u0935\u093e\u0926|\u062a\u0631\u062c\u0645)\b",
     re.IGNORECASE,
 )
-_OWN_BUSINESS: Final = re.compile(r"\b(?:that|because|since) (?:i|my|we)\b|\b(?:call|remind|contact) me\b|\b(?:my|our) .*\b[A-Z]")
+_OWN_BUSINESS: Final = re.compile(
+    r"\b(?:that|because|since) (?:i|my|we)\b|\b(?:call|remind|contact) me\b|\b(?:my|our) .*\b[A-Z]"
+)
 _ABOUT_TEXT: Final = re.compile(
     r"\b(?:translat|proofread|polish|rewrit|rephras|summari[sz]|review|correct|improv|edit|shorten|paraphras|fix"
-    r"|repl(?:y|ies) to|imagin|pretend|suppos|act (?:as|like)|role.?play|lyrics|quote|\u00fcbersetz|korrigier|tradui|traduc"
+    r"|repl(?:y|ies) to|imagin|pretend|suppos|act (?:as|like)|role.?play|lyrics|quote|\u00fcbersetz"
+    r"|korrigier|tradui|traduc"
     r"|traduz|corrig|imagin)|\u7ffb\u8bd1|\u7ffb\u8b6f|\u7ffb\u8a33|\u6821\u6b63|\ubc88\uc5ed|\u0905\u0928\u0941\u0935\u093e\u0926|\u062a\u0631\u062c\u0645"
     r"|[:\uff1a]\s*\Z",
     re.IGNORECASE,
@@ -51,8 +58,9 @@ _ABOUT_TEXT: Final = re.compile(
 _BEGINS: Final = ("\u6211", "\u79c1", "\u50d5", "\u4ffa")
 _FENCE: Final = re.compile(r"\s*(?:```|~~~)")
 _CODE: Final = re.compile(
-    r"Traceback \(most recent|\s*File \"|\s{4,}\S|\t|>>> |\$ |[\w.]*(?:Error|Exception): |#include|import \w|from \w+ import"
-    r"|(?:async )?def \w|class \w+[:({]|return\b|(?:const|let|var) \w+ ?=|function \w|(?:public|private) \w|<[/!a-z]"
+    r"Traceback \(most recent|\s*File \"|\s{4,}\S|\t|>>> |\$ |[\w.]*(?:Error|Exception): |#include|import \w|from \w+ import"  # noqa: E501 - one form a line
+    r"|(?:async )?def \w|class \w+[:({]|return\b|(?:const|let|var) \w+ ?=|function \w|(?:public"
+    r"|private) \w|<[/!a-z]"
     r"|\s*[{}\])]+[;,]?\Z|[^.!?]*[;{]\Z"
 )
 _ITEM: Final = re.compile(r"\s*(?:[-*\u2022]|\d{1,3}[.)])\s+(?=\S)")
@@ -96,7 +104,9 @@ def facts(messages: Sequence[Message]) -> Iterator[Fact]:
                 yield from (Fact(content, position, asks=asks) for content, asks in _told(part))
             elif not is_chitchat(part):
                 said = [sentence for line in part.splitlines() for sentence in sentences(line)]
-                yield from (Fact(f"{speaker}: {one}", position) for one in _grouped(said, _LONGEST, apart=False))
+                yield from (
+                    Fact(f"{speaker}: {one}", position) for one in _grouped(said, _LONGEST, apart=False)
+                )
 
 
 def _asked_before(messages: Sequence[Message], position: int) -> str:
@@ -180,12 +190,25 @@ def _told(text: str) -> Iterator[tuple[str, bool]]:
         if kind == "code":
             yield from ((f"{under}{piece}", False) for piece in _cut(one_line("\n".join(said))))
         elif kind == "item":
-            yield from ((f"{under}{piece}", False) for one in said for piece in _cut(one_line(one)) if not is_chitchat(one))
+            yield from (
+                (f"{under}{piece}", False)
+                for one in said
+                for piece in _cut(one_line(one))
+                if not is_chitchat(one)
+            )
         else:
-            kept = [one for n, one in enumerate(said) if not is_chitchat(one) or (n and not lead and words(one)[:1] and words(one)[0] in CONNECTIVES)]
+            kept = [
+                one
+                for n, one in enumerate(said)
+                if not is_chitchat(one)
+                or (n and not lead and words(one)[:1] and words(one)[0] in CONNECTIVES)
+            ]
             for group in _grouped(kept, _ASKING if lead else _USUAL, apart=not lead):
                 own = lead in group or not material
-                yield (group if own else under + group), bool(lead) and own and any(map(asks, sentences(group)))
+                yield (
+                    (group if own else under + group),
+                    bool(lead) and own and any(map(asks, sentences(group))),
+                )
             heading = one_line(said[-1]) + " " if said[-1].rstrip().endswith((":", "\uff1a")) else ""
 
 
@@ -195,7 +218,7 @@ def _short(lead: str) -> str:
 
 
 def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
-    """Code, items (of lists and profiles), and prose cut into sentences, in order; a blank line ends prose."""
+    """Code, items of lists and profiles, and prose in sentences, in order; a blank line ends prose."""
     kind, held, fenced = "", list[str](), False
     lines = text.splitlines()
     labelled = sum(bool(_LABELLED.match(line)) for line in lines) > 1
@@ -229,7 +252,11 @@ def _tells(text: str, lead: str) -> bool:
     clause = bool(others) and not is_chitchat(first) and len(words(first)) > 1
     if LASTING.intersection(found) or len(found) > _LONG or "call me" in text.lower():
         return True
-    if one_line(text) == lead and not _OWN_BUSINESS.search(lead) and len(found) <= (3 * _BARE if is_unspaced(text) else _BARE):
+    if (
+        one_line(text) == lead
+        and not _OWN_BUSINESS.search(lead)
+        and len(found) <= (3 * _BARE if is_unspaced(text) else _BARE)
+    ):
         return clause
     return clause or is_unspaced(text) or bool(FIRST_PERSON.intersection(found))
 
@@ -244,11 +271,16 @@ def _leans(sentence: str) -> bool:
     found = words(sentence)
     if is_unspaced(sentence):
         return not sentence.startswith(_BEGINS)
-    return len(found) <= _ELLIPSIS and found[0] not in FIRST_PERSON or len(found) < _ELLIPSIS - 1 or found[0] in CONNECTIVES or found[0] not in FIRST_PERSON
+    return (
+        (len(found) <= _ELLIPSIS and found[0] not in FIRST_PERSON)
+        or len(found) < _ELLIPSIS - 1
+        or found[0] in CONNECTIVES
+        or found[0] not in FIRST_PERSON
+    )
 
 
 def _grouped(said: Iterable[str], limit: int, *, apart: bool) -> Iterator[str]:
-    """Sentences that belong together, as one text each; `apart` begins another where the user begins to tell."""
+    """Sentences that belong together, as one text each; `apart` begins another with each own one."""
     group = ""
     for sentence in said:
         if group and len(group) + len(sentence) < limit and (not apart or _leans(sentence)):

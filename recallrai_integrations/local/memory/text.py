@@ -108,7 +108,11 @@ def terms(text: str) -> list[str]:
 def split_speaker(line: str) -> tuple[str, str]:
     """The name before a line of a transcript ("Ana: text"), or nothing, and what was said."""
     match = _SPEAKER.match(line[:120])
-    if match and match["name"].lower() not in LABELS and not _NO_NAMES.intersection(match["name"].lower().split()):
+    if (
+        match
+        and match["name"].lower() not in LABELS
+        and not _NO_NAMES.intersection(match["name"].lower().split())
+    ):
         return match["name"], line[match.end() :]
     return "", line
 

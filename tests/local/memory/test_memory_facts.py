@@ -200,9 +200,7 @@ def test_a_fact_told_twice_is_one_memory_and_survives_the_first_session(user):
     from recallrai_integrations.local import memory
 
     memory.delete_session(user.db, user.pk, first)
-    assert [(item["content"], item["session_id"]) for item in user.items()] == [
-        ("I live in Lisbon", second)
-    ]
+    assert [(item["content"], item["session_id"]) for item in user.items()] == [("I live in Lisbon", second)]
 
 
 def test_an_event_told_on_two_days_is_two_memories(user):

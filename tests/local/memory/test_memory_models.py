@@ -158,7 +158,9 @@ def test_vectors_of_another_model_are_not_compared(person):
     assert user.recalled("my hound") == []
 
 
-@pytest.mark.parametrize("engine", [Engine(Model()), Engine(embeddings=Failing()), Engine(Model(), Failing())])
+@pytest.mark.parametrize(
+    "engine", [Engine(Model()), Engine(embeddings=Failing()), Engine(Model(), Failing())]
+)
 def test_a_model_that_fails_leaves_the_rules_memories_and_a_warning_without_secrets(person, engine):
     user = person(engine)
     reading = memory.read_session("s", NOW, user.messages(["I live in Lisbon"], NOW), engine)
