@@ -2,8 +2,8 @@
 
 It answers by quoting the line of what it was sent that fits the question best, and says so: whatever it
 knows, it knows from its prompt. `quoting` is the whole of its wits; `QuotingChatModel` (LangChain),
-`QuotingLLM` (LlamaIndex), `QuotingAgentModel` (OpenAI Agents) and `QuotingModel` (Pydantic AI) dress it up as a
-model of a framework, each imported when it is asked for.
+`QuotingLLM` (LlamaIndex), `QuotingAgentModel` (OpenAI Agents) and `QuotingModel` (Pydantic AI) dress it up as
+a model of a framework, each imported when it is asked for.
 """
 
 from __future__ import annotations
