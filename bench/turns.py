@@ -18,7 +18,7 @@ from typing import Any
 from recallrai.models import RecallStrategy
 
 from bench import dialogue
-from bench.chats import core, langchain, llama_index, mcp, mem0, plain, pydantic_ai
+from bench.chats import core, langchain, llama_index, mcp, mem0, openai_agents, plain, pydantic_ai
 from bench.chats.base import Open, Record, Recorder, drive
 from bench.measuring import cost_of, no_collection
 from bench.prompts import Prompts, lost, summary
@@ -89,6 +89,19 @@ WAYS = (
         "LlamaIndex agent, a tool call a turn",
         partial(llama_index.agent, tool=True),
         partial(plain.async_sdk_calls, around=partial(llama_index.agent_alone, tool=True)),
+        framework=0.03,
+        tool=True,
+    ),
+    Way(
+        "OpenAI agent",
+        openai_agents.agent,
+        partial(plain.async_sdk_calls, around=openai_agents.agent_alone),
+        framework=0.03,
+    ),
+    Way(
+        "OpenAI agent, a tool call a turn",
+        partial(openai_agents.agent, tool=True),
+        partial(plain.async_sdk_calls, around=partial(openai_agents.agent_alone, tool=True)),
         framework=0.03,
         tool=True,
     ),

@@ -28,6 +28,7 @@ SURFACES = (
     f"{PACKAGE}.langchain",
     f"{PACKAGE}.llama_index",
     f"{PACKAGE}.local",
+    f"{PACKAGE}.openai_agents",
     f"{PACKAGE}.mcp",
     f"{PACKAGE}.outbox",
     f"{PACKAGE}.pydantic_ai",

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import recallrai_integrations
 from recallrai_integrations import Connection, MissingDependencyError, connect
@@ -24,12 +25,13 @@ BRINGS: dict[str, set[str]] = {
     "langchain": {"langchain"},
     "langchain-classic": {"langchain", "langchain-classic"},
     "llama-index": {"llama-index"},
+    "openai-agents": {"openai-agents"},
     "pydantic-ai": {"pydantic-ai"},
     "local": {"local"},
     "cli": {"local", "cli"},
     "otel": {"otel"},
     "mcp": {"mcp"},
-    "frameworks": {"mcp"},
+    "frameworks": {"mcp", "openai-agents", "pydantic-ai"},
     "all": {"langchain", "langchain-classic", "llama-index", "local", "cli", "otel"},
 }
 """What works with each extra installed alone."""
@@ -107,6 +109,40 @@ def llama_index() -> None:
         assert FACT in [message.content for message in memory.get_all()]
 
 
+def stores_what_was_said(connection: Connection, user: str) -> None:
+    """A turn of an agent is in its thread."""
+    connection.flush()
+    history = connection.conversation(user, "thread-1").history()
+    assert [message.content for message in history] == [FACT, "Noted."]
+
+
+def openai_agents() -> None:
+    """A run of an agent stores what was said."""
+    from agents import Agent, Model, ModelResponse, Runner, Usage, set_tracing_disabled
+    from openai.types.responses import ResponseOutputMessage, ResponseOutputText
+
+    from recallrai_integrations.openai_agents import RecallrAIMemory, recallrai_tools
+
+    class Noting(Model):
+        async def get_response(self, *_: object, **__: object) -> ModelResponse:
+            text = ResponseOutputText(text="Noted.", type="output_text", annotations=[])
+            message = ResponseOutputMessage(
+                id="1", content=[text], role="assistant", status="completed", type="message"
+            )
+            return ModelResponse(output=[message], usage=Usage(), response_id=None)
+
+        def stream_response(self, *_: object, **__: object) -> Any:
+            raise NotImplementedError
+
+    set_tracing_disabled(disabled=True)
+    user = f"smoke-{uuid.uuid4()}"
+    with connect() as connection:
+        agent = Agent("Friend", model=Noting(), tools=recallrai_tools(connection))
+        run = RecallrAIMemory(connection).for_run(user, "thread-1")
+        assert Runner.run_sync(agent, FACT, **run).final_output == "Noted."
+        stores_what_was_said(connection, user)
+
+
 def pydantic_ai() -> None:
     """A run of an agent stores what was said."""
     from pydantic_ai import Agent
@@ -119,9 +155,7 @@ def pydantic_ai() -> None:
         memory = RecallrAIMemory(connection, user_id=user, thread_id="thread-1")
         agent = Agent(TestModel(custom_output_text="Noted."), capabilities=[memory])
         assert agent.run_sync(FACT).output == "Noted."
-        connection.flush()
-        history = connection.conversation(user, "thread-1").history()
-        assert [message.content for message in history] == [FACT, "Noted."]
+        stores_what_was_said(connection, user)
 
 
 def local() -> None:
@@ -168,6 +202,7 @@ USES: dict[str, Callable[[], None]] = {
     "langchain": langchain,
     "langchain-classic": langchain_classic,
     "llama-index": llama_index,
+    "openai-agents": openai_agents,
     "pydantic-ai": pydantic_ai,
     "local": local,
     "cli": cli,
@@ -210,6 +245,7 @@ ATTEMPTS: dict[str, list[Callable[[], object]]] = {
     ],
     "llama-index": [lambda: importlib.import_module("recallrai_integrations.llama_index")],
     "mcp": [lambda: importlib.import_module("recallrai_integrations.mcp")],
+    "openai-agents": [lambda: importlib.import_module("recallrai_integrations.openai_agents")],
     "pydantic-ai": [lambda: importlib.import_module("recallrai_integrations.pydantic_ai")],
     "local": [
         lambda: importlib.import_module("recallrai_integrations.local"),

@@ -26,7 +26,7 @@ from .mapping import (
     question_of,
     role_of,
 )
-from .nesting import begin_tool, calling_tool, end_tool, outer_turn
+from .nesting import begin_tool, calling_tool, end_tool, outer_turn, while_calling
 from .steps import Steps, Twin, arun, run
 from .tools import MEMORY_TOOLS, MemoryTool, ToolRefusal, ToolResult
 from .turns import Turn, TurnCache
@@ -63,4 +63,5 @@ __all__ = [
     "role_of",
     "run",
     "unsent",
+    "while_calling",
 ]

@@ -6,7 +6,7 @@ share one context variable, so an agent of one framework may be a tool of an age
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .turns import Turn
 
-__all__ = ["begin_tool", "calling_tool", "end_tool", "outer_turn"]
+__all__ = ["begin_tool", "calling_tool", "end_tool", "outer_turn", "while_calling"]
 
-_outer: ContextVar[Turn | None] = ContextVar("recallrai_outer_turn", default=None)
+_outer: ContextVar[tuple[Turn, Callable[[], bool]] | None] = ContextVar("recallrai_outer_turn", default=None)
 
 
 def outer_turn() -> Turn | None:
@@ -29,7 +29,8 @@ def outer_turn() -> Turn | None:
         assert outer_turn() is None  # no tool is running
         ```
     """
-    return _outer.get()
+    marked = _outer.get()
+    return marked[0] if marked is not None and marked[1]() else None
 
 
 @contextmanager
@@ -53,7 +54,7 @@ def calling_tool(turn: Turn | None) -> Generator[None]:
     if turn is None:
         yield
         return
-    token = _outer.set(turn)
+    token = _outer.set((turn, _always))
     try:
         yield
     finally:
@@ -82,8 +83,8 @@ def begin_tool(turn: Turn) -> Turn | None:
                 end_tool(before)
         ```
     """
-    before = _outer.get()
-    _outer.set(turn)
+    before = outer_turn()
+    _outer.set((turn, _always))
     return before
 
 
@@ -98,4 +99,33 @@ def end_tool(before: Turn | None) -> None:
         assert outer_turn() is None
         ```
     """
-    _outer.set(before)
+    _outer.set(None if before is None else (before, _always))
+
+
+def while_calling(turn: Turn, is_calling: Callable[[], bool]) -> None:
+    """Marks what follows in this context as a tool of a turn, for as long as tools of it are running.
+
+    Only for frameworks that call no function in the context of a tool, but one in the context that the tools
+    inherit. That context may outlive the run, so the mark counts only while `is_calling` says so.
+
+    Args:
+        turn: the turn that may call tools.
+        is_calling: asked wherever somebody wants to know; quick, and it raises nothing.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import Binding, Turn, outer_turn, while_calling
+
+        with connect(local=":memory:") as connection:
+            turn = Turn.begin(Binding.of(connection, "ada"), "What shall I cook?")
+            tools_at_work = 0
+            while_calling(turn, lambda: tools_at_work > 0)
+            assert outer_turn() is None
+        ```
+    """
+    _outer.set((turn, is_calling))
+
+
+def _always() -> bool:
+    return True

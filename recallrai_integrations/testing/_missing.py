@@ -15,6 +15,7 @@ _EXTRAS: Final = {
     "langchain_core": "langchain",
     "langgraph": "langchain",
     "llama_index": "llama-index",
+    "agents": "openai-agents",
     "pydantic_ai": "pydantic-ai",
     "snowballstemmer": "local",
 }

@@ -6,7 +6,17 @@ import copy
 from concurrent.futures import ThreadPoolExecutor
 
 from recallrai_integrations import Connection, Recall
-from recallrai_integrations.adapter import IMAGE_PLACEHOLDER, ConnectionSource, TurnCache
+from recallrai_integrations.adapter import (
+    IMAGE_PLACEHOLDER,
+    Binding,
+    ConnectionSource,
+    Turn,
+    TurnCache,
+    begin_tool,
+    end_tool,
+    outer_turn,
+    while_calling,
+)
 from recallrai_integrations.local import LocalRecallrAI, RequestRecord
 
 
@@ -58,3 +68,18 @@ def test_an_image_is_told_by_its_placeholder():
     )
     assert told is not None
     assert told.content == IMAGE_PLACEHOLDER
+
+
+def test_a_context_that_outlives_a_run_is_inside_a_tool_only_while_the_run_calls_one(connection: Connection):
+    turn = Turn.begin(Binding.of(connection), "hi", {"user_id": "ada"})
+    calls = True
+    while_calling(turn, lambda: calls)
+    assert outer_turn() is turn
+    inner = Turn.begin(Binding.of(connection), "a model's question", {"thread_id": "t"})
+    assert (inner.stores, inner.identity.user_id) == (False, "ada")
+    calls = False
+    assert outer_turn() is None
+    before = begin_tool(turn)
+    assert outer_turn() is turn
+    end_tool(before)
+    assert outer_turn() is None

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from recallrai_integrations import connect
-from recallrai_integrations.testing.offline import QuotingChatModel, QuotingLLM, QuotingModel, Said, answer
+from recallrai_integrations.testing.offline import (
+    QuotingAgentModel,
+    QuotingChatModel,
+    QuotingLLM,
+    QuotingModel,
+    Said,
+    answer,
+)
 
 QUESTION = "What is my dog called?"
 FACT = "My dog is called Biscuit."
@@ -55,6 +62,24 @@ def llama_index(request):
     return [model.chat(messages).message.content, streamed], later
 
 
+def openai_agents(request):
+    from agents import Agent, Runner
+
+    agent = Agent("Friend", model=QuotingAgentModel())
+    items = [{"role": one.role, "content": one.text} for one in request]
+
+    async def later():
+        streamed = Runner.run_streamed(agent, items)
+        pieces = [
+            event.data.delta
+            async for event in streamed.stream_events()
+            if hasattr(event, "data") and hasattr(event.data, "delta")
+        ]
+        return [(await Runner.run(agent, items)).final_output, streamed.final_output, "".join(pieces)]
+
+    return [], later
+
+
 def pydantic_ai(request):
     from pydantic_ai import Agent
     from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
@@ -76,7 +101,7 @@ def pydantic_ai(request):
     return [], later
 
 
-@pytest.mark.parametrize("framework", [langchain, llama_index, pydantic_ai])
+@pytest.mark.parametrize("framework", [langchain, llama_index, openai_agents, pydantic_ai])
 async def test_a_models_answer_is_the_same_streamed_or_whole_and_in_both_colours(framework):
     request = [Said("user", FACT), Said("assistant", "A fine name."), Said("user", QUESTION)]
     now, later = framework(request)

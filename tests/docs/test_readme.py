@@ -20,6 +20,7 @@ ANSWERS = {
     "A chain": "peanuts",
     "A LlamaIndex chat engine": "Lisbon",
     "A LlamaIndex agent": "nurse",
+    "An agent of the OpenAI Agents SDK": "sesame",
     "Any MCP client": "Biscuit",
     "A Pydantic AI agent": "cello",
     "No framework": "Lisbon",

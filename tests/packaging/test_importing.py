@@ -57,6 +57,8 @@ def test_connecting_warns_of_nothing():
             "[langchain]",
         ),
         ("llama_index", "from recallrai_integrations.testing.offline import QuotingLLM", "[llama-index]"),
+        ("agents", "from recallrai_integrations.testing.offline import QuotingAgentModel", "[openai-agents]"),
+        ("agents", "from recallrai_integrations import openai_agents", "[openai-agents]"),
         ("pydantic_ai", "from recallrai_integrations.testing.offline import QuotingModel", "[pydantic-ai]"),
         ("pydantic_ai", "from recallrai_integrations import pydantic_ai", "[pydantic-ai]"),
         ("pytest", "from recallrai_integrations.testing import AdapterContract", "pip install pytest"),
@@ -84,7 +86,8 @@ except MissingDependencyError as error:
 
 
 @pytest.mark.parametrize(
-    "module", ["", ".langchain", ".llama_index", ".pydantic_ai", ".local", ".testing", ".cli"]
+    "module",
+    ["", ".langchain", ".llama_index", ".openai_agents", ".pydantic_ai", ".local", ".testing", ".cli"],
 )
 def test_importing_writes_nothing_and_starts_nothing(module, tmp_path):
     code = f"""
@@ -117,6 +120,7 @@ assert os.listdir(".") == []
         ),
         (".langchain", ["llama_index", "fastapi", "typer", "langchain_classic"]),
         (".llama_index", ["langchain_core", "langgraph", "fastapi", "typer"]),
+        (".openai_agents", ["langchain_core", "llama_index", "fastapi", "typer"]),
         (".pydantic_ai", ["langchain_core", "llama_index", "fastapi", "typer"]),
         (".local", ["langchain_core", "llama_index", "typer", "recallrai"]),
         (".testing", ["pytest", "langchain_core", "llama_index", "fastapi"]),

@@ -34,11 +34,12 @@ from .story import DAY_ONE, DAY_TWO, THREADS, Exchange, Line, Talk
 
 __all__ = ["demo_command"]
 
-_Framework = Literal["langchain", "llama-index", "mcp", "pydantic-ai"]
+_Framework = Literal["langchain", "llama-index", "mcp", "openai-agents", "pydantic-ai"]
 _AGENTS = {
     "langchain": "a LangChain agent",
     "llama-index": "a LlamaIndex chat engine and agent",
     "mcp": "an assistant that speaks MCP",
+    "openai-agents": "an agent of the OpenAI Agents SDK",
     "pydantic-ai": "a Pydantic AI agent",
 }
 
@@ -185,6 +186,10 @@ def _talk(framework: _Framework, day: int) -> Callable[[Connection, str, str, st
             from .mcp import AssistantTalk  # noqa: PLC0415 - an extra
 
             return AssistantTalk
+        if framework == "openai-agents":
+            from . import openai_agents  # noqa: PLC0415 - an extra
+
+            return openai_agents.AgentTalk
         if framework == "pydantic-ai":
             from . import pydantic_ai  # noqa: PLC0415 - an extra
 

@@ -2,8 +2,8 @@
 
 It answers by quoting the line of what it was sent that fits the question best, and says so: whatever it
 knows, it knows from its prompt. `quoting` is the whole of its wits; `QuotingChatModel` (LangChain),
-`QuotingLLM` (LlamaIndex) and `QuotingModel` (Pydantic AI) dress it up as a chat model of a framework, each
-imported when it is asked for.
+`QuotingLLM` (LlamaIndex), `QuotingAgentModel` (OpenAI Agents) and `QuotingModel` (Pydantic AI) dress it up as
+a model of a framework, each imported when it is asked for.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ with naming_what_is_missing():
 if TYPE_CHECKING:
     from .langchain import QuotingChatModel
     from .llama_index import QuotingLLM
+    from .openai_agents import QuotingAgentModel
     from .pydantic_ai import QuotingModel
 
-__all__ = ["QuotingChatModel", "QuotingLLM", "QuotingModel", "Said", "answer"]
+__all__ = ["QuotingAgentModel", "QuotingChatModel", "QuotingLLM", "QuotingModel", "Said", "answer"]
 
 
 def __getattr__(name: str) -> Any:
@@ -34,6 +35,11 @@ def __getattr__(name: str) -> Any:
             from .llama_index import QuotingLLM  # noqa: PLC0415 - needs the extra llama-index
 
         return QuotingLLM
+    if name == "QuotingAgentModel":
+        with naming_what_is_missing():
+            from .openai_agents import QuotingAgentModel  # noqa: PLC0415 - needs the extra openai-agents
+
+        return QuotingAgentModel
     if name == "QuotingModel":
         with naming_what_is_missing():
             from .pydantic_ai import QuotingModel  # noqa: PLC0415 - needs the extra pydantic-ai
