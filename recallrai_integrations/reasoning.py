@@ -23,6 +23,8 @@ _TOKENS: Final = re.compile(
     re.IGNORECASE,
 )
 """How open models, their servers and chat applications mark reasoning; `details` is Open WebUI's."""
+_FIRST_CHARACTERS: Final = "<[◁"
+"""One of them begins each mark that is no code."""
 _CLOSED_BY: Final = {"open": "close", "details": "end_details"}
 _AROUND_ANSWERS: Final = re.compile(
     r"<\|(?:begin_of_solution|end_of_solution|start_response|end_response|end|return)\|>", re.IGNORECASE
@@ -48,6 +50,8 @@ def without_reasoning(text: str) -> str:
     bare = _BARE_HARMONY.match(text)
     if bare is not None:
         return text[bare.end() :].strip()
+    if not any(mark in text for mark in _FIRST_CHARACTERS):  # an answer of a history, read in every request
+        return text
     tokens = list(_TOKENS.finditer(text))
     if all(token.lastgroup == "code" for token in tokens):
         return text
