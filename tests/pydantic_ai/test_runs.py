@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pydantic
 import pytest
@@ -264,6 +265,11 @@ class TestWhose(Memory):
         memory = RecallrAIMemory(self.connection)
         copies = [await memory.for_run(None) for _ in range(2)]
         assert copies[0] is not copies[1]
+        assert not self.server.requests
+
+    async def test_a_realtime_session_is_left_alone(self):
+        """It has no requests that memories could be put into; the framework says so itself."""
+        await RecallrAIMemory(self.connection).before_run(SimpleNamespace(realtime=True))
         assert not self.server.requests
 
     def test_one_agent_serves_one_event_loop_after_another(self):

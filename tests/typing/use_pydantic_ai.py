@@ -34,5 +34,5 @@ def tools(connection: Connection) -> None:
 def wrong(connection: Connection) -> None:
     RecallrAIMemory("rai_key")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     RecallrAIMemory(connection, process="never")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    RecallrAIMemory(connection, "ada")  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
+    RecallrAIMemory(connection, "ada")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     RecallrAIToolset("rai_key")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
