@@ -45,14 +45,10 @@ ON_DEMAND = {f"{PACKAGE}.langchain": ("RecallrAIMemory",)}
 FOR_US = {
     "Connection.after_fork",
     *("Faults.next_outcome", "Faults.strike", "Fault.fits", "Fault.answer"),
-    *(
-        "ConversationKey",
-        "MemoryOutbox",
-        "Outbox",
-        "OutboxEntry",
-        "SessionCursor",
-        "open_outbox",
-    ),  # nobody brings an outbox
+    "LocalRecallrAI.keeps_deleted_text",
+    # Nobody brings an outbox.
+    *("ConversationKey", "MemoryOutbox", "Outbox", "OutboxEntry", "Request", "SessionCursor", "Unconfirmed"),
+    "open_outbox",
 }
 """What only this package uses; the reference leaves it out as well."""
 

@@ -41,6 +41,17 @@ class ToolResult(NamedTuple):
         text: for the model.
         value: memories of a search or list, merge conflicts, the id that was deleted, or whether a
             contradiction was settled.
+
+    Example:
+        ```python
+        from recallrai_integrations import connect
+        from recallrai_integrations.adapter import MEMORY_TOOLS, Binding, ToolResult
+
+        with connect(local=":memory:") as connection:
+            tools = {one.name: one for one in MEMORY_TOOLS}
+            found = tools["list_memories"].result(Binding.of(connection, "ada"), {})
+            assert found == ToolResult(found.text, [])
+        ```
     """
 
     text: str

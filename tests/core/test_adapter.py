@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from recallrai_integrations import Connection, Recall
 from recallrai_integrations.adapter import (
     IMAGE_PLACEHOLDER,
+    MEMORY_TOOLS,
     Binding,
     ConnectionSource,
+    ToolResult,
     Turn,
     TurnCache,
     begin_tool,
@@ -18,6 +20,7 @@ from recallrai_integrations.adapter import (
     while_calling,
 )
 from recallrai_integrations.local import LocalRecallrAI, RequestRecord
+from tests.conftest import Call
 
 
 def test_a_turn_cache_forgets_the_turn_that_was_used_least_recently():
@@ -83,3 +86,11 @@ def test_a_context_that_outlives_a_run_is_inside_a_tool_only_while_the_run_calls
     assert outer_turn() is turn
     end_tool(before)
     assert outer_turn() is None
+
+
+async def test_a_tool_hands_a_framework_its_value_beside_the_text_for_the_model(
+    connection: Connection, call: Call
+):
+    tools = {one.name: one for one in MEMORY_TOOLS}
+    found = await call(tools["list_memories"].result, Binding.of(connection, "ada"), {})
+    assert found == ToolResult("Nothing is remembered.", [])

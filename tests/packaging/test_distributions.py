@@ -95,9 +95,11 @@ def test_the_metadata_says_what_it_needs_and_shows_the_readme(metadata):
     assert all(re.search(r"[<>=]", one) for one in needed), "a dependency without a range"
 
 
-def test_every_extra_is_part_of_all(metadata):
+def test_every_extra_is_part_of_all_or_of_the_agent_frameworks(metadata):
     extras = set(metadata.get_all("Provides-Extra"))
-    assert extras == {"langchain", "langchain-classic", "llama-index", "local", "cli", "otel", "all"}
+    frameworks = {"openai-agents", "pydantic-ai", "mcp"}
+    of_all = {"langchain", "langchain-classic", "llama-index", "local", "cli", "otel"}
+    assert extras == of_all | frameworks | {"all", "frameworks"}
     requirements = [Requirement(one) for one in metadata.get_all("Requires-Dist")]
 
     def brought_by(extra: str) -> set[str]:
@@ -105,7 +107,10 @@ def test_every_extra_is_part_of_all(metadata):
             one.name for one in requirements if one.marker is None or one.marker.evaluate({"extra": extra})
         }
 
-    assert set.union(*map(brought_by, extras)) == brought_by("all")
+    assert set.union(*map(brought_by, of_all)) == brought_by("all")
+    assert set.union(*map(brought_by, frameworks)) == brought_by(
+        "frameworks"
+    )  # nobody needs all of them for a demo
     assert "fastapi" in brought_by("cli") - brought_by("langchain")
 
 
