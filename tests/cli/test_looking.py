@@ -103,7 +103,8 @@ def test_memories_are_narrowed(run, connection):
 
 
 def test_what_is_counted_once_is_in_the_singular(run):
-    Path("one.json").write_text('{"messages": [{"role": "user", "content": "I like tea."}]}')
+    said = {"timestamp_utc": "2026-01-05T10:00:00Z", "messages": [{"role": "user", "content": "I like tea."}]}
+    Path("one.json").write_text(json.dumps(said))
     Path("torn.json").write_text("{")
     command = ("import", "one.json", "torn.json", "--user", "eve")
     assert run(*command).out == "1 conversation imported (1 message), 1 file could not be read.\n"
