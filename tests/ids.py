@@ -80,7 +80,7 @@ def two_users() -> Generator[Users]:
         service = {"api_key": server.api_key, "project_id": server.project_id, "base_url": server.base_url}
         with connect(**service) as connection:  # type: ignore[arg-type]
             for user in ("ada", "bob"):
-                for fact in ("My dog is called Biscuit.", "My dog is called Rex."):
+                for fact in ("My favourite colour is blue.", "My favourite colour is red."):
                     with connection.conversation(user) as earlier:
                         earlier.record(("user", fact))
                         earlier.finish(wait=30)

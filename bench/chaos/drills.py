@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -57,11 +56,13 @@ class Drill:
         return f"{self.messages} messages, {self.ended_early} calls ended early: {figures}"
 
 
-def combinations() -> Iterator[Drill]:
+def combinations() -> list[Drill]:
     """All of them; a process that is killed with its outbox in memory has promised nothing."""
-    for disturbed, mode in itertools.product(get_args(Disturbed), get_args(Mode)):
-        for outbox in ("file",) if disturbed == "kills" else ("memory", "file"):
-            yield Drill(disturbed, mode, outbox)
+    return [
+        Drill(disturbed, mode, outbox)
+        for disturbed, mode in itertools.product(get_args(Disturbed), get_args(Mode))
+        for outbox in (("file",) if disturbed == "kills" else ("memory", "file"))
+    ]
 
 
 def run_drill(drill: Drill, folder: Path, *, count: int, seconds: float = 300.0) -> Drill:

@@ -291,15 +291,14 @@ class Runtime:
             left = self.outbox.count()
         except OutboxError:  # logged already
             return 0
-        waiting = "1 message" if left == 1 else f"{left} messages"
         if left and self.outbox.blocking:
-            logger.warning("%s left in the outbox for the next connection to it.", waiting)
+            waits = "1 message waits" if left == 1 else f"{left} messages wait"
+            logger.warning("%s in the outbox for the next connection to it.", waits)
         elif left:
-            logger.error(
-                "%s could not be delivered to RecallrAI and will be lost with this connection; "
-                "DeliveryOptions(outbox=path) keeps them.",
-                waiting,
-            )
+            lost = "1 message could not be delivered and is"
+            if left > 1:
+                lost = f"{left} messages could not be delivered and are"
+            logger.error("%s lost with this connection; DeliveryOptions(outbox=path) keeps what waits.", lost)
         return left
 
     def _when_degraded(self) -> None:

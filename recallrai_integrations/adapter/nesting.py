@@ -114,14 +114,21 @@ def while_calling(turn: Turn, is_calling: Callable[[], bool]) -> None:
 
     Example:
         ```python
+        from contextvars import copy_context
+
         from recallrai_integrations import connect
         from recallrai_integrations.adapter import Binding, Turn, outer_turn, while_calling
 
+        def run(turn: Turn) -> None:
+            at_work: list[str] = []
+            while_calling(turn, lambda: bool(at_work))
+            assert outer_turn() is None
+            at_work.append("search")
+            assert outer_turn() is turn
+
         with connect(local=":memory:") as connection:
             turn = Turn.begin(Binding.of(connection, "ada"), "What shall I cook?")
-            tools_at_work = 0
-            while_calling(turn, lambda: tools_at_work > 0)
-            assert outer_turn() is None
+            copy_context().run(run, turn)  # the mark goes with the context that it was made in
         ```
     """
     _outer.set((turn, is_calling))

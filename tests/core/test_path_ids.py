@@ -350,9 +350,9 @@ def test_an_outbox_file_with_an_unfit_session_is_damaged_and_sends_nothing(
     with connect(**users.service, delivery=delivery) as connection:  # type: ignore[arg-type]
         connection.conversation("dora", "t").record(("user", "Hi."))
     with sqlite3.connect(file) as db:
-        [place] = db.execute("SELECT place FROM conversations").fetchone()
-        changed = json.dumps({**json.loads(place), "session_id": users.unfit[-3]})
-        db.execute("UPDATE conversations SET place = ?", (changed,))
+        [cursor] = db.execute("SELECT cursor FROM conversations").fetchone()
+        changed = json.dumps({**json.loads(cursor), "session_id": users.unfit[-3]})
+        db.execute("UPDATE conversations SET cursor = ?", (changed,))
     db.close()
     users.server.requests.clear()
     again = connect(**users.service, delivery=delivery)  # type: ignore[arg-type]
@@ -367,6 +367,8 @@ def test_a_service_that_answers_with_an_unfit_session_is_an_outage() -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.url.path)
+        if request.method == "GET":  # whether the session landed after all
+            return httpx.Response(200, json={"sessions": [], "total": 0, "has_more": False})
         made = {"session_id": "../../bob/sessions/x", "status": "pending", "metadata": {}}
         return httpx.Response(201, json={**made, "created_at": "2026-01-01T00:00:00Z"})
 
@@ -374,6 +376,6 @@ def test_a_service_that_answers_with_an_unfit_session_is_an_outage() -> None:
     client._http.client = httpx.Client(transport=httpx.MockTransport(answer))
     delivery = DeliveryOptions(on_error="raise", retries=0)
     connection = connect(client=client, delivery=delivery)
-    with connection, pytest.raises(ServiceUnavailableError, match="session id"):
+    with connection, pytest.raises(ServiceUnavailableError, match="could not be read"):
         connection.conversation("ada").record(("user", "Hi."))
     assert set(asked) == {"/api/v1/users/ada/sessions"}

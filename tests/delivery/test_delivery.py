@@ -800,7 +800,7 @@ def test_what_a_closing_connection_could_not_deliver_is_told(
     server.faults.add(status=503)
     connection.conversation("ada", "t1").record(("user", "hi"))
     connection.close()
-    assert ("1 messages could not be delivered and are lost" in caplog.text) is (outbox is None)
+    assert ("1 message could not be delivered and is lost" in caplog.text) is (outbox is None)
 
 
 # --- recall deadlines

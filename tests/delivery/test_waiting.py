@@ -342,7 +342,7 @@ def test_the_interpreter_exits_although_the_service_hangs(
         timeout=LESS,
     )
     assert done.returncode == 0
-    assert "1 messages could not be delivered" in done.stderr
+    assert "1 message could not be delivered" in done.stderr
     assert "Traceback" not in done.stderr
 
 

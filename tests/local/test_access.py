@@ -118,13 +118,13 @@ def embedded(path: Path | str) -> Iterator[tuple[Any, Any]]:
 
 def test_an_embedded_service_has_a_key_of_its_own(tmp_path):
     with embedded(":memory:") as (_, one), embedded(tmp_path / "m.db") as (shown, other):
-        keys = {one.api_key, other.api_key}
+        keys = {one.api_key.reveal(), other.api_key.reveal()}
         assert len(keys) == 2
         assert all(re.fullmatch(r"rai_[\w-]{40,}", key) for key in keys)
         headers = {"X-Recallr-Api-Key": "rai_local", "X-Recallr-Project-Id": "local"}
         url = f"{one.base_url}/api/v1/users"
         assert httpx.get(url, headers=headers, trust_env=False).status_code == 401
-        assert other.api_key not in repr(shown) + repr(other)
+        assert other.api_key.reveal() not in repr(shown) + repr(other)
 
 
 async def test_connections_to_one_file_share_the_service_whatever_its_key(tmp_path, call: Call):

@@ -230,7 +230,7 @@ def test_a_session_tells_its_summary_and_memories_on_request(http, user_id):
     assert "memories" not in told
     full = http.get(session, params={"include_summary": "true", "include_memories": "true"}).json()["session"]
     assert "Lisbon" in full["session_summary"]
-    assert [m["content"] for m in full["memories"]] == ["I live in Lisbon"]
+    assert [m["content"] for m in full["memories"]] == ["I live in Lisbon."]
 
 
 JSON_VALUES = st.recursive(

@@ -35,7 +35,7 @@ with connect(local=sys.argv[1]) as connection:
     with httpx.Client(base_url=url, trust_env=False) as http:
         for path in ("/", "/health", "/docs", "/static-offline-docs/swagger-ui.css", "/nothing"):
             http.get(path)
-        own = {"X-Recallr-Api-Key": key, "X-Recallr-Project-Id": project}
+        own = {"X-Recallr-Api-Key": key.reveal(), "X-Recallr-Project-Id": project}
         assert http.post("/api/v1/users", headers=own, content=b"{no").status_code == 422
 print(found)
 """

@@ -24,7 +24,7 @@ NAMES = {
     "settle_merge_conflict",
 }
 OUTAGE = "503|failed several times"
-FIRST = {"answer_1": "User lives in Lisbon"}
+FIRST = {"answer_1": "I live in Lisbon."}
 
 
 def text(result):

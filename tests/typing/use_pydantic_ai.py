@@ -35,4 +35,5 @@ def wrong(connection: Connection) -> None:
     RecallrAIMemory("rai_key")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     RecallrAIMemory(connection, process="never")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     RecallrAIMemory(connection, "ada")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    RecallrAIToolset(connection, recall="deep")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     RecallrAIToolset("rai_key")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
