@@ -37,7 +37,7 @@ class ToolRefusal(Exception):  # noqa: N818 - an answer for the model, which the
 class ToolResult(NamedTuple):
     """What a tool found or did: as text for a model, and as the value that the text was made of.
 
-    Args:
+    Attributes:
         text: for the model.
         value: memories of a search or list, merge conflicts, the id that was deleted, or whether a
             contradiction was settled.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +24,13 @@ from tests.conftest import Call
 CASSETTES = Path(__file__).parent / "cassettes"
 HOSTED = "https://api.recallrai.com"
 KEY = "rai_" + "recorded"
+MARK = re.compile(rb'("conversation":")[0-9a-f]{32}')
 RECORDING = os.environ.get("RECALLRAI_RECORD") == "1"
 
 
 def as_hosted(request: Any) -> Any:
-    """The request as the hosted service would get it, without the key."""
+    """The request as the hosted service would get it, with one mark for every conversation without a thread."""
+    request.body = MARK.sub(rb"\g<1>" + b"0" * 32, request.body or b"")
     request.uri = HOSTED + request.path + ("?" + request.uri.partition("?")[2] if "?" in request.uri else "")
     return request
 

@@ -151,12 +151,12 @@ async def test_a_turn_costs_the_same_however_many_messages_wait(  # noqa: PLR091
 
     async def cost() -> tuple[int, int]:
         conversation = connection.conversation("ada", "t1" if place == "same" else "t2")
-        eventually(lambda: connection.runtime._engine._workers._unfinished <= 1)
+        eventually(lambda: len(connection.runtime._engine._workers._unfinished) <= 1)
         before = (steps.taken, len(read))
         await call(conversation.record, Message("user", "hi", f"{steps.taken}"))
         assert (await call(conversation.recall)).degraded
         await call(conversation.finish)
-        eventually(lambda: connection.runtime._engine._workers._unfinished <= 1)
+        eventually(lambda: len(connection.runtime._engine._workers._unfinished) <= 1)
         return steps.taken - before[0], len(read) - before[1]
 
     await cost()

@@ -95,7 +95,5 @@ def test_each_link_works_wherever_the_readme_is_shown() -> None:
     links = re.findall(r"\]\(([^)]+)\)", README.read_text(encoding="utf-8"))
     assert links
     assert [one for one in links if not one.startswith("https://")] == []
-    paths = [
-        one.removeprefix(repository).partition("#")[0] for one in links if one.startswith(repository)
-    ]
+    paths = [one.removeprefix(repository).partition("#")[0] for one in links if one.startswith(repository)]
     assert [one for one in paths if not (root / one).is_file()] == []

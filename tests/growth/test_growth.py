@@ -76,16 +76,12 @@ def _used_at_one_place() -> set[str]:
 
 
 AT_ONE_PLACE = _used_at_one_place()
-TO_BE_REPLACED = pytest.mark.xfail(reason="the memory is being made anew", strict=False)
 
 
 def _each(names: Mapping[Any, str] | Iterable[str]) -> list[Any]:
-    """The parameters of a test, by name; what is known to be wrong is marked."""
+    """The parameters of a test, by name."""
     named = names.items() if isinstance(names, Mapping) else [(name, name) for name in names]
-    return [
-        pytest.param(value, id=name, marks=[TO_BE_REPLACED] if name.startswith("local.memory.") else [])
-        for value, name in named
-    ]
+    return [pytest.param(value, id=name) for value, name in named]
 
 
 def grows_too_fast(work: Growth, least: int = 12) -> str:
@@ -309,7 +305,6 @@ def test_the_work_for_a_prompt_grows_with_the_context(counter: Counter, where, u
     assert not (told := grows_too_fast(work)), told
 
 
-@TO_BE_REPLACED
 @pytest.mark.parametrize("unit", ["?", "a. ", "mr. ", "I like a, ", " ", "and "])
 def test_the_work_of_the_memory_grows_with_a_message(unit, counter: Counter):
     counter._folder = str(Path("local") / "memory")

@@ -34,10 +34,7 @@ ABILITIES: Final = (
 
 
 class RunFailed(Exception):  # noqa: N818 - the framework's word: it has no error
-    """To be raised by a hook where the framework returns a run with the status of an error.
-
-    Args:
-        text: what the framework says of the error.
+    """To be raised by a hook, with the framework's text, where it returns a run with the status of an error.
 
     Example:
         ```python
