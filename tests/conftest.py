@@ -115,6 +115,17 @@ def _not_blocking() -> Iterator[None]:
             _detector.deactivate()
 
 
+@contextmanager
+def may_block() -> Iterator[None]:
+    """What a test does inside a call of this package, in a hook say, may block its loop."""
+    _detector.deactivate()
+    try:
+        yield
+    finally:
+        if _calls:
+            _detector.activate()
+
+
 @pytest.fixture(params=["sync", "async"])
 async def call(request: pytest.FixtureRequest) -> AsyncIterator[Call]:
     """Calls a method in the colour of this run: `await call(conversation.record, …)`.

@@ -31,7 +31,7 @@ from recallrai_integrations.errors import (
 from recallrai_integrations.local import LocalRecallrAI
 from recallrai_integrations.outbox import ConversationKey, SessionCursor, database
 from recallrai_integrations.outbox.file import FileOutbox
-from tests.conftest import Call
+from tests.conftest import Call, may_block
 
 from .conftest import Texts, eventually, forget_what_is_known
 
@@ -230,8 +230,9 @@ async def test_in_an_outage_history_is_told_while_another_thread_records(
     class Meanwhile(Counter[Message]):
         def __missing__(self, key: Message) -> int:
             recording = threading.Thread(target=conversation.record, args=[("user", "meanwhile")])
-            recording.start()
-            recording.join()
+            with may_block():
+                recording.start()
+                recording.join()
             return 0
 
     await call(conversation.record, [("user", "one"), ("assistant", "two")])
@@ -969,7 +970,8 @@ async def test_a_file_that_could_not_be_written_after_a_message_was_stored_has_i
     def lock(event: Event) -> None:
         if event.kind == "stored" and event.detail["characters"] == len("second") and not other_program:
             other_program.append(sqlite3.connect(file, isolation_level=None, check_same_thread=False))
-            other_program[0].execute("BEGIN IMMEDIATE")
+            with may_block():
+                other_program[0].execute("BEGIN IMMEDIATE")
 
     release = FileOutbox.release
 

@@ -31,8 +31,12 @@ from tests.delivery.conftest import eventually
 Call = Callable[..., Awaitable[Any]]
 Make = Callable[..., Connection]
 
-_BOUND = 40
-"""Threads or tasks that a connection may hold whatever the service does: late recalls, deliveries, instructions."""
+_BOUND = 70
+"""Threads or tasks that a connection may hold whatever the service does.
+
+16 deliveries; 16 late recalls, on a loop of up to 3 tasks each: itself, its turn, the wait for that turn;
+instructions and a few of the test's own.
+"""
 
 
 def _beside() -> int:

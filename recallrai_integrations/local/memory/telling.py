@@ -45,7 +45,7 @@ _REQUEST: Final = re.compile(
     re.IGNORECASE,
 )
 _OWN_BUSINESS: Final = re.compile(
-    r"\b(?:that|because|since) (?:i|my|we)\b|\b(?:call|remind|contact) me\b|\b(?:my|our) .*\b[A-Z]"
+    r"\b(?:that|because|since) (?:i|my|we)\b|\b(?:call|remind|contact) me\b|\b(?:my|our) .{0,60}\b[A-Z]"
 )
 _ABOUT_TEXT: Final = re.compile(
     r"\b(?:translat|proofread|polish|rewrit|rephras|summari[sz]|review|correct|improv|edit|shorten|paraphras|fix"
@@ -63,7 +63,7 @@ _CODE: Final = re.compile(
     r"|private) \w|<[/!a-z]"
     r"|\s*[{}\])]+[;,]?\Z|[^.!?]*[;{]\Z"
 )
-_ITEM: Final = re.compile(r"\s*(?:[-*\u2022]|\d{1,3}[.)])\s+(?=\S)")
+_ITEM: Final = re.compile(r"[ \t]{0,12}(?:[-*\u2022]|\d{1,3}[.)])\s+(?=\S)")
 _LABELLED: Final = re.compile(r"[^\W\d_][^:\n.!?]{0,30}:\s+\S")
 
 
@@ -227,8 +227,8 @@ def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:
         fenced = fenced != fence
         if fence or fenced or (_CODE.match(line) and line.strip()):
             now, part = "code", [] if fence else [line]
-        elif _ITEM.match(line) or (labelled and _LABELLED.match(line)):
-            now, part = "item", [_ITEM.sub("", line, count=1)]
+        elif (item := _ITEM.match(line)) or (labelled and _LABELLED.match(line)):
+            now, part = "item", [line[item.end() :] if item else line]
         else:
             now, part = "prose", sentences(line)
         if held and (now != kind or (not part and not fence)):
