@@ -25,7 +25,7 @@ NO_TWIN = {
     UserMemory: set[str](),
     ConnectionSource: set[str](),
     Backend: {"system_prompt"},  # fetched on a worker thread in both colours
-    Engine: {"submit"},
+    Engine: {"submit", "run"},  # a call of the main thread, which an event loop has no need of
 }
 
 

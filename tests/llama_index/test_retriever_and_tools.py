@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the fra
 @pytest.fixture
 def contradiction(connection: Connection, server: LocalRecallrAI) -> MergeConflict:
     """A user whose new words contradict the old ones."""
-    for fact in ("My dog is called Biscuit.", "My dog is called Rex."):
+    for fact in ("My favourite colour is blue.", "My favourite colour is red."):
         conversation = connection.conversation("ada")
         conversation.record(("user", fact))
         conversation.finish(wait=30)
