@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+pytest.importorskip("agents", reason="the agent frameworks are not installed")
+pytest.importorskip("pydantic_ai", reason="the agent frameworks are not installed")
+
 from recallrai_integrations import connect
 from recallrai_integrations.testing.offline import (
     QuotingAgentModel,

@@ -7,6 +7,7 @@ import ssl
 import sys
 import threading
 from contextlib import suppress
+from importlib.metadata import version
 
 import pytest
 import trustme
@@ -20,6 +21,10 @@ from recallrai_integrations import (
 )
 
 HOSTED = {"api_key": "rai_x", "project_id": "p"}
+
+needs_the_cause = pytest.mark.skipif(
+    version("recallrai") == "0.6.3", reason="this SDK does not hand on why a connection failed"
+)
 
 
 @pytest.fixture
@@ -167,17 +172,20 @@ async def failing(call):
     return ask
 
 
+@needs_the_cause
 async def test_an_untrusted_certificate_is_named(failing, over_tls):
     error = await failing(over_tls("127.0.0.1"))
     assert "certificate of the service is not trusted (unable to get local issuer certificate)" in error
     assert "SSL_CERT_FILE" in error
 
 
+@needs_the_cause
 async def test_a_certificate_for_another_name_is_named(failing, over_tls, trusted):
     trusted()
     assert "not trusted (IP address mismatch" in await failing(over_tls("memory.example"))
 
 
+@needs_the_cause
 async def test_an_address_that_speaks_no_tls_is_named(failing, server):
     assert "TLS failed (" in await failing(server.base_url.replace("http:", "https:"))
 

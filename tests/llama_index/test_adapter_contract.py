@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from contextlib import suppress
+from importlib.metadata import version
 
 import pytest
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent
@@ -16,6 +17,8 @@ from recallrai_integrations.llama_index import RecallrAIMemory
 from recallrai_integrations.testing import AdapterContract, Answered
 from recallrai_integrations.testing.llama_index import ScriptedLLM
 from tests.llama_index.conftest import make_engine
+
+KEEPS_REQUESTS = version("llama-index-core").startswith("0.13.")
 
 ONE_CONVERSATION = {
     "at_once": "a memory is one conversation of one user",
@@ -116,6 +119,13 @@ class TestMemoryOfAnAgent(TestAsyncMemory):
         **dict.fromkeys(["stream", "leave", "retry"], "tried with chat engines"),
         "pause": "a context that goes through JSON is tried in test_agents",
     }
+
+    @pytest.mark.xfail(
+        KEEPS_REQUESTS, reason="this release keeps an agent's request to the model in its context"
+    )
+    def test_nothing_of_the_memories_is_kept_by_the_framework(self):
+        super().test_nothing_of_the_memories_is_kept_by_the_framework()
+
     stream, retry = AdapterContract.stream, AdapterContract.retry
 
     async def turn(self, connection, user_id, thread_id, text):

@@ -23,6 +23,8 @@ from recallrai_integrations.local import LocalRecallrAI
 from recallrai_integrations.testing.llama_index import ScriptedLLM
 from tests.conftest import Call
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the framework's own, when it copies
+
 BISCUIT = "My dog is called Biscuit."
 QUESTION = "What is my dog called?"
 
