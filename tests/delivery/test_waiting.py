@@ -267,7 +267,7 @@ async def test_closing_is_bounded_and_what_is_left_is_told_and_kept_in_a_file(  
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(runtime, "_CLOSE_PATIENCE", 0.2)
-    options = {"mode": mode, "retries": 0, "outbox": outbox}
+    options = {"mode": mode, "retries": 0, "outbox": outbox, "settling_time": 0.1}
     connection = make_connection(timeout=HANGS, deliver=options)
     server.faults.add(**ADD, status=503, times=4 * (mode == "inline"))
     server.faults.add(**ADD, hang=True, when=when)
@@ -282,7 +282,9 @@ async def test_closing_is_bounded_and_what_is_left_is_told_and_kept_in_a_file(  
     assert not left or f"{left} messages {told}" in caplog.text
     server.faults.clear()
     if outbox is not None:
-        assert await call(make_connection(deliver=options).flush) == 0
+        following = make_connection(deliver=options)
+        while await call(following.flush):
+            pass  # what got no answer settles first
         assert sorted(texts()) == ["0", "1", "2", "3"]
 
 
