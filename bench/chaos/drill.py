@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
-from recallrai_integrations import Connection, DeliveryOptions, connect
+from recallrai_integrations import Connection, DeliveryOptions, RecallrAIIntegrationError, connect
 
 DUE, MAYBE, ENDED, LOCKED = "due", "maybe", "ended", "locked"
 TIMEOUT = 0.5
@@ -128,7 +128,7 @@ def interrupt(drill: _Drill) -> None:
             signal.setitimer(signal.ITIMER_REAL, 0)
         except Interrupted:
             pass
-        except Exception as error:  # noqa: BLE001 - an outage of forget or import; told, and gone on
+        except RecallrAIIntegrationError as error:  # forget and import always raise in an outage
             signal.setitimer(signal.ITIMER_REAL, 0)
             drill.tell("error", f"{type(error).__name__}")
         return done
@@ -160,8 +160,9 @@ async def cancel(drill: _Drill) -> None:
             await task
         except asyncio.CancelledError:
             return False
-        except Exception as error:  # noqa: BLE001 - as in `interrupt`
+        except RecallrAIIntegrationError as error:  # as in `interrupt`
             drill.tell("error", f"{type(error).__name__}")
+            return False
         return True
 
     for number in drill.numbers():
