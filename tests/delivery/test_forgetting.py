@@ -157,11 +157,11 @@ async def test_what_waits_for_a_session_is_dropped_although_the_service_cannot_b
 async def test_a_session_that_is_gone_is_forgotten_with_what_waits_for_it(
     make_connection: Make, server: LocalRecallrAI, texts: Texts, call: Call
 ) -> None:
-    connection = make_connection(deliver={"retries": 0})
+    connection = make_connection(deliver={"retries": 0, "settling_time": 60})
     conversation = connection.conversation("ada", "t1")
     await call(conversation.record, ("user", "one"))
     session_id = (await call(conversation.info)).session_id
-    server.faults.add(**ADD, status=503)
+    server.faults.add(**ADD, drop=True, when="before")  # so that nothing is sent again by itself meanwhile
     await call(conversation.record, ("user", "two"))
     await call(make_connection().forget, "ada", session_id=session_id)
     assert await call(connection.forget, "ada", session_id=session_id) == Forgotten("ada", waiting=1)
