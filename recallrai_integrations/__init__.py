@@ -51,7 +51,7 @@ from .models import (
     SessionInfo,
     UserInfo,
 )
-from .options import ContextOptions, DeliveryOptions, RecallOptions
+from .options import ContextOptions, DeliveryOptions, MemoryOptions, RecallOptions
 from .recall import Recall
 from .user import UserMemory
 
@@ -72,6 +72,7 @@ __all__ = [
     "InvalidInputError",
     "LocalServiceError",
     "Memory",
+    "MemoryOptions",
     "MemoryVersion",
     "MergeConflict",
     "Message",

@@ -6,16 +6,24 @@ a 422 in the middle of a turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 from zoneinfo import ZoneInfo
 
 from .errors import InvalidInputError
 from .hooks import Event, Redaction
 
-__all__ = ["ContextOptions", "DeliveryOptions", "Placement", "ProcessPolicy", "RecallOptions", "Strategy"]
+__all__ = [
+    "ContextOptions",
+    "DeliveryOptions",
+    "MemoryOptions",
+    "Placement",
+    "ProcessPolicy",
+    "RecallOptions",
+    "Strategy",
+]
 
 Strategy: TypeAlias = Literal["low_latency", "balanced", "agentic", "auto", "deep"]
 Placement: TypeAlias = Literal["system", "user", "split"]
@@ -234,6 +242,37 @@ class DeliveryOptions:
         _check_positive("breaker_reset", self.breaker_reset)
         _check_function("redact", self.redact)
         _check_function("on_event", self.on_event)
+
+
+class MemoryOptions(TypedDict, total=False):
+    """The keyword arguments that the automatic memories of all frameworks share.
+
+    Attributes:
+        recall: what to ask for, in place of the connection's options.
+        context: how memories are put into the prompt, in place of the connection's options.
+        metadata: for the sessions that are opened; JSON. The key `thread_id` is ours.
+        process: when the session is made into memories. None, the default: after each run without a thread,
+            otherwise by the service's inactivity timer or `finish()`. See `Connection.conversation`.
+        process_every: n of `process="every_n_turns"`, at least 1; 10 by default.
+        auto_process_after_seconds: inactivity after which the service processes a session, at least 600
+            (service), which is the default.
+
+    Example:
+        ```python
+        from recallrai_integrations import MemoryOptions, RecallOptions
+        from recallrai_integrations.langchain import RecallrAIMiddleware
+
+        options: MemoryOptions = {"recall": RecallOptions(strategy="low_latency"), "process": "every_run"}
+        middleware = RecallrAIMiddleware(user_id="ada", **options)
+        ```
+    """
+
+    recall: RecallOptions | None
+    context: ContextOptions | None
+    metadata: Mapping[str, Any] | None
+    process: ProcessPolicy | None
+    process_every: int
+    auto_process_after_seconds: int
 
 
 def is_number(value: object) -> bool:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.conversation import Conversation
 from recallrai_integrations.errors import MissingIdentityError
 from recallrai_integrations.identity import thread_id_text, user_id_text
-from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
+from recallrai_integrations.options import ContextOptions, MemoryOptions, ProcessPolicy, RecallOptions
 from recallrai_integrations.user import UserMemory
 
 from .connections import ConnectionSource
@@ -47,17 +47,12 @@ class Binding:
     """The arguments that all adapters share: a connection, an identity, and how sessions are kept.
 
     Frozen: an adapter whose fields may change makes a new one from its fields each time, which costs nothing.
+    The fields that are not told here are those of `MemoryOptions`.
 
     Args:
         source: the connection, or the promise of one from the environment.
         user_id: wins over what the run says.
         thread_id: wins over what the run says.
-        metadata: for the sessions that are opened.
-        process: when a session is processed after a run; see `Connection.conversation`.
-        process_every: n of `process="every_n_turns"`.
-        auto_process_after_seconds: of inactivity, by the service.
-        recall: what is asked for, in place of the connection's options.
-        context: how it is put into prompts, in place of the connection's options.
         where: where this framework keeps the user's id, for the error when there is none, such as
             `'Runner.run(…, context={"user_id": …})'`.
         missing: the error's class, for frameworks that let only their own errors through: a subclass of
@@ -93,7 +88,10 @@ class Binding:
         connection: Connection | ConnectionSource | None,
         user_id: object = None,
         thread_id: object = None,
-        **options: Any,
+        *,
+        where: str = "",
+        missing: type[MissingIdentityError] = MissingIdentityError,
+        **options: Unpack[MemoryOptions],
     ) -> Self:
         """A binding of checked arguments; no I/O.
 
@@ -101,14 +99,17 @@ class Binding:
             connection: the application's, or None for one from the environment.
             user_id: text, int or UUID; None when each run says.
             thread_id: the same.
-            options: the other fields.
+            where: see `Binding`.
+            missing: see `Binding`.
+            **options: the other fields; see `MemoryOptions`.
 
         Raises:
             InvalidInputError: not a connection, or an id that cannot be sent.
             MissingIdentityError: an empty user id.
         """
         source = connection if isinstance(connection, ConnectionSource) else ConnectionSource(connection)
-        binding = cls(source=source, thread_id=thread_id_text(thread_id), **options)
+        thread = thread_id_text(thread_id)
+        binding = cls(source=source, thread_id=thread, where=where, missing=missing, **options)
         return binding if user_id is None else binding.with_user(user_id)
 
     def with_user(self, user_id: object) -> Self:

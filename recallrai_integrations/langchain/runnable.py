@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from functools import partial
@@ -10,13 +10,13 @@ from typing import Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 from langchain_core.runnables.utils import ConfigurableFieldSpec, get_unique_config_specs
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from recallrai_integrations.adapter import Binding, Steps, Twin, arun, run
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.errors import InvalidInputError, RecallrAIIntegrationError
 from recallrai_integrations.messages import Message
-from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
+from recallrai_integrations.options import MemoryOptions
 from recallrai_integrations.recall import Recall
 
 from ._asked import Asked, Handed, recording
@@ -41,14 +41,9 @@ def with_recallrai_memory(
     history_messages_key: str | None = None,
     history_limit: int | None = None,
     context_key: str | None = None,
-    recall: RecallOptions | None = None,
-    context: ContextOptions | None = None,
-    process: ProcessPolicy | None = None,
-    process_every: int = 10,
-    auto_process_after_seconds: int = 600,
-    metadata: Mapping[str, Any] | None = None,
     store_partial: bool = False,
     nested: Nested = "auto",
+    **options: Unpack[MemoryOptions],
 ) -> RecallrAIRunnable:
     """Gives a chain, a chat model or another runnable the memory of its user.
 
@@ -81,14 +76,10 @@ def with_recallrai_memory(
         history_limit: at most so many of them; None for all.
         context_key: fills this variable of a dict input with the memories as text; None puts them into the
             system message of the request to the chat model, wherever in the chain that is.
-        recall: what to ask for, in place of the connection's options.
-        context: how memories are put into the prompt, in place of the connection's options.
-        process: when a session is made into memories; see `Connection.conversation`.
-        process_every: n of `process="every_n_turns"`.
-        auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
-        metadata: for the sessions that are opened.
         store_partial: store what an aborted or failed stream had produced.
         nested: where it runs in a tool or a graph; see `RecallrAIMiddleware`.
+        **options: recall, context, metadata, process, process_every, auto_process_after_seconds; see
+            `MemoryOptions`.
 
     Returns:
         A runnable that takes and gives what `runnable` does.
@@ -118,17 +109,7 @@ def with_recallrai_memory(
         context=context_key,
     )
     check(runnable, keys)
-    binding = bind(
-        connection,
-        user_id,
-        thread_id,
-        recall=recall,
-        context=context,
-        metadata=metadata,
-        process=process,
-        process_every=process_every,
-        auto_process_after_seconds=auto_process_after_seconds,
-    )
+    binding = bind(connection, user_id, thread_id, **options)
     return RecallrAIRunnable(
         runnable,
         binding,
