@@ -153,7 +153,7 @@ class Connection:
         floor = self._min_auto_process_seconds
         if not is_number(auto_process_after_seconds) or auto_process_after_seconds < floor:
             raise InvalidInputError(
-                f"auto_process_after_seconds must be at least {floor} (service), "
+                f"auto_process_after_seconds must be at least {floor}, the service's minimum, "
                 f"not {auto_process_after_seconds!r}."
             )
         key = ConversationKey(

@@ -46,7 +46,7 @@ def user_id_text(user_id: object) -> str:
         InvalidInputError: another type, not UTF-8, or longer than 255 characters once encoded.
     """
     if user_id is None or user_id == "":
-        raise MissingIdentityError("No user id. Pass user_id=…; there is no default, which all would share.")
+        raise MissingIdentityError("No user id. Pass user_id=…; there is no default user.")
     text = _text("user id", user_id)
     encode_id(text)
     return text
@@ -89,7 +89,7 @@ def service_id_text(what: str, value: object) -> str:
         or not text.strip(".")
     ):
         raise InvalidInputError(
-            f"The {what} {short_repr(value)} is not one of the service: those have 1 to {MAX_ID_LENGTH} "
+            f"The {what} {short_repr(value)} is not an id of the service: ids have 1 to {MAX_ID_LENGTH} "
             "letters, digits, '-', '_' and '.'. List again to see the ids."
         )
     return text

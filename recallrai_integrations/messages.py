@@ -69,7 +69,7 @@ def as_messages(given: MessageInput | Iterable[MessageInput]) -> list[Message]:
         given = [cast("MessageInput", given)]
     if not isinstance(cast("object", given), Iterable):
         raise InvalidInputError(
-            f"A {type(given).__name__} is no message; pass Message(role, text), (role, text), or several."
+            f"A {type(given).__name__} is not a message; pass Message(role, text), (role, text), or a list."
         )
     messages: list[Message] = []
     for place, item in enumerate(cast("Iterable[object]", given)):

@@ -155,7 +155,9 @@ class ContextOptions:
         if self.max_tokens is not None:
             _check_int("max_tokens", self.max_tokens, 1)
             if self.count_tokens is None:
-                raise InvalidInputError("max_tokens needs count_tokens, a function from text to its tokens.")
+                raise InvalidInputError(
+                    "max_tokens needs count_tokens, a function that counts the tokens of a text."
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -187,7 +187,7 @@ class UserMemory:
         self, query: str, k: int, options: RecallOptions | None
     ) -> tuple[str, str, int, RecallOptions]:
         if not query.strip():
-            raise InvalidInputError("A search needs a question; the query is empty.")
+            raise InvalidInputError("The query is empty; a search needs a question.")
         if k < 1:
             raise InvalidInputError(f"k must be at least 1, not {k!r}.")
         asked = self._runtime.redacted(self.user_id, None, [Message("user", query)])

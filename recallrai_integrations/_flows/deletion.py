@@ -53,11 +53,13 @@ def forget_user(user_id: str, states: States, *, blocking: bool) -> Flow[Forgott
         if not (yield from _user_exists(user_id)):
             break
     else:
-        raise ForgetIncompleteError(f"User {user_id!r} was deleted, and the service still tells of them.")
+        raise ForgetIncompleteError(
+            f"User {user_id!r} was deleted, but the service still returns them. Try again."
+        )
     left_sessions, left_memories = yield from _inventory(user_id, {})
     _check_gone(f"user {user_id!r}", left_sessions, left_memories)
     if not existed and not waiting:
-        raise NotFoundError(f"There is no user {user_id!r}; nothing waits for them either.", status=404)
+        raise NotFoundError(f"There is no user {user_id!r}, and no message of theirs is pending.", status=404)
     return Forgotten(
         user_id, tuple(sessions), tuple(memories), waiting, user_deleted=True, remains_in=remains
     )
@@ -206,5 +208,5 @@ def _check_gone(what: str, sessions: list[str], memories: list[str]) -> None:
     if sessions or memories:
         named = [f"session {one}" for one in sessions] + [f"memory {one}" for one in memories]
         raise ForgetIncompleteError(
-            f"Of {what} the service still tells {len(named)} things: {', '.join(named[:5])}. Try again."
+            f"The service still returns parts of {what} ({len(named)}): {', '.join(named[:5])}. Try again."
         )

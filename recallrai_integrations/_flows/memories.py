@@ -129,7 +129,9 @@ def forget_memory(user_id: str, memory_id: str, *, previous_versions: bool) -> F
         yield from DeleteMemory(user_id, memory_id, previous_versions)
     with suppress(NotFoundError):
         yield from GetMemory(user_id, memory_id)
-        raise ForgetIncompleteError(f"Memory {memory_id} was deleted, and the service still tells it.")
+        raise ForgetIncompleteError(
+            f"Memory {memory_id} was deleted, but the service still returns it. Try again."
+        )
 
 
 def resolve(user_id: str, conflict: MergeConflict, answers: Mapping[str, str]) -> Flow[bool]:

@@ -150,7 +150,7 @@ def _read(number: int, line: Mapping[str, Any]) -> Transcript | Profile | None:
         kind = line["type"]
         if kind == "user":
             if line["format"] > FORMAT:
-                raise InvalidInputError(f"it has format {line['format']}, this release reads {FORMAT}")
+                raise InvalidInputError(f"its format is {line['format']}, this release reads {FORMAT}")
             return Profile(dict(line["metadata"]), line["merge_conflict_enabled"])
         if kind == "session" and line["messages"]:
             return Transcript(
@@ -162,7 +162,7 @@ def _read(number: int, line: Mapping[str, Any]) -> Transcript | Profile | None:
         if kind not in {"session", "memory"}:
             raise InvalidInputError(f"its type {kind!r} is unknown")
     except (LookupError, TypeError, ValueError) as error:
-        raise InvalidInputError(f"Line {number} is no line of an export: {error}.") from error
+        raise InvalidInputError(f"Line {number} is not a line of an export: {error}.") from error
     return None
 
 

@@ -61,7 +61,7 @@ class LateRecalls:
         of_conversation = sum(other == key for other, _ in late)
         if of_conversation >= _LATE_OF_A_CONVERSATION or len(late) >= _LATE_AT_ONCE:
             raise ServiceUnavailableError(
-                f"{len(late)} earlier recalls still wait for their answer; no other is begun.",
+                f"{len(late)} earlier recalls have not been answered yet; no other recall is sent.",
                 may_have_taken_effect=False,
             )
 
@@ -160,7 +160,9 @@ def _session_to_ask(state: State) -> Flow[tuple[str, bool]]:
     """Delivers the question, by which the service recalls; the session, and whether the question is in it."""
     just_failed = state.failed_at is not None and time.monotonic() - state.failed_at < _JUST_FAILED
     if just_failed and not (yield from nothing_waits(state)):
-        raise ServiceUnavailableError("The question could not be stored; see the warning before.")
+        raise ServiceUnavailableError(
+            "The question could not be stored, so nothing was recalled; see the warning before."
+        )
     try:
         stored = (yield from deliver(state)) is not None
     except RequestRejectedError as error:
@@ -172,7 +174,9 @@ def _session_to_ask(state: State) -> Flow[tuple[str, bool]]:
             raise ServiceUnavailableError(str(error), status=error.status) from error
         return session.session_id, False
     if not stored and state.cursor.session_id is None:
-        raise ServiceUnavailableError("Another process is opening the session; there is none to ask yet.")
+        raise ServiceUnavailableError(
+            "Another process is opening the session, so memories cannot be recalled yet."
+        )
     return (yield from open_session(state)), stored
 
 

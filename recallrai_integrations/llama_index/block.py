@@ -169,7 +169,7 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
             transcript = await self._transcript(session_id)
             await transcript.arun(transcript.tell_leaving(messages))
         except RecallrAIIntegrationError as error:
-            logger.error("RecallrAI: messages that left the memory were not stored: %s", error)  # noqa: TRY400 - a trace says no more
+            logger.error("Messages that left LlamaIndex's memory were not stored: %s", error)  # noqa: TRY400 - a trace says no more
 
     @override
     async def _aput(self, messages: list[ChatMessage]) -> None:
@@ -207,8 +207,8 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
         thread = self.thread_id or session_id
         if thread is None:
             raise InvalidInputError(
-                "The memory block does not know its conversation: pass thread_id=…, or use it in a Memory, "
-                "whose session_id it takes."
+                "The memory block has no thread id: pass thread_id=…, or use the block in a Memory, "
+                "whose session_id becomes the thread id."
             )
         identity = self._binding.identity({"user_id": self.user_id, "thread_id": thread})
         transcript = self._transcripts.get(identity)

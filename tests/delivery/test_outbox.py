@@ -584,7 +584,7 @@ def foreign(file: Path) -> None:
         ),
         (damaged, "damaged.*recover"),
         (newer, "format 99.*outbox flush"),
-        (foreign, "something else.*another file"),
+        (foreign, "another program.*another file"),
         (lambda file: file.mkdir(), "folder"),
     ],
 )
