@@ -201,8 +201,8 @@ class Engine:
         if stopped is not None and op.lock.holds(stopped):
             raise DeadlockError(
                 "This call would never return: an async call for the same conversation is running on this "
-                "event loop, which a sync call blocks. Await the async method instead, which has the prefix a: "
-                "await conversation.arecord(…)."
+                "event loop, which a sync call blocks. Await the async method instead, the same name with "
+                "an a before it: await conversation.arecord(…)."
             )
         turn = ThreadTurn()
         op.lock.enter(turn)

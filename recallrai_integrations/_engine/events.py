@@ -58,7 +58,7 @@ class Observer:
             if not self._warned:
                 self._warned = True
                 logger.warning(
-                    "RecallrAI is not available; turns continue without fresh memories, messages are queued: %s",
+                    "RecallrAI is not available; turns go on without fresh memories, messages are queued: %s",
                     detail["error"],
                 )
         elif kind == "left_to_another":

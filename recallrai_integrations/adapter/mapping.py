@@ -11,6 +11,7 @@ a user's message with a name   "Pia: I love sushi", so that who said it stays wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -31,17 +32,11 @@ __all__ = [
 
 IMAGE_PLACEHOLDER: Final = "[image]"
 """Stands for a message that holds no text but an image (ours)."""
-_PLACEHOLDERS: Final = {
-    "image": IMAGE_PLACEHOLDER,
-    "image_url": IMAGE_PLACEHOLDER,
-    "input_image": IMAGE_PLACEHOLDER,
-    "audio": "[audio]",
-    "input_audio": "[audio]",
-    "video": "[video]",
-    "file": "[file]",
-    "input_file": "[file]",
-    "document": "[document]",
-}
+_MEDIA: Final = re.compile(
+    r"(?:input_)?(image|audio|video|document|file)(?:_url|_file|_asset_pointer)?"
+    r"|inline_?data|file_?data|\w+_asset_pointer",
+    re.IGNORECASE,
+)
 _ROLES: Final[dict[str, Role]] = {
     "user": "user",
     "human": "user",
@@ -78,7 +73,8 @@ def placeholder(kinds: Iterable[str]) -> str:
         assert placeholder(["text", "input_image"]) == "[image]"
         ```
     """
-    return next((_PLACEHOLDERS[kind] for kind in kinds if kind in _PLACEHOLDERS), "")
+    media = next(filter(None, map(_MEDIA.fullmatch, kinds)), None)
+    return "" if media is None else f"[{(media[1] or 'file').lower()}]"
 
 
 def named(text: str, name: object) -> str:

@@ -37,7 +37,8 @@ from recallrai_integrations._flows.ops import GetUser
 from recallrai_integrations.credentials import Credentials
 from recallrai_integrations.outbox import ConversationStatus, status
 
-from ._common import ExitCode, JsonOption, LocalOption, credentials, json_out, out, place
+from ._common import ExitCode, JsonOption, LocalOption, credentials, database_path
+from ._output import json_out, out
 
 __all__ = ["doctor_command"]
 
@@ -109,7 +110,7 @@ def doctor_command(
 
 def _findings(local: str | None, outbox: Path | None) -> Iterator[Finding]:
     yield from _versions()
-    local = place(local)
+    local = database_path(local)
     if local is None:
         try:
             found = credentials()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 from recallrai_integrations import Message, MissingDependencyError
 from recallrai_integrations.testing.offline import Said, answer
 
-from ._common import WrongUseError, one_line
+from ._common import WrongUseError
+from ._output import one_line
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

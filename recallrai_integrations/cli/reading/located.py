@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias, TypeGuard
 
-__all__ = ["Place", "UnreadableError", "is_list", "is_object", "line_of"]
+__all__ = ["JsonPath", "UnreadableError", "is_list", "is_object", "line_of"]
 
-Place: TypeAlias = tuple[str | int, ...]
+JsonPath: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from the top of a document to a value in it."""
 
 _SPACE: Final = re.compile(r"\s*")
@@ -31,26 +31,26 @@ class UnreadableError(Exception):
 
     Args:
         reason: a sentence without a full stop.
-        place: what it is about, inside the document.
+        json_path: the value in the document that is wrong.
         line: the line in the file, once it is known.
     """
 
-    def __init__(self, reason: str, place: Place = (), line: int | None = None) -> None:
+    def __init__(self, reason: str, json_path: JsonPath = (), line: int | None = None) -> None:
         super().__init__(reason if line is None else f"line {line}: {reason}")
         self.reason = reason
-        self.place = place
+        self.json_path = json_path
         self.line = line
 
 
-def line_of(text: str, place: Place) -> int:
+def line_of(text: str, json_path: JsonPath) -> int:
     """The line, counted from 1, on which a value of a JSON text begins.
 
     Args:
         text: valid JSON.
-        place: of the value; it is there.
+        json_path: of an existing value.
     """
     position = _skip_space(text, 0)
-    for step in place:
+    for step in json_path:
         position = _child(text, position, step)
     return text.count("\n", 0, position) + 1
 

@@ -64,13 +64,13 @@ def _from_text(text: str) -> datetime:
     return when.astimezone(timezone.utc) if when.tzinfo else when.replace(tzinfo=timezone.utc)
 
 
-def time_in(*places: Mapping[str, Any]) -> tuple[str, object] | None:
+def time_in(*objects: Mapping[str, Any]) -> tuple[str, object] | None:
     """Where a message or a conversation says its time: the key and the value; None where nothing does."""
-    beside = (place[name] for place in places for name in _BESIDE if is_object(place.get(name)))
-    for place in (*places, *beside):
+    beside = (one[name] for one in objects for name in _BESIDE if is_object(one.get(name)))
+    for one in (*objects, *beside):
         for key in _KEYS:
-            if place.get(key) not in (None, "", 0) and not isinstance(place[key], bool):
-                return key, place[key]
+            if one.get(key) not in (None, "", 0) and not isinstance(one[key], bool):
+                return key, one[key]
     return None
 
 
