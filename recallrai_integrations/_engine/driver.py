@@ -34,7 +34,7 @@ from recallrai_integrations.options import DeliveryOptions
 from .breaker import CircuitBreaker
 from .requests import Requests
 from .threads import CallThreads, ThreadPool, spawn_thread
-from .waiting import TaskTurn, ThreadTurn
+from .waiting import TaskWaiter, ThreadWaiter
 
 __all__ = ["Engine", "adrive", "drive"]
 
@@ -204,41 +204,41 @@ class Engine:
                 "event loop, which a sync call blocks. Await the async method instead, the same name with "
                 "an a before it: await conversation.arecord(…)."
             )
-        turn = ThreadTurn()
-        op.lock.enter(turn)
+        waiter = ThreadWaiter()
+        op.lock.enter(waiter)
         try:
-            while not op.lock.is_first(turn):
-                turn.wait()
+            while not op.lock.is_first(waiter):
+                waiter.wait()
                 if flows.caller_has_left():
                     raise _CallerLeft
             return drive(op.flow, self, insist=insist)
         finally:
-            op.lock.leave(turn)
+            op.lock.leave(waiter)
 
     async def _alocked(self, op: Locked[T], insist: bool) -> T:
         """On a task of the engine: a cancelled caller leaves at once, and what has begun is finished."""
-        turn, caller = TaskTurn(), flows.Caller()
+        waiter, caller = TaskWaiter(), flows.Caller()
         before = flows.caller.set(caller)
         try:
-            task = _held(asyncio.create_task(self._in_turn(op, turn, insist)), self._in_turns)
+            task = _held(asyncio.create_task(self._in_turn(op, waiter, insist)), self._in_turns)
         finally:
             flows.caller.reset(before)
         try:
             await asyncio.wait((task,))
         except asyncio.CancelledError:
             caller.left = True
-            if not turn.has_come:
+            if not waiter.has_come:
                 task.cancel()
             raise
         return task.result()
 
-    async def _in_turn(self, op: Locked[T], turn: TaskTurn, insist: bool) -> T:
-        turn.enter(op.lock)
+    async def _in_turn(self, op: Locked[T], waiter: TaskWaiter, insist: bool) -> T:
+        waiter.enter(op.lock)
         try:
-            await turn.come()
+            await waiter.come()
             return await adrive(op.flow, self, insist=insist)
         finally:
-            op.lock.leave(turn)
+            op.lock.leave(waiter)
 
     def _call(self, op: Call[T], _: bool) -> T:
         return op.call()

@@ -11,9 +11,9 @@ from recallrai_integrations.options import ProcessPolicy
 
 from . import rules
 from .delivery import deliver, process_open, put
+from .locks import caller_has_left
 from .ops import Flow, GetSession, Locked, Sleep
 from .state import State, nothing_waits, outbox_call
-from .turns import caller_has_left
 
 __all__ = ["end_run", "finish"]
 

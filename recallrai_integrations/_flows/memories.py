@@ -33,7 +33,7 @@ from .ops import (
     ResolveConflict,
 )
 
-__all__ = ["all_conflicts", "all_memories", "forget_memory", "resolve", "search"]
+__all__ = ["all_conflicts", "all_memories", "delete_memory", "resolve", "search"]
 
 _ROOT_ENTRY = re.compile(r"^\d+\. (?P<content>.+) \(Similarity: (?P<similarity>[01]\.\d+)\)", re.MULTILINE)
 _STATUSES = ("PENDING", "IN_QUEUE", "RESOLVING", "RESOLVED", "FAILED")
@@ -122,7 +122,7 @@ def all_conflicts(user_id: str, status: str | None) -> Flow[list[MergeConflict]]
             return found
 
 
-def forget_memory(user_id: str, memory_id: str, *, previous_versions: bool) -> Flow[None]:
+def delete_memory(user_id: str, memory_id: str, *, previous_versions: bool) -> Flow[None]:
     """Deletes a memory and reads back that it is gone; that alone would not tell that there was one."""
     yield from GetMemory(user_id, memory_id)
     with suppress(NotFoundError):  # a repeated request found its work done

@@ -30,7 +30,7 @@ from recallrai_integrations.models import (
 )
 from recallrai_integrations.options import RecallOptions
 
-from .turns import Turns
+from .locks import ConversationLock
 
 __all__ = [
     "AddMessage",
@@ -316,7 +316,7 @@ class Sleep(Op[None]):
 class Locked(Op[T]):
     """Runs a flow when its turn has come. Once begun it goes on to its end, also when its caller leaves."""
 
-    lock: Turns
+    lock: ConversationLock
     flow: Generator[Op[Any], Any, T]
 
 

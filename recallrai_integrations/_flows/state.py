@@ -16,8 +16,8 @@ from recallrai_integrations.options import DeliveryOptions
 from recallrai_integrations.outbox import ConversationKey, Outbox, OutboxEntry, SessionCursor
 
 from . import rules
+from .locks import ConversationLock
 from .ops import Call, Flow
-from .turns import Turns
 
 __all__ = ["Deliverer", "State", "nothing_waits", "now", "outbox_call", "what_waits"]
 
@@ -72,7 +72,7 @@ class State:
     outbox: Outbox
     delivery: DeliveryOptions
     settling_time: float = 0.0
-    lock: Turns = field(default_factory=Turns)
+    lock: ConversationLock = field(default_factory=ConversationLock)
     cursor: SessionCursor = field(default_factory=SessionCursor)
     known: deque[Message] = field(default_factory=lambda: deque[Message](maxlen=1000))
     opened: list[str] = field(default_factory=list[str])
@@ -136,7 +136,7 @@ class State:
 
     def after_fork(self, deliverer: Deliverer) -> None:
         """Drops what belongs to threads of the parent."""
-        self.lock, self.deliverer = Turns(), deliverer
+        self.lock, self.deliverer = ConversationLock(), deliverer
 
     def raise_rejected(self) -> None:
         """Tells the caller what the service has refused since it was told last.

@@ -109,7 +109,7 @@ def _send_once(state: State, cursor: SessionCursor, waiting: OutboxEntry, messag
     except (RequestRejectedError, NotFoundError, CredentialsError):
         cursor.unconfirmed = None
         raise
-    cursor.note(waiting)
+    cursor.acknowledge(waiting)
 
 
 def still_wanted(state: State, waiting: OutboxEntry) -> Flow[bool]:
@@ -143,7 +143,7 @@ def confirm(
         found, total = yield from _look_for(state, cursor)
         if found:
             given_again = waiting is not None and is_same(unconfirmed.entry, waiting)
-            # First, as in `SessionCursor.note`.
+            # First, as in `SessionCursor.acknowledge`.
             cursor.delivered = waiting.seq if waiting and given_again else unconfirmed.entry.seq
         if found or is_settled:
             cursor.unconfirmed = None

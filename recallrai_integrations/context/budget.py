@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from recallrai_integrations.options import ContextOptions
 
 from .fence import fence
-from .structure import Entry, Kind, Section, show
+from .structure import ContextEntry, Kind, Section, show
 
 __all__ = ["fit"]
 
@@ -35,7 +35,7 @@ _NAMES: Final = {
     Kind.MEMORIES: ("memory", "memories"),
     Kind.CONFLICTS: ("merge conflict", "merge conflicts"),
 }
-_Piece: TypeAlias = tuple[tuple[str, str], Entry]
+_Piece: TypeAlias = tuple[tuple[str, str], ContextEntry]
 _CHILD: Final = re.compile(r"\d+\.\d")
 _HISTORY: Final = ("version history", "version histories")
 
@@ -90,7 +90,7 @@ def _least_valuable_first(sections: Sequence[Section]) -> Iterator[_Piece]:
                 yield _NAMES[kind], entry
 
 
-def _entries_least_valuable_first(section: Section) -> list[Entry]:
+def _entries_least_valuable_first(section: Section) -> list[ContextEntry]:
     if section.kind is Kind.ONGOING:  # the latest conversation first, each in the order of speaking
         return [entry for group in reversed(section.groups) for entry in group.entries]
     entries = list(section.entries)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from .structure import Entry, Group, Kind, Section
+from .structure import ContextEntry, Group, Kind, Section
 
 __all__ = ["compact"]
 
@@ -44,17 +44,17 @@ def _compact_group(group: Group) -> Group:
     return Group.of(group.heading, [_compact(entry) for entry in group.entries])
 
 
-def _compact(entry: Entry) -> Entry:
+def _compact(entry: ContextEntry) -> ContextEntry:
     only = _ONLY_VERSION.fullmatch(entry.history)
     number = _NUMBER.match(entry.text)
     if not only or not number or not entry.text.startswith(only["content"], number.end()):
-        return Entry(entry.text, entry.history, "\n")
+        return ContextEntry(entry.text, entry.history, "\n")
     marks = _MARKS.fullmatch(entry.text, number.end() + len(only["content"]))
     if not marks or marks.group("event", "version") != only.group("event", "version"):
-        return Entry(entry.text, entry.history, "\n")
+        return ContextEntry(entry.text, entry.history, "\n")
     similarity = f" ({float(marks['similarity']):.2f})" if marks["similarity"] else ""
     content = entry.text[: number.end() + len(only["content"])]
-    return Entry(f"{content}{similarity} [{_when(only['event'], only['created'], only['expired'])}]\n")
+    return ContextEntry(f"{content}{similarity} [{_when(only['event'], only['created'], only['expired'])}]\n")
 
 
 def _when(event: str, created: str, expired: str) -> str:

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from recallrai_integrations.messages import Message
 
 from .fence import plain
-from .structure import SPEAKER, Entry, Group, Kind, Section
+from .structure import SPEAKER, ContextEntry, Group, Kind, Section
 
 __all__ = ["without_sent"]
 
@@ -96,9 +96,9 @@ def _shared_when_whole(conversation: str, sent: Sequence[Message]) -> int:
     return 0 if end else count
 
 
-def _matches(entries: Sequence[Entry], places: dict[_Said, list[int]]) -> dict[Entry, int]:
+def _matches(entries: Sequence[ContextEntry], places: dict[_Said, list[int]]) -> dict[ContextEntry, int]:
     """Entries that were sent, with their place among the sent; from the end, both in order."""
-    matched: dict[Entry, int] = {}
+    matched: dict[ContextEntry, int] = {}
     before = max(found[-1] for found in places.values()) + 1
     for entry in reversed(entries):
         speaker = SPEAKER.match(entry.text)

@@ -90,8 +90,8 @@ def _our_name_at(start: int, text: str) -> bool:
     would try one after the other, and a user could write a text for which that takes for ever.
     """
     read = {0}  # how many letters of the name may have been read
-    for place in range(start, len(text)):
-        character = text[place]
+    for position in range(start, len(text)):
+        character = text[position]
         further = {count + 1 for count in read if _LETTERS[count].match(character)}
         read = further | read if _GAP.match(character) else further
         if not read or len(_LETTERS) in read:

@@ -106,7 +106,7 @@ def test_finish_makes_memories_and_the_thread_goes_on_in_a_new_session(run):
         "m.db",
         stdin="My parrot is called Kiwi.\n/finish\n/finish\nI live in Lisbon.\n",
     )
-    assert "Memories are made" in ended.err
+    assert "Memories were made" in ended.err
     assert "no messages to make memories of" in ended.err
     assert sorted(_statuses()) == ["pending", "processed"]
     assert [role for role, _ in _history("t")] == ["user", "assistant"] * 2
@@ -261,7 +261,7 @@ def test_memories_that_could_not_be_made_at_the_end_are_told(run, hosted):
     hosted.faults.add(status=503, path="*/process")
     ended = run("chat", "--user", "ada", stdin="Hello!\n/finish\n")
     assert ended.code == 1
-    assert "No memories could be made" in ended.err
+    assert "No memories were made" in ended.err
     assert "no memories were made of them yet" in ended.err
     hosted.faults.clear()
     hosted.faults.outcomes("failed")
