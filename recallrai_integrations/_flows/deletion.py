@@ -1,4 +1,4 @@
-"""Deleting with proof: what waits first, then what is stored, then reading back that it is gone."""
+"""Deleting: first the pending messages, then what is stored; then a check that it is gone."""
 
 from __future__ import annotations
 
@@ -134,14 +134,14 @@ def forget_memory(user_id: str, memory_id: str) -> Flow[Forgotten]:
 
 
 def _fence(states: list[State], session_id: str | None = None) -> Flow[tuple[int, tuple[str, ...]]]:
-    """Takes each conversation from whoever delivers it and drops what waits and what is known of it.
+    """Takes over the delivery of each conversation, and drops its pending entries and all knowledge of it.
 
-    Nothing that was recorded before can be delivered afterwards: neither by this process, whose locks are
-    held, nor by another one, whose claim is waited for, and which asks whether a message still waits before
-    it opens another session for it.
+    Nothing that was recorded before can be delivered afterwards. This process cannot, because its locks are
+    held. Another process cannot, because its claim is waited for, and it checks whether a message is still
+    pending before it opens another session for it.
 
     Returns:
-        How many entries were dropped, and the files in which their texts remain; see `Outbox.erase`.
+        The number of dropped entries, and the files in which their texts remain; see `Outbox.erase`.
     """
     dropped = 0
     for state in states:
@@ -164,7 +164,7 @@ def _drop(state: State, session_id: str | None) -> Flow[int]:
 
 
 def _inventory(user_id: str, metadata: dict[str, str]) -> Flow[tuple[list[str], list[str]]]:
-    """Ids of the sessions with these metadata, and of the current memories made from them."""
+    """Returns the ids of the sessions with these metadata, and of the current memories made from them."""
     sessions: list[SessionInfo] = []
     while True:
         try:
