@@ -1,4 +1,4 @@
-"""Runs flows, on threads or on an event loop: the only code that knows the difference."""
+"""Runs flows on threads or on an event loop; no other code knows the difference."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def drive(flow: Flow[T], engine: Engine, *, insist: bool = False, caller: flows.
         flow: what to run.
         engine: carries out its ops.
         insist: try although the circuit breaker is open.
-        caller: for whom; once it has left, the flow only goes on with what takes no time. None goes on.
+        caller: once it has left, the flow only continues with steps that take no time; None never leaves.
     """
     answer, error = None, None
     while True:
@@ -90,7 +90,7 @@ def _wanted(op: Op[T], caller: flows.Caller | None) -> Op[T]:
 
 
 class _CallerLeft(BaseException):
-    """Ends a flow that nobody waits for; nobody sees it."""
+    """Ends a flow whose caller has left; no code outside catches it."""
 
 
 class Engine:
@@ -132,7 +132,7 @@ class Engine:
 
     @property
     def is_down(self) -> bool:
-        """Whether some kind of request failed when it was last tried."""
+        """Whether the last request of some kind failed."""
         return self._requests.is_down
 
     def run(self, flow: Flow[T], *, insist: bool = False) -> T:
@@ -157,7 +157,7 @@ class Engine:
 
     @property
     def seconds_refused(self) -> float:
-        """Seconds for which no request is sent to store anything; 0 while the service works."""
+        """Seconds during which no request to store is sent; 0 while the service works."""
         return self._requests.breaker.seconds_left()
 
     @property
@@ -170,7 +170,7 @@ class Engine:
         return self._workers.submit(work)
 
     def close(self, timeout: float) -> None:
-        """Waits for the workers, for so many seconds; afterwards no request begins any more."""
+        """Waits for the threads, at most so many seconds; afterwards no request begins."""
         self._workers.close(timeout)
         self._requests.close()
         self._readers.close(0.0)

@@ -1,8 +1,8 @@
 """Each protocol once: what is stored and fetched in which order, and what follows which failure.
 
-A flow is a generator that yields ops and is sent their answers; `drive` runs it on threads or on an event
-loop. State advances after each op that succeeded, never at the end, so that an outage in the middle leaves
-a truth behind.
+A flow is a generator that yields ops and receives their results; `drive` and `adrive` run it on threads or on
+an event loop. State advances after each op that succeeded, never at the end, so it is correct after an outage
+in the middle.
 """
 
 from .completion import end_run, finish

@@ -121,8 +121,8 @@ def unsent(given: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
     turn, or with new messages at its end. Texts repeat ("ok", "ok"), so the two are aligned as sequences, by
     the longer of two matches:
 
-    - The longest end of `sent` that occurs in `given`. If it occurs more than once, the first position counts,
-      so a genuine repetition is stored and not lost.
+    - The longest end of `sent` that occurs in `given`. If it occurs more than once, the first position
+      counts, so a real repetition is stored, not lost.
     - The longest start of `given` that occurs in `sent`. For the same reason it must contain an answer, or be
       followed by an answer in both: the same question with an answer that was generated anew.
 

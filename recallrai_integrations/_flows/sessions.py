@@ -248,7 +248,7 @@ def list_thread(state: State, *, offset: int = 0) -> ListSessions:
 
 
 def update(state: State, metadata: dict[str, Any]) -> Flow[None]:
-    """Replaces the metadata of this and later sessions, except our own keys; opens a session if there is none."""
+    """Replaces the metadata of this and later sessions, except our own keys; opens a missing session."""
     yield from Locked(state.lock, _update(state, metadata))
 
 

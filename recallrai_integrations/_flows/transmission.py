@@ -127,7 +127,7 @@ def confirm(
     Args:
         state: the conversation.
         cursor: the session to which the message was sent.
-        waiting: the next entry: the unconfirmed message, or another one if its caller has it back.
+        waiting: the next entry: the unconfirmed message, or another if its caller has it back.
         patience: how long to wait.
 
     Raises:
@@ -151,7 +151,7 @@ def confirm(
             return found
         yield from patience.wait(
             ServiceUnavailableError(
-                "The request to store a message got no answer, and may still take effect; the message is kept."
+                "The request to store a message got no answer, and may take effect; the message is kept."
             ),
             until=settled_at,
         )

@@ -67,13 +67,13 @@ _CLOCK_TOLERANCE: Final = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; only a problem makes the exit code 1.
+    """The result of one check; only a problem makes the exit code 1.
 
     Args:
         about: `versions`, `credentials`, `service`, `clock`, `proxy` or `outbox`.
-        state: how it is.
+        state: the result.
         text: what was found.
-        remedy: what to do; "" when nothing.
+        remedy: what to do; "" if nothing.
     """
 
     about: str
@@ -179,7 +179,7 @@ def _service(connection: Connection, project: str) -> Iterator[Finding]:
     except NotFoundError as error:
         # The answer to a question about nobody names nobody; any other service says less.
         if _NOBODY not in str(error):
-            text = "something answers there that is not RecallrAI"
+            text = "another service than RecallrAI answers there"
             yield Finding("service", "problem", text, "Check RECALLRAI_BASE_URL: the host, without a path.")
             return
     except CredentialsError as error:
@@ -199,7 +199,7 @@ def _service(connection: Connection, project: str) -> Iterator[Finding]:
         "service",
         "note" if slow else "fine",
         f"answers in {seconds * 1000:.0f} ms and takes the credentials of {project}",
-        "Consider DeliveryOptions(recall_deadline=…), so that no turn waits for it." if slow else "",
+        "Consider DeliveryOptions(recall_deadline=…), so that turns do not wait for it." if slow else "",
     )
 
 

@@ -1,6 +1,6 @@
 """The structure of a context text: sections under known headings, and entries in them.
 
-Entries are slices of the text that tile their section: printing an untouched parse gives the text back,
+Entries are slices of the text that tile their section: printing an unchanged parse restores the text,
 apart from sections that say that they hold nothing. A text is cut no finer than somebody asks for.
 """
 

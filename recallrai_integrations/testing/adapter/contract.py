@@ -14,18 +14,18 @@ __all__ = ["AdapterContract"]
 
 
 class AdapterContract(AbilityContract):
-    """What an adapter has to do, over the real local service. Subclass it and implement `turn`.
+    """Tests what every adapter must do, with the real local service. Subclass it and implement `turn`.
 
-    Then implement a hook for each further thing that the framework can do: streams, sub-agents, hand-offs,
-    approvals … (see `testing.adapter.hooks`); what it cannot do is listed in `lacks`, with the reason.
+    Then implement a hook for each further ability of the framework: streams, sub-agents, hand-offs, approvals
+    … (see `testing.adapter.hooks`). List in `lacks` what the framework cannot do, with the reason.
 
-    Each test has a service and a connection of its own, and needs no plugin of pytest. An adapter that comes
-    in both colours has a subclass for each.
+    Each test has its own service and connection, and needs no pytest plugin. For an adapter with a sync and
+    an async form, write a subclass for each.
 
     Attributes:
         server: the service, with the log of its requests and its faults.
         connection: to that service; the adapter under test must use it.
-        elsewhere: another process, which knows only what the service tells.
+        elsewhere: a second connection, as of another process.
 
     Example:
         ```python
