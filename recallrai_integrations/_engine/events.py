@@ -49,7 +49,7 @@ class Observer:
             self._warned = False
             logger.info("RecallrAI is available again.")
             self._when_recovered()
-        self.tell(kind, detail)
+        self.emit(kind, detail)
 
     def conversation(self, key: ConversationKey, kind: str, detail: dict[str, Any]) -> None:
         """Reports an event of one conversation."""
@@ -72,9 +72,9 @@ class Observer:
             )
         elif kind == "session_gone":
             logger.warning("A RecallrAI session was deleted on the server; a new session replaces it.")
-        self.tell(kind, detail, user_id=key.user_id, thread_id=key.thread_id)
+        self.emit(kind, detail, user_id=key.user_id, thread_id=key.thread_id)
 
-    def tell(
+    def emit(
         self, kind: str, detail: dict[str, Any], *, user_id: str | None = None, thread_id: str | None = None
     ) -> None:
         """Counts an event and passes it to the hook. Errors of the hook are logged and not raised."""

@@ -261,7 +261,7 @@ class Runtime:
         detail["waiting"] = forgotten.waiting
         for file in forgotten.remains_in:
             logger.warning("Deleted text remains in %s as long as another program reads it.", file)
-        self._observer.tell("forgotten", detail, user_id=forgotten.user_id, thread_id=thread_id)
+        self._observer.emit("forgotten", detail, user_id=forgotten.user_id, thread_id=thread_id)
 
     def check_open(self) -> None:
         """Raises a `ConnectionClosedError` when it is closed."""

@@ -33,7 +33,7 @@ class Deliverer(Protocol):
         """Starts delivery of a conversation in the background.
 
         Raises:
-            CredentialsError: the service refused the credentials since that was told last.
+            CredentialsError: the service has refused the credentials since the last such error.
         """
         ...
 

@@ -38,7 +38,7 @@ from recallrai_integrations.credentials import Credentials
 from recallrai_integrations.outbox import ConversationStatus, status
 
 from ._common import ExitCode, JsonOption, LocalOption, credentials, database_path
-from ._output import json_out, out
+from ._output import counted, json_out, out
 
 __all__ = ["doctor_command"]
 
@@ -214,9 +214,9 @@ def _local_service(path: str) -> Iterator[Finding]:
 
 @contextmanager
 def _left_alone(path: str) -> Generator[str]:
-    """A database to look at in place of this one, which a service would leave its marks on.
+    """Returns a copy of the database to check, because a service would change the original.
 
-    Where a lock file is, a service may be at work: that is to be found, and its file is there already.
+    If there is a lock file, a service may be running; then the original is checked, to find that out.
     """
     if path == ":memory:" or Path(f"{path}-lock").exists():
         yield path
@@ -239,7 +239,7 @@ def _clock(credentials: Credentials) -> Iterator[Finding]:
         )
         apart = abs(datetime.now(timezone.utc) - parsedate_to_datetime(answer.headers["Date"]))
     except (httpx.HTTPError, KeyError, ValueError, TypeError):
-        return  # no answer is told by the next look at the service; a date of no zone tells nothing
+        return  # the next check reports a missing answer; a date without a zone is useless
     if apart < _CLOCK_TOLERANCE:
         yield Finding("clock", "fine", f"within {_CLOCK_TOLERANCE.seconds} s of the service's")
     else:
@@ -278,7 +278,7 @@ def _outbox(file: Path) -> Iterator[Finding]:
         yield Finding("outbox", "problem", str(error), "Check --outbox.")
         return
     if not conversations:
-        yield Finding("outbox", "fine", "nothing waits")
+        yield Finding("outbox", "fine", "no messages are pending")
     for project in dict.fromkeys(one.project for one in conversations):
         yield from _outbox_of(project, [one for one in conversations if one.project == project], file)
 
@@ -292,7 +292,8 @@ def _outbox_of(project: str, conversations: Sequence[ConversationStatus], file: 
         yield Finding(
             "outbox",
             "note",
-            f"{entries} entries of {len(waiting)} conversations wait for {project}, the oldest since "
+            f"{counted(entries, 'entry', 'entries')} of {counted(len(waiting), 'conversation')} pending for "
+            f"{project}, the oldest since "
             f"{oldest:%Y-%m-%d %H:%M} UTC",
             f"Connected to that project, run: recallrai-integrations outbox flush {file}",
         )
@@ -300,6 +301,6 @@ def _outbox_of(project: str, conversations: Sequence[ConversationStatus], file: 
         yield Finding(
             "outbox",
             "problem",
-            f"{rejected} messages were refused by {project} for good",
+            f"{counted(rejected, 'message was', 'messages were')} rejected by {project}",
             f"Look at them: recallrai-integrations outbox export {file}",
         )

@@ -70,7 +70,7 @@ class Group:
 
     @property
     def entries(self) -> tuple[ContextEntry, ...]:
-        """The same ones each time: entries are told apart by identity."""
+        """The same objects each time: entries are compared by identity."""
         if self._entries is None:
             self._entries = tuple(map(ContextEntry, _pieces(self.text, self._starts)))
         return self._entries
@@ -328,7 +328,7 @@ def _histories(body: str) -> Iterator[tuple[int, int]]:
 
 
 def _starts(pattern: re.Pattern[str], text: str) -> list[int]:
-    """Where the lines begin that a pattern tells; it begins with the line break before them.
+    """Returns where the lines begin that match a pattern, which starts with the line break before them.
 
     A line break is found many times faster than any of several characters, or than a `^`.
     """

@@ -51,8 +51,8 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
         user_id: the application's id of the user.
         thread_id: the application's id of the conversation; None takes the `session_id` of the `Memory`.
         connection: where to keep it; None connects with the environment's credentials at the first use.
-        recall: in place of the connection's `RecallOptions`.
-        context: in place of the connection's `ContextOptions`.
+        recall: replaces the connection's `RecallOptions`.
+        context: replaces the connection's `ContextOptions`.
         metadata: for the session in RecallrAI.
         name: of the block, in the prompt.
         description: of the block.

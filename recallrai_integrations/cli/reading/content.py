@@ -24,7 +24,7 @@ _LEFT_OUT: Final = re.compile(
     r"(?:redacted_)?(?:thinking|thoughts?|reasoning\w*)|non_standard|compaction|flag|token_budget",
     re.IGNORECASE,
 )
-"""What belongs to an agent's work and is nobody's words, besides tools."""
+"""Parts of an agent's work, besides tools, that are not text for the user."""
 _NONE: Final[list[Any]] = []
 _CHATGPT_TEXTS: Final = frozenset({"text", "multimodal_text"})
 _CHATGPT_WORK: Final = re.compile(
@@ -34,7 +34,7 @@ _CHATGPT_WORK: Final = re.compile(
 
 
 def text_of(fields: Mapping[str, Any], json_path: JsonPath, left_out: Counter[str]) -> str:
-    """The words of a message; "" when there are none, and `[image]` for media alone.
+    """Returns the text of a message; "" if there is none, and `[image]` for media only.
 
     Args:
         fields: of the message.
@@ -67,7 +67,7 @@ def text_of(fields: Mapping[str, Any], json_path: JsonPath, left_out: Counter[st
 
 
 def calls_tools(fields: Mapping[str, Any]) -> bool:
-    """Whether an assistant's message calls tools, so that its text is narration and no answer."""
+    """Returns whether an assistant's message calls tools, so that its text is narration, not an answer."""
     extra = fields.get("additional_kwargs")
     objects = [fields, extra] if is_object(extra) else [fields]
     if any(one.get(name) for one in objects for name in ("tool_calls", "function_call")):
@@ -79,12 +79,12 @@ def calls_tools(fields: Mapping[str, Any]) -> bool:
 
 
 def kind_of(value: object) -> str:
-    """A JSON value's type, for people."""
+    """Returns the name of a JSON value's type, for error messages."""
     return "null" if value is None else type(value).__name__
 
 
 def _from_object(content: Mapping[str, Any], left_out: Counter[str]) -> object:
-    """The content of ChatGPT's exports, and of others that wrap it once."""
+    """Returns the content of ChatGPT's exports, and of others that wrap it once."""
     kind = content.get("content_type")
     if kind is None or str(kind) in _CHATGPT_TEXTS:
         return next(
@@ -96,7 +96,7 @@ def _from_object(content: Mapping[str, Any], left_out: Counter[str]) -> object:
 
 
 def _from_parts(parts: Sequence[Any], left_out: Counter[str]) -> str:
-    """The text after the last use of a tool, or else before it: what comes between is narration."""
+    """Returns the text after the last use of a tool, else all text: text between tools is narration."""
     tools = [n for n, one in enumerate(parts) if _TOOL.fullmatch(_type(one))]
     for some in (parts[tools[-1] :] if tools else _NONE, parts):
         text = "\n".join(text for text in (_part_text(one, left_out) for one in some) if text)

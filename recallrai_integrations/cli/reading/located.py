@@ -1,4 +1,4 @@
-"""Complaints about a JSON file that name the line."""
+"""Errors in a JSON file that name the line."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _decoder: Final = json.JSONDecoder(strict=False)
 
 
 def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether a JSON value is an object."""
+    """Returns whether a JSON value is an object."""
     return isinstance(value, Mapping)
 
 
 def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Whether a JSON value is an array."""
+    """Returns whether a JSON value is an array."""
     return isinstance(value, list)
 
 
 class UnreadableError(Exception):
-    """A file, or a part of it, is not what it has to be.
+    """A file, or a part of it, cannot be read.
 
     Args:
         reason: a sentence without a full stop.
@@ -43,7 +43,7 @@ class UnreadableError(Exception):
 
 
 def line_of(text: str, json_path: JsonPath) -> int:
-    """The line, counted from 1, on which a value of a JSON text begins.
+    """Returns the line, counted from 1, on which a value of a JSON text begins.
 
     Args:
         text: valid JSON.

@@ -43,7 +43,7 @@ _SPEAKERS: Final = ("role_type", "role", "from", "sender", "author")
 
 
 def looks_like_message(item: object) -> bool:
-    """Whether a value has the outline of a message, so that a list of such is a conversation."""
+    """Returns whether a value looks like a message, so that a list of them is a conversation."""
     if not is_object(item):
         return False
     if not {"role", "role_type"}.isdisjoint(item) or _is_beside_messages(item):
@@ -54,7 +54,7 @@ def looks_like_message(item: object) -> bool:
 
 
 def as_messages(items: Sequence[tuple[JsonPath, object]], left_out: Counter[str]) -> list[Message]:
-    """The messages of a conversation, in which several people are told apart by their names.
+    """Returns the messages of a conversation; if several people speak, each text has its speaker's name.
 
     Args:
         items: each with its path in the file.
@@ -75,7 +75,7 @@ def as_messages(items: Sequence[tuple[JsonPath, object]], left_out: Counter[str]
 
 
 def as_message(item: object, json_path: JsonPath, left_out: Counter[str]) -> Message | None:
-    """The message, or None when it is none of the user's or the assistant's words.
+    """Returns the message, or None if it is not one of the user or the assistant.
 
     Raises:
         UnreadableError: it is not a message of a known form.
@@ -116,7 +116,7 @@ def _is_beside_messages(item: Mapping[str, Any]) -> bool:
 
 
 def _is_hidden(item: Mapping[str, Any]) -> bool:
-    """What ChatGPT shows to nobody: calls of tools, the system's notes, drafts of thoughts."""
+    """Returns whether ChatGPT hides the message: tool calls, notes of the system, drafts."""
     metadata = item.get("metadata")
     return (
         item.get("recipient") not in (None, "all")
@@ -127,7 +127,7 @@ def _is_hidden(item: Mapping[str, Any]) -> bool:
 
 
 def _outline(item: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """A message's role, and where its content is."""
+    """Returns a message's role, and the object with its content."""
     fields, role = item, next((item[key] for key in _SPEAKERS if item.get(key)), item.get("type"))
     if is_object(role):  # ChatGPT's author
         role = role.get("role")
@@ -142,7 +142,7 @@ def _outline(item: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 
 
 def _name(item: object) -> str:
-    """Who of several people speaks; Zep has it where others have the role."""
+    """Returns the speaker's name; Zep has it in the field of the role."""
     if not is_object(item):
         return ""
     fields = _outline(item)[1]

@@ -49,9 +49,7 @@ _OF_MESSAGES: Final = _THREADS[:3]
 _TITLES: Final = ("title", "name")
 _BACKDATED: Final = timedelta(days=1)
 _LINE_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
-_NO_KEYS: Final = frozenset(
-    {"", "chat_history"}
-)  # the second is LlamaIndex's when the application gives none
+_NO_KEYS: Final = frozenset({"", "chat_history"})  # "chat_history" is LlamaIndex's default key
 _OTHER_EXPORT_LINES: Final = frozenset({"user", "memory"})
 _FORMS: Final = (
     'not a conversation; expected {"messages": […]}, a list of messages, an export of ChatGPT or Claude, '
@@ -62,11 +60,11 @@ _LONG_NUMBER: Final = re.compile(r"\d{4301,}")  # Python refuses to spend its ti
 
 
 def read_transcripts(path: Path, left_out: Counter[str] | None = None) -> list[Transcript]:
-    """The conversations of a file; those without a word of the user or the assistant are left out.
+    """Returns the conversations of a file; those without a message of the user or the assistant are left out.
 
     Args:
         path: of the file.
-        left_out: counts what somebody may miss: other branches, pages that follow, unknown kinds of content.
+        left_out: counts what a user may miss: other branches, missing pages, unknown kinds of content.
 
     Raises:
         UnreadableError: with the line.
@@ -91,11 +89,11 @@ def read_transcripts(path: Path, left_out: Counter[str] | None = None) -> list[T
 
 
 def _parsed(text: str, line: int) -> Any:
-    """The value of a JSON text that begins on this line of its file.
+    """Returns the value of a JSON text that begins on this line of its file.
 
     Raises:
-        JSONDecodeError: it is no JSON.
-        UnreadableError: it is, and Python has no value for it.
+        JSONDecodeError: the text is not JSON.
+        UnreadableError: Python cannot represent the value.
     """
     try:
         return json.loads(text)
@@ -299,8 +297,8 @@ def _metadata(fields: Mapping[str, Any], json_path: JsonPath) -> Mapping[str, An
         raise UnreadableError("metadata must be an object", (*json_path, "metadata"))
     try:
         json.dumps(metadata, allow_nan=False)
-    except ValueError:  # Python reads NaN and Infinity, which are no JSON and cannot be sent
-        raise UnreadableError("metadata holds what is no number", (*json_path, "metadata")) from None
+    except ValueError:  # Python reads NaN and Infinity, which are not JSON and cannot be sent
+        raise UnreadableError("metadata contains NaN or Infinity", (*json_path, "metadata")) from None
     return metadata or {}
 
 

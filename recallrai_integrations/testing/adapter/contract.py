@@ -58,7 +58,7 @@ class AdapterContract(AbilityContract):
         """Also the later requests of a tool loop."""
         self._teach("ada")
         prompts = self._turn("ada", "t", self.question).prompts
-        assert prompts, "the turn tells of no request to the model"
+        assert prompts, "the turn reports no request to the model"
         assert all(self.clue in prompt for prompt in prompts)
 
     def test_a_warm_turn_makes_two_requests_before_the_model_and_one_after(self) -> None:
@@ -95,7 +95,7 @@ class AdapterContract(AbilityContract):
 
     @pytest.mark.parametrize("thread_id", ["t", None])
     def test_an_outage_costs_no_answer_and_no_message(self, thread_id: str | None) -> None:
-        """Turns go on without memories; what waits arrives afterwards, in order and once."""
+        """Turns continue without memories; pending messages arrive afterwards, in order and once."""
         self.server.faults.add(status=503)
         one, two = (said(text, self._turn("ada", thread_id, text).answer) for text in ("one", "two"))
         self.server.faults.clear()
