@@ -1,13 +1,13 @@
-"""What the adapters of all frameworks share, so that each holds only what is particular to its framework.
+"""What the adapters of all frameworks share, so that each contains only what is specific to its framework.
 
 ```text
-Binding, Identity, ConnectionSource    whose memory, which conversation, by which connection
-Turn, TurnCache                        one turn: begin, prompt for each request, end; found again by the run
+Binding, Identity, ConnectionSource    the user, the conversation and the connection of a run
+Turn, TurnCache                        one turn: begin, prompt for each request, end; kept by run
 calling_tool, outer_turn               runs inside a tool of another run
-question_of, answer_of, from_openai    a framework's messages as what was said
-unsent, not_landed, new_questions      what of a conversation is new
+question_of, answer_of, from_openai    a framework's messages as `Message`
+unsent, not_landed, new_questions      the new messages of a conversation
 MEMORY_TOOLS, MergeConflictQuestions   tools for models, questions for users; `wording` has the texts
-Steps, Twin, run, arun                 a hook written once for both colours
+Steps, Twin, run, arun                 a hook written once, for sync and async
 ```
 """
 

@@ -78,7 +78,7 @@ def config_specs(binding: Binding) -> list[ConfigurableFieldSpec]:
             id="thread_id",
             annotation=str | None,
             name="Thread id",
-            description="The ongoing conversation; without one, each call is a conversation by itself.",
+            description="The ongoing conversation; without one, each call is a separate conversation.",
             default=None,
             is_shared=True,
         ),

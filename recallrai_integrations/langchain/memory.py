@@ -67,8 +67,8 @@ class RecallrAIMemory(SharingConnection, BaseMemory):
         human_prefix: before what the user said, in text.
         ai_prefix: before what the assistant said, in text.
         history_limit: at most so many messages of the conversation so far; None for all.
-        recall: what to ask for, in place of the connection's options.
-        context: how memories are put into the prompt, in place of the connection's options. Its `placement`
+        recall: what to ask for; replaces the connection's options.
+        context: how memories are put into the prompt; replaces the connection's options. Its `placement`
             says nothing here: they stand where the variable does.
         process: when the session is made into memories; None: by `finish()` or the service's inactivity
             timer. `"every_run"` does so after each answer.

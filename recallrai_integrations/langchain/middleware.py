@@ -63,7 +63,7 @@ class RecallrAIMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
     Args:
         connection: from `connect()`; None makes one from the environment on first use.
         user_id: the user, when the agent serves only one.
-        thread_id: the thread, when it is not the run's. Without any, each run is a conversation by itself.
+        thread_id: the thread, when it is not the run's. Without any, each run is a separate conversation.
         nested: for an agent within another graph. `"auto"` stores when it is asked what the user said, as a
             node and behind the hand-over of another agent. It only recalls when a tool calls it, or when the
             question is none of the words that the application's call was given: then a model wrote it.
@@ -160,7 +160,7 @@ class RecallrAIMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
     def after_agent(
         self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
-        """Stores the final answer; a run that is a conversation by itself is made into memories."""
+        """Stores the final answer; a run that is a separate conversation is made into memories."""
         return run(self._ending(state, runtime, config))
 
     @override

@@ -66,7 +66,7 @@ def with_recallrai_memory(
             `RecallrAIMiddleware`.
         connection: from `connect()`; None makes one from the environment on first use.
         user_id: the user, when the chain serves only one.
-        thread_id: the thread. Without any, each call is a conversation by itself.
+        thread_id: the thread. Without any, each call is a separate conversation.
         input_messages_key: where a dict input has the user's message: text, a message, or messages. Not
             needed for a dict of one key, nor when the key is `"input"`.
         output_messages_key: where a dict output has the answer. Not needed for a dict of one key, nor when

@@ -137,7 +137,7 @@ class RecallrAIMemory(TranscriptMemory):
         """
         if kwargs.get("user_id") is None:
             raise MissingIdentityError(
-                "RecallrAIMemory does not know its user. Pass user_id=…, or, for an engine's memory_cls, "
+                "RecallrAIMemory has no user id. Pass user_id=…, or, for an engine's memory_cls, "
                 "memory_cls=RecallrAIMemory.bound(user_id=…, thread_id=…)."
             )
         llm = kwargs.pop("llm", None)

@@ -42,7 +42,7 @@ class RecallrAIMemory:
     Args:
         connection: from `connect()`; None makes one from the environment on first use.
         user_id: the user, when the application serves only one.
-        thread_id: the thread, when it is not the run's. Without any, each run is a conversation by itself.
+        thread_id: the thread, when it is not the run's. Without any, each run is a separate conversation.
         store_structured: store structured output, as JSON.
         store_direct: store a tool's result where it is the output of the run (`tool_use_behavior`). Versions
             of the SDK before 0.22 keep such a result, so it is stored, even when a guardrail blocks it.

@@ -82,8 +82,8 @@ class FileOutbox(Outbox):
             waiting = rows.count(db, self._project)
             if waiting + len(fresh) > self._limit:
                 raise OutboxFullError(
-                    f"{waiting} messages wait for RecallrAI already in {self._file} "
-                    f"(outbox_limit={self._limit}); the new ones were not taken."
+                    f"The outbox {self._file} is full: it holds outbox_limit={self._limit} messages. "
+                    "The new ones were not accepted."
                 )
             return [rows.insert(db, pk, one, now) for one in fresh]
 

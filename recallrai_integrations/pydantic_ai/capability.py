@@ -53,7 +53,7 @@ class RecallrAIMemory(AbstractCapability[Any]):
     Who is remembered: the arguments, else the run's `deps` (an attribute or key `user_id`, `thread_id`),
     else its `metadata`. A thread is Pydantic AI's conversation: `conversation_id=`, or that of the
     `message_history`. A run without either begins a conversation, and a new one stays open until the
-    service's timer ends it: use `process="every_run"` where each run is a conversation by itself.
+    service's timer ends it: use `process="every_run"` where each run is a separate conversation.
 
     Runs in tools and output functions of a run store nothing, since a model wrote their prompts, and have
     the memories of the run around them if they are about the same user.

@@ -1,9 +1,8 @@
 """A small chat model that needs no key and no network, for examples, demos and tests.
 
-It answers by quoting the line of what it was sent that fits the question best, and says so: whatever it
-knows, it knows from its prompt. `quoting` is the whole of its wits; `QuotingChatModel` (LangChain),
-`QuotingLLM` (LlamaIndex), `QuotingAgentModel` (OpenAI Agents) and `QuotingModel` (Pydantic AI) dress it up as
-a model of a framework, each imported when it is asked for.
+It quotes the line of its prompt that fits the question best, so its only knowledge is the prompt. `quoting`
+chooses the line; `QuotingChatModel` (LangChain), `QuotingLLM` (LlamaIndex), `QuotingAgentModel` (OpenAI
+Agents) and `QuotingModel` (Pydantic AI) are models of their frameworks, each imported on first use.
 """
 
 from __future__ import annotations
