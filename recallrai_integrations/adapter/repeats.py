@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.conversation import Conversation
+from recallrai_integrations.errors import RequestRejectedError
 from recallrai_integrations.messages import Message
 
 from .alignment import not_landed
@@ -17,6 +19,8 @@ from .cache import TurnCache
 from .steps import Steps, Twin
 
 __all__ = ["REPEAT_SECONDS", "TAIL", "ending_run", "recording"]
+
+logger = logging.getLogger("recallrai_integrations.adapter")
 
 REPEAT_SECONDS: Final = 600.0
 """How long after a question the same words, without an answer in between, are a retry of it."""
@@ -43,11 +47,18 @@ def recording(
     What the thread holds decides (one request): behind an answer they are new, whoever gave it. The same
     words twice in `messages` are two.
 
+    An answer that the service refuses, as one that is too long, costs its user nothing: it was given, and is
+    logged as an error here.
+
     Args:
         conversation: where.
         messages: to be stored; none is fine.
         in_doubt: they may be stored already for another reason: given the latest messages of the thread,
             those that are still to be stored.
+
+    Raises:
+        RequestRejectedError: the service refuses what the user said.
+        RecallrAIIntegrationError: all else that `Conversation.record` raises.
 
     Example:
         ```python
@@ -71,7 +82,15 @@ def recording(
         new = in_doubt((yield from Twin(conversation.history, conversation.ahistory, TAIL)))
     if new:
         _note(conversation, new)
-        yield from Twin(conversation.record, conversation.arecord, new)
+        try:
+            yield from Twin(conversation.record, conversation.arecord, new)
+        except RequestRejectedError as error:
+            if any(one.role == "user" for one in new):
+                raise
+            characters = sum(len(one.content) for one in new)
+            logger.error(  # noqa: TRY400 - the caller has the answer, and the text says what to do
+                "RecallrAI: an answer of %s characters was given, and is not stored: %s", characters, error
+            )
 
 
 def ending_run(conversation: Conversation) -> Steps[None]:
