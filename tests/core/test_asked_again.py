@@ -91,7 +91,7 @@ async def test_an_answer_that_the_service_refuses_ends_no_turn_and_is_told(
     connection, server, carry_out, caplog
 ):
     turn = await carry_out(Turn.beginning(Binding.of(connection, "ada", "t"), QUESTION.content))
-    server.faults.add(status=422, times=1)
+    server.faults.add(path="*/add-message", status=422)
     await carry_out(turn.ending("word " * 10))
     assert "an answer of 50 characters was given, and is not stored" in caplog.text
     assert said(turn.conversation) == [QUESTION.content]

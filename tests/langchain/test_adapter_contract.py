@@ -45,7 +45,7 @@ def asks(text):
 class TestMiddleware(AdapterContract):
     colour = "sync"
 
-    lacks = {"cancel": "nobody cancels a thread"}
+    lacks: ClassVar[dict[str, str]] = {"cancel": "nobody cancels a thread"}
 
     def agent(self, connection, model, *tools, checkpointer=None):
         memory = RecallrAIMiddleware(connection)
