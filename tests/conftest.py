@@ -12,11 +12,13 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from blockbuster import BlockBuster
 
+import recallrai_integrations
 from recallrai_integrations import Connection, DeliveryOptions, connect
 from recallrai_integrations._backend import requests, sdk
 from recallrai_integrations._flows import ops
@@ -97,22 +99,36 @@ def connection(make_connection: Callable[..., Connection]) -> Connection:
     return make_connection()
 
 
-_detector = BlockBuster("recallrai_integrations", excluded_modules=["recallrai_integrations.local"])
-_calls = 0
+def _coroutine_of_ours_runs() -> bool:
+    frame = inspect.currentframe()
+    while frame is not None:
+        code = frame.f_code
+        if code.co_flags & _ASYNC and code.co_filename.startswith(_PACKAGE):
+            return True
+        frame = frame.f_back
+    return False
 
 
-@contextmanager
-def _not_blocking() -> Iterator[None]:
-    """Blocking calls of this package on an event loop are errors; the embedded service has a loop of its own."""
-    global _calls  # noqa: PLW0603 - calls may run at once, and the detector changes the whole process
-    _calls += 1
+def _only_within_coroutines(excused: Callable[..., bool]) -> Callable[..., bool]:
+    return lambda *args, **kwargs: not _coroutine_of_ours_runs() or excused(*args, **kwargs)
+
+
+_ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+_PACKAGE = str(Path(recallrai_integrations.__file__).parent)
+_detector = BlockBuster("recallrai_integrations")
+for _watched in _detector.functions.values():
+    _watched.can_block_predicate = _only_within_coroutines(_watched.can_block_predicate)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_blocks_an_event_loop() -> Iterator[None]:
+    """A coroutine of this package that blocks its event loop, the embedded service's too, is an error.
+
+    A test may call the sync form of something on its own loop.
+    """
     _detector.activate()
-    try:
-        yield
-    finally:
-        _calls -= 1
-        if not _calls:
-            _detector.deactivate()
+    yield
+    _detector.deactivate()
 
 
 @contextmanager
@@ -122,23 +138,21 @@ def may_block() -> Iterator[None]:
     try:
         yield
     finally:
-        if _calls:
-            _detector.activate()
+        _detector.activate()
 
 
 @pytest.fixture(params=["sync", "async"])
 async def call(request: pytest.FixtureRequest) -> AsyncIterator[Call]:
     """Calls a method in the colour of this run: `await call(conversation.record, …)`.
 
-    In the async run the twin of the same object with the prefix `a` is awaited, and must not block its loop.
+    In the async run the twin of the same object with the prefix `a` is awaited.
     """
 
     async def in_colour(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if request.param == "sync":
             return method(*args, **kwargs)
         owner, name = method.__self__, method.__name__  # type: ignore[attr-defined]
-        with _not_blocking():
-            result = getattr(owner, f"a{name}")(*args, **kwargs)
-            return await result if inspect.isawaitable(result) else result
+        result = getattr(owner, f"a{name}")(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
 
     yield in_colour  # noqa: PT022 - async generator fixtures keep one loop for the whole test

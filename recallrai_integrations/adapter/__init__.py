@@ -6,6 +6,7 @@ Turn, TurnCache                        one turn: begin, prompt for each request,
 calling_tool, outer_turn               runs inside a tool of another run
 question_of, answer_of, from_openai    a framework's messages as `Message`
 unsent, not_landed, new_questions      the new messages of a conversation
+recording, ending_run                  stores them; a question that is tried again is stored once
 MEMORY_TOOLS, MergeConflictQuestions   tools for models, questions for users; `wording` has the texts
 Steps, Twin, run, arun                 a hook written once, for sync and async
 ```
@@ -13,6 +14,7 @@ Steps, Twin, run, arun                 a hook written once, for sync and async
 
 from .alignment import new_questions, not_landed, unsent
 from .binding import Binding, Identity, look_up
+from .cache import TurnCache
 from .conflicts import MergeConflictQuestions
 from .connections import ConnectionSource
 from .mapping import (
@@ -27,9 +29,10 @@ from .mapping import (
     role_of,
 )
 from .nesting import begin_tool, calling_tool, end_tool, outer_turn, while_calling
+from .repeats import ending_run, recording
 from .steps import Steps, Twin, arun, run
 from .tools import MEMORY_TOOLS, MemoryTool, ToolRefusal, ToolResult
-from .turns import Turn, TurnCache
+from .turns import Turn
 
 __all__ = [
     "IMAGE_PLACEHOLDER",
@@ -50,6 +53,7 @@ __all__ = [
     "begin_tool",
     "calling_tool",
     "end_tool",
+    "ending_run",
     "from_openai",
     "from_openai_all",
     "look_up",
@@ -60,6 +64,7 @@ __all__ = [
     "parts_text",
     "placeholder",
     "question_of",
+    "recording",
     "role_of",
     "run",
     "unsent",

@@ -1,14 +1,11 @@
-"""`Turn`, which an adapter makes for each run, and `TurnCache`, which keeps turns during their runs."""
+"""`Turn`, which an adapter makes for each run."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
-
-from typing_extensions import TypeVar, override
+from functools import partial
+from typing import Any
 
 from recallrai_integrations.context import Prompt
 from recallrai_integrations.conversation import Conversation
@@ -19,14 +16,11 @@ from .alignment import not_landed
 from .binding import Binding, Identity
 from .mapping import answer_of, question_of
 from .nesting import outer_turn
+from .repeats import ending_run, recording
 from .steps import Steps, Twin, arun, run
 
-__all__ = ["Turn", "TurnCache"]
+__all__ = ["Turn"]
 
-T = TypeVar("T", default=Recall)
-
-_TAIL = 20
-"""Number of the latest stored messages that a resumed turn is compared with."""
 _NOTHING = Prompt("", "")
 
 
@@ -131,12 +125,8 @@ class Turn:
             return cls(identity, outer.conversation, (), recall, stores=False)
         asked = _messages(questions)
         conversation = yield from binding.opening(identity)
-        new = asked
-        if resumed and asked and identity.thread_id is not None:
-            tail = yield from Twin(conversation.history, conversation.ahistory, _TAIL)
-            new = not_landed(asked, tail)
-        if new:
-            yield from Twin(conversation.record, conversation.arecord, new)
+        in_doubt = partial(not_landed, asked) if resumed and identity.thread_id is not None else None
+        yield from recording(conversation, asked, in_doubt=in_doubt)
         recall = None
         if asked or identity.thread_id is not None:  # a new conversation without a question recalls nothing
             recall = yield from Twin(
@@ -183,11 +173,8 @@ class Turn:
         message = answer_of(answer) if isinstance(answer, str) else answer
         if message is None or not self.stores:
             return
-        if resumed and self.identity.thread_id is not None:
-            tail = yield from Twin(self.conversation.history, self.conversation.ahistory, _TAIL)
-            if not not_landed([message], tail):
-                return
-        yield from Twin(self.conversation.record, self.conversation.arecord, message)
+        in_doubt = partial(not_landed, [message]) if resumed and self.identity.thread_id is not None else None
+        yield from recording(self.conversation, [message], in_doubt=in_doubt)
 
     def end(self, answer: str | Message | None = None, *, resumed: bool = False) -> None:
         """Stores the answer, if there is one, and ends the run: the `process` policy decides what follows.
@@ -211,76 +198,7 @@ class Turn:
             return
         self._ended = True
         yield from self.answering(answer, resumed=resumed)
-        yield from Twin(self.conversation.end_run, self.conversation.aend_run)
-
-
-class TurnCache(Generic[T]):
-    """Keeps the latest turns by run, so that a tool loop recalls once however often it calls the model.
-
-    It exists in the process only: memories never get into a framework's state or a pickle.
-
-    Args:
-        size: most turns to keep, more than run at the same time; the least recently used is dropped first,
-            such as those of abandoned runs.
-
-    Example:
-        ```python
-        from recallrai_integrations import connect
-        from recallrai_integrations.adapter import Binding, Turn, TurnCache
-
-        turns = TurnCache[Turn]()
-        with connect(local=":memory:") as connection:
-            binding = Binding.of(connection, user_id="ada")
-            for _ in range(3):  # each call of the model in the tool loop of one run
-                turn = turns.get("run-1")
-                if turn is None:
-                    turn = turns.put("run-1", Turn.begin(binding, "What should I cook?"))
-        ```
-    """
-
-    def __init__(self, size: int = 1024) -> None:
-        self._size = size
-        self._lock = threading.Lock()
-        self._turns: OrderedDict[Hashable, T] = OrderedDict()
-
-    def get(self, turn: Hashable) -> T | None:
-        """Returns the value that is kept for a turn, else None."""
-        with self._lock:
-            kept = self._turns.get(turn)
-            if kept is not None:
-                self._turns.move_to_end(turn)
-            return kept
-
-    def put(self, turn: Hashable, value: T) -> T:
-        """Keeps a value for a turn, and returns it."""
-        with self._lock:
-            self._turns[turn] = value
-            self._turns.move_to_end(turn)
-            if len(self._turns) > self._size:
-                self._turns.popitem(last=False)
-        return value
-
-    def setdefault(self, turn: Hashable, value: T) -> T:
-        """Returns the value that is kept for a turn; if there is none, keeps and returns this one."""
-        with self._lock:
-            kept = self._turns.get(turn)
-        return self.put(turn, value if kept is None else kept)
-
-    def pop(self, turn: Hashable) -> T | None:
-        """Removes and returns the value of a turn that has ended."""
-        with self._lock:
-            return self._turns.pop(turn, None)
-
-    def drop(self, turn: Hashable) -> None:
-        """Removes the value of a turn that has ended."""
-        self.pop(turn)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> TurnCache[T]:
-        return self
-
-    @override
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (TurnCache, (self._size,))
+        yield from ending_run(self.conversation)
 
 
 def _messages(questions: str | Message | Sequence[Message]) -> list[Message]:

@@ -12,13 +12,12 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
 from typing_extensions import NotRequired, Unpack, override
 
-from recallrai_integrations.adapter import Steps, Turn, TurnCache, Twin, arun, run
+from recallrai_integrations.adapter import Steps, Turn, TurnCache, Twin, arun, ending_run, recording, run
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.conversation import Conversation
 from recallrai_integrations.options import MemoryOptions
 from recallrai_integrations.recall import Recall
 
-from ._asked import recording
 from ._identity import Bound, bind, current_config
 from ._planning import Planner, Step
 from ._progress import Progress
@@ -220,7 +219,7 @@ class RecallrAIMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
         if step is not None:
             conversation = yield from self._conversation(step.ledger)
             yield from recording(conversation, step.messages, in_doubt=step.in_doubt)
-            yield from Twin(conversation.end_run, conversation.aend_run)
+            yield from ending_run(conversation)
         return None
 
     def _recalling(

@@ -12,14 +12,14 @@ from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 from langchain_core.runnables.utils import ConfigurableFieldSpec, get_unique_config_specs
 from typing_extensions import Unpack, override
 
-from recallrai_integrations.adapter import Binding, Steps, Twin, arun, run
+from recallrai_integrations.adapter import Binding, Steps, Twin, arun, ending_run, recording, run
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.errors import InvalidInputError, RecallrAIIntegrationError
 from recallrai_integrations.messages import Message
 from recallrai_integrations.options import MemoryOptions
 from recallrai_integrations.recall import Recall
 
-from ._asked import Asked, Handed, recording
+from ._asked import Asked, Handed
 from ._chain import Keys, Sink, check, last_parser, with_recall
 from ._identity import Bound, bind, config_specs, places
 from ._messages import to_langchain
@@ -274,6 +274,6 @@ class RecallrAIRunnable(Bound, Runnable[Any, Any]):
         try:
             yield from recording(conversation, [] if answer is None else [answer])
             if complete:
-                yield from Twin(conversation.end_run, conversation.aend_run)
+                yield from ending_run(conversation)
         except RecallrAIIntegrationError as error:
             tell_not_stored(error)
