@@ -1,0 +1,195 @@
+"""`python -m bench.peers`: other services' adapters for the same frameworks, on the same conversation.
+
+Prints the tables, and with `--write` puts them into docs/comparison.md. All services here recall the same
+memories and are equally slow, so that adapters are compared and not services.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median, quantiles
+
+from bench import dialogue
+from bench.chats import mcp, openai_agents, peers, pydantic_ai
+from bench.chats.base import Open, Record, drive
+from bench.prompts import summary
+from bench.report import Table, circumstances, rewrite
+from bench.service import StandIn
+from bench.turns import INLINE, LAYOUTS
+
+PAGE = Path(__file__).parent.parent / "docs" / "comparison.md"
+
+Measure = Callable[[StandIn, int], Record]
+
+_TOOL, _STREAMED = ", a tool call a turn", ", streamed"
+
+
+@dataclass(frozen=True)
+class Way:
+    """An adapter.
+
+    Args:
+        name: in the tables.
+        variants: "" for plain turns, or with a tool call, or streamed.
+        alone: the framework without a memory, by the same names.
+    """
+
+    name: str
+    variants: dict[str, Measure]
+    alone: dict[str, Measure]
+
+
+def run(count: int) -> list[Table]:
+    """The tables, of chats of so many turns."""
+    ways = [*_ours(), *_theirs()]
+    return [
+        Table(
+            f"A turn (the median of {count - 1} warm ones)",
+            ("", "requests", "before the answer", "wait", "processor time", "characters", "billed tokens"),
+            [_turn_row(way, variant, count) for way in ways for variant in ("", _TOOL) if variant in way.variants],
+            "Before the answer: before the model's last request of the turn. Wait: with the latencies that "
+            "RecallrAI has published for recalls and other requests, for all services alike; a request to the "
+            "model takes no time here. Processor time: beyond the framework alone, with the adapter's client. "
+            "Characters and billed tokens: as on the page of benchmarks; the other services recall plain "
+            "sentences, ours in addition versions, dates, summaries and other conversations.",
+        ),
+        Table(
+            "What is kept of a turn",
+            ("", "question", "narration beside a tool call", "answer", "streamed answer", "memories in the history"),
+            [_kept_row(way) for way in ways if _STREAMED in way.variants],
+            "The first four by the service. Memories in the history: copies of recalled sentences that the "
+            "framework's session or message history holds a turn later, where they are sent and saved again.",
+        ),
+    ]
+
+
+def _ours() -> list[Way]:
+    layout, delivery = LAYOUTS["system"], INLINE
+
+    def measure(opened: Callable[..., Open], **options: object) -> Measure:
+        return lambda service, count: drive(opened(service, context=layout, delivery=delivery, **options), count)
+
+    def opens(agent: Callable[..., object]) -> Callable[..., Open]:
+        return partial(partial, agent)
+
+    def alone(agent: Callable[..., object], *, tool: bool) -> Measure:
+        return lambda _, count: drive(partial(agent, tool=tool), count)
+
+    return [
+        *(
+            Way(
+                f"ours, {name}",
+                {
+                    "": measure(opens(module.agent)),
+                    _TOOL: measure(opens(module.agent), tool=True),
+                    _STREAMED: measure(opens(module.agent), streamed=True),
+                },
+                {"": alone(module.agent_alone, tool=False), _TOOL: alone(module.agent_alone, tool=True)},
+            )
+            for name, module in (("OpenAI Agents", openai_agents), ("Pydantic AI", pydantic_ai))
+        ),
+        Way("ours, MCP", {"": measure(opens(mcp.chat))}, {"": lambda _, count: drive(mcp.alone, count)}),
+    ]
+
+
+def _theirs() -> list[Way]:
+    def measure(what: str) -> Measure:
+        return lambda service, count: peers.measure(service.base_url, count, what)
+
+    def of(name: str, alone: str = "") -> Way:
+        variants = {v: measure(f"{name}{v}") for v in ("", _TOOL, _STREAMED) if f"{name}{v}" in peers.CHATS}
+        return Way(name, variants, {v: measure(f"{alone}{v}") for v in ("", _TOOL) if alone})
+
+    return [
+        of("hindsight-openai-agents", "OpenAI agent alone"),
+        of("mem0's tools for OpenAI Agents", "OpenAI agent alone"),
+        of("zep-pydantic-ai", "Pydantic AI agent alone"),
+        of("hindsight-pydantic-ai", "Pydantic AI agent alone"),
+        of("mem0-mcp-server"),
+    ]
+
+
+def _turn_row(way: Way, variant: str, count: int) -> list[str]:
+    with StandIn(latency=True) as service:
+        record = way.variants[variant](service, count)
+        log = [one.at for one in service.requests(record.begun[0]) if not one.path.endswith("/system-prompt")]
+    requests, before = [], []
+    for n, begin in enumerate(record.begun[1:-1], 1):
+        own = [at for at in log if begin <= at < record.begun[n + 1]]
+        answered = max(at for turn, at, _ in record.prompts if turn == n)
+        requests.append(len(own))
+        before.append(sum(at < answered for at in own))
+    prompts = summary(record)
+    return [
+        f"{way.name}{variant}",
+        str(max(requests)),
+        str(max(before)),
+        f"{median(record.elapsed[1:]):.2f} s",
+        _processor(way, variant, count),
+        f"{prompts.characters:,.0f}",
+        f"{prompts.billed:,.0f}",
+    ]
+
+
+def _processor(way: Way, variant: str, count: int) -> str:
+    if variant not in way.alone:
+        return ""
+    with StandIn(latency=False) as service:
+        costs = [measure(service, count).processor for measure in (way.variants[variant], way.alone[variant])]
+    ours, alone = (1000 * quantiles(cost[1:], n=4)[0] for cost in costs)
+    return f"{ours - alone:.1f} ms"
+
+
+def _kept_row(way: Way) -> list[str]:
+    turns = 4
+    with StandIn(latency=False) as service:
+        record = way.variants[_TOOL if _TOOL in way.variants else ""](service, turns)
+        stored = [text for _, text in service.stored()]
+        way.variants[_STREAMED](service, turns)
+        streamed = [text for _, text in service.stored()][len(stored) :]
+    facts = {fact for n in range(turns) for fact in dialogue.memories(n)}
+    copies = sum(record.history[0].count(fact) for fact in facts) / turns
+    questions, answers = ([text(n) for n in range(turns)] for text in (dialogue.question, dialogue.answer))
+    return [
+        way.name,
+        _times(sum(map(stored.count, questions)) / turns),
+        _times(sum(dialogue.NARRATION in text for text in stored) / turns),
+        _times(sum(map(stored.count, answers)) / turns),
+        _times(sum(map(streamed.count, answers)) / turns),
+        f"{copies:.0f} a turn" if copies else "none",
+    ]
+
+
+def _times(share: float) -> str:
+    return {0: "never", 1: "once"}.get(share, f"{share:g} times")
+
+
+def main() -> int:
+    """Measures; the exit code is 1 when the others' packages cannot be installed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few turns: to see that it runs")
+    parser.add_argument("--write", action="store_true", help="rewrite the tables in docs/comparison.md")
+    options = parser.parse_args()
+    os.environ.update(NO_PROXY="*", no_proxy="*")  # all that is asked is on this machine
+    if reason := peers.unavailable():
+        print(f"The others could not be installed: {reason}", file=sys.stderr)
+        return 1
+    text = "\n\n".join([*(table.markdown() for table in run(4 if options.quick else dialogue.TURNS)), _with()])
+    print(text)
+    if options.write:
+        rewrite(PAGE, f"\n{text}\n")
+    return 0
+
+
+def _with() -> str:
+    return f"{circumstances()[:-1]}; the others: {', '.join(peers.PACKAGES).replace('==', ' ')}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
