@@ -14,26 +14,27 @@ Json = dict[str, Any]
 
 def route(method: str, path: list[str], body: Json, stored: list[tuple[str, str]]) -> tuple[int, Any]:
     """The answer to a request; what is to be remembered is appended to `stored`, as role and text."""
+    answer: Json | None = None
     match method, *path:
         case "GET", "v1", "ping":
-            return 200, {"org_id": "bench", "project_id": "bench", "user_email": None}
+            answer = {"org_id": "bench", "project_id": "bench", "user_email": None}
         case "POST", "v3", "memories", "add":
             stored += [(one["role"], one["content"]) for one in body["messages"]]
-            return 200, {"results": []}
+            answer = {"results": []}
         case "POST", "v3", "memories", "search":
-            return 200, {"results": [{"memory": text} for text in _recalled(body.get("query", ""))]}
+            answer = {"results": [{"memory": text} for text in _recalled(body.get("query", ""))]}
         case "POST", "zep", "threads", _, "messages":
             stored += [(one["role"], one["content"]) for one in body["messages"]]
             asked = body["messages"][-1]["content"]
             context = "\n".join(_recalled(asked)) if body.get("return_context") else None
-            return 200, {"context": context, "messages": []}
-        case "POST", "v1", "default", "banks", _, "memories":
+            answer = {"context": context, "messages": []}
+        case "POST", "v1", "default", "banks", bank, "memories":
             stored += [("user", one["content"]) for one in body["items"]]
-            return 200, {"success": True, "bank_id": "ada", "items_count": 1, "async": False}
+            answer = {"success": True, "bank_id": bank, "items_count": len(body["items"]), "async": False}
         case "POST", "v1", "default", "banks", _, "memories", "recall":
-            texts = _recalled(body["query"])
-            return 200, {"results": [{"id": str(n), "text": text} for n, text in enumerate(texts)]}
-    return 404, {"detail": "Not Found"}
+            texts = enumerate(_recalled(body["query"]))
+            answer = {"results": [{"id": str(n), "text": text} for n, text in texts]}
+    return (404, {"detail": "Not Found"}) if answer is None else (200, answer)
 
 
 def _recalled(query: str) -> list[str]:

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
+from typing import Any
 
 from bench import dialogue
 from bench.chats import mcp, openai_agents, peers, pydantic_ai
-from bench.chats.base import Open, Record, drive
+from bench.chats.base import Record, drive
 from bench.prompts import summary
 from bench.report import Table, circumstances, rewrite
 from bench.service import StandIn
@@ -48,53 +49,49 @@ class Way:
 def run(count: int) -> list[Table]:
     """The tables, of chats of so many turns."""
     ways = [*_ours(), *_theirs()]
+    turns = [(way, variant) for way in ways for variant in ("", _TOOL) if variant in way.variants]
     return [
         Table(
             f"A turn (the median of {count - 1} warm ones)",
             ("", "requests", "before the answer", "wait", "processor time", "characters", "billed tokens"),
-            [_turn_row(way, variant, count) for way in ways for variant in ("", _TOOL) if variant in way.variants],
+            [_turn_row(way, variant, count) for way, variant in turns],
             "Before the answer: before the model's last request of the turn. Wait: with the latencies that "
-            "RecallrAI has published for recalls and other requests, for all services alike; a request to the "
-            "model takes no time here. Processor time: beyond the framework alone, with the adapter's client. "
-            "Characters and billed tokens: as on the page of benchmarks; the other services recall plain "
-            "sentences, ours in addition versions, dates, summaries and other conversations.",
+            "RecallrAI has published for recalls and other requests, for all services alike; a request to "
+            "the model takes no time here. Processor time: beyond the framework alone, with the adapter's "
+            "client. Characters and billed tokens: as on the page of benchmarks; the other services recall "
+            "plain sentences, ours in addition versions, dates, summaries and other conversations.",
         ),
         Table(
             "What is kept of a turn",
-            ("", "question", "narration beside a tool call", "answer", "streamed answer", "memories in the history"),
+            ("", "question", "narration", "answer", "streamed answer", "memories in the history"),
             [_kept_row(way) for way in ways if _STREAMED in way.variants],
-            "The first four by the service. Memories in the history: copies of recalled sentences that the "
-            "framework's session or message history holds a turn later, where they are sent and saved again.",
+            "The first four by the service; narration is what a model says beside a tool call. Memories in "
+            "the history: copies of recalled sentences that the framework's session or message history "
+            "holds, where they are sent and saved again.",
         ),
     ]
 
 
 def _ours() -> list[Way]:
-    layout, delivery = LAYOUTS["system"], INLINE
+    def measure(agent: Callable[..., Any], **options: bool) -> Measure:
+        kept = {"context": LAYOUTS["system"], "delivery": INLINE, **options}
+        return lambda service, count: drive(partial(agent, service, **kept), count)
 
-    def measure(opened: Callable[..., Open], **options: object) -> Measure:
-        return lambda service, count: drive(opened(service, context=layout, delivery=delivery, **options), count)
+    def alone(agent: Callable[..., Any], **options: bool) -> Measure:
+        return lambda _, count: drive(partial(agent, **options), count)
 
-    def opens(agent: Callable[..., object]) -> Callable[..., Open]:
-        return partial(partial, agent)
-
-    def alone(agent: Callable[..., object], *, tool: bool) -> Measure:
-        return lambda _, count: drive(partial(agent, tool=tool), count)
+    def of(name: str, agent: Callable[..., Any], agent_alone: Callable[..., Any]) -> Way:
+        ways = {
+            "": measure(agent),
+            _TOOL: measure(agent, tool=True),
+            _STREAMED: measure(agent, streamed=True),
+        }
+        return Way(name, ways, {"": alone(agent_alone), _TOOL: alone(agent_alone, tool=True)})
 
     return [
-        *(
-            Way(
-                f"ours, {name}",
-                {
-                    "": measure(opens(module.agent)),
-                    _TOOL: measure(opens(module.agent), tool=True),
-                    _STREAMED: measure(opens(module.agent), streamed=True),
-                },
-                {"": alone(module.agent_alone, tool=False), _TOOL: alone(module.agent_alone, tool=True)},
-            )
-            for name, module in (("OpenAI Agents", openai_agents), ("Pydantic AI", pydantic_ai))
-        ),
-        Way("ours, MCP", {"": measure(opens(mcp.chat))}, {"": lambda _, count: drive(mcp.alone, count)}),
+        of("ours, OpenAI Agents", openai_agents.agent, openai_agents.agent_alone),
+        of("ours, Pydantic AI", pydantic_ai.agent, pydantic_ai.agent_alone),
+        Way("ours, MCP", {"": measure(mcp.chat)}, {"": alone(mcp.alone)}),
     ]
 
 
@@ -180,7 +177,9 @@ def main() -> int:
     if reason := peers.unavailable():
         print(f"The others could not be installed: {reason}", file=sys.stderr)
         return 1
-    text = "\n\n".join([*(table.markdown() for table in run(4 if options.quick else dialogue.TURNS)), _with()])
+    text = "\n\n".join(
+        [*(table.markdown() for table in run(4 if options.quick else dialogue.TURNS)), _with()]
+    )
     print(text)
     if options.write:
         rewrite(PAGE, f"\n{text}\n")

@@ -40,7 +40,5 @@ def agent(
 @contextmanager
 def agent_alone(recorder: Recorder, *, tool: bool = False) -> Iterator[Chat]:
     """The same with the session only."""
-    with chat_of(
-        recorder, lambda session: {"session": session}, calls=[LOOK_UP] if tool else []
-    ) as chat:
+    with chat_of(recorder, lambda session: {"session": session}, calls=[LOOK_UP] if tool else []) as chat:
         yield chat

@@ -29,7 +29,7 @@ LOOK_UP: Call = ("look_up", "what")
 
 
 class RecordingModel(Model):
-    """Answers a question by calling tools, one after the other with a word about it, then by the turn's answer."""
+    """Calls tools for a question, one after the other with a word about it, then gives the turn's answer."""
 
     def __init__(self, recorder: Recorder, calls: Sequence[Call]) -> None:
         self._recorder = recorder
@@ -61,9 +61,7 @@ class RecordingModel(Model):
         name, argument = self._calls[called]
         arguments = json.dumps({argument: dialogue.question(self._recorder.turn)})
         call_id = uuid.uuid4().hex
-        call = ResponseFunctionToolCall(
-            call_id=call_id, name=name, arguments=arguments, type="function_call"
-        )
+        call = ResponseFunctionToolCall(call_id=call_id, name=name, arguments=arguments, type="function_call")
         return [_message(dialogue.NARRATION), call]
 
 
@@ -119,9 +117,7 @@ def chat(
 
 def _message(text: str) -> ResponseOutputMessage:
     part = ResponseOutputText(text=text, type="output_text", annotations=[])
-    return ResponseOutputMessage(
-        id="1", content=[part], role="assistant", status="completed", type="message"
-    )
+    return ResponseOutputMessage(id="1", content=[part], role="assistant", status="completed", type="message")
 
 
 def _text(item: Mapping[str, Any]) -> str:
