@@ -13,6 +13,7 @@ from agents import (
     Runner,
     SQLiteSession,
     function_tool,
+    responses_websocket_session,
 )
 from agents.memory import SessionSettings
 from openai import AsyncOpenAI
@@ -247,6 +248,15 @@ async def test_a_config_given_as_a_mapping_is_one(memory, run_it, stored):
     model = Scripted("Hello.")
     config = {"model": model, "workflow_name": "mine"}
     await run_it(Agent("Friend"), "hi", **memory.for_run("ada", "t", run_config=config))
+    assert stored() == said("hi", "Hello.")
+
+
+async def test_the_config_of_a_session_over_a_websocket_keeps_its_connection(memory, stored, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    async with responses_websocket_session() as socket:
+        run = memory.for_run("ada", "t", run_config=socket.run_config)
+        assert run["run_config"].model_provider is socket.run_config.model_provider
+        await Runner.run(Agent("Friend", model=Scripted("Hello.")), "hi", **run)
     assert stored() == said("hi", "Hello.")
 
 
