@@ -19,6 +19,7 @@ from typing import Any
 from bench import dialogue
 from bench.chats import mcp, openai_agents, peers, pydantic_ai
 from bench.chats.base import Record, drive
+from bench.chats.ours import Setting
 from bench.prompts import summary
 from bench.report import Table, circumstances, rewrite
 from bench.service import StandIn
@@ -74,8 +75,11 @@ def run(count: int) -> list[Table]:
 
 def _ours() -> list[Way]:
     def measure(agent: Callable[..., Any], **options: bool) -> Measure:
-        kept = {"context": LAYOUTS["system"], "delivery": INLINE, **options}
-        return lambda service, count: drive(partial(agent, service, **kept), count)
+        def opened(service: StandIn, count: int) -> Record:
+            setting = Setting(service, LAYOUTS["system"], INLINE)
+            return drive(partial(agent, setting, **options), count)
+
+        return opened
 
     def alone(agent: Callable[..., Any], **options: bool) -> Measure:
         return lambda _, count: drive(partial(agent, **options), count)

@@ -10,26 +10,21 @@ from contextlib import contextmanager
 from bench.chats.base import Chat, Recorder
 from bench.chats.openai_agents_model import LOOK_UP
 from bench.chats.openai_agents_model import chat as chat_of
-from bench.service import StandIn
-from recallrai_integrations import ContextOptions, DeliveryOptions, RecallOptions, connect
+from bench.chats.ours import Setting
 from recallrai_integrations.openai_agents import RecallrAIMemory
-
-_RECALL = RecallOptions(strategy="low_latency")
 
 
 @contextmanager
 def agent(
-    service: StandIn,
+    setting: Setting,
     recorder: Recorder,
     *,
-    context: ContextOptions,
-    delivery: DeliveryOptions,
     tool: bool = False,
     streamed: bool = False,
 ) -> Iterator[Chat]:
     """`Runner.run` with our memory beside a session of the SDK."""
-    with connect(**service.credentials, recall=_RECALL, delivery=delivery) as connection:
-        memory = RecallrAIMemory(connection, user_id=uuid.uuid4().hex, context=context)
+    with setting.connect() as connection:
+        memory = RecallrAIMemory(connection, user_id=uuid.uuid4().hex)
         calls = [LOOK_UP] if tool else []
         with chat_of(
             recorder, lambda session: memory.for_run(session=session), calls=calls, streamed=streamed
