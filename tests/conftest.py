@@ -20,7 +20,8 @@ from blockbuster import BlockBuster
 
 import recallrai_integrations
 from recallrai_integrations import Connection, DeliveryOptions, connect
-from recallrai_integrations._backend import requests, sdk
+from recallrai_integrations._backend import requests as raw_requests
+from recallrai_integrations._backend import sdk
 from recallrai_integrations._flows import ops
 from recallrai_integrations.identity import encode_id
 from recallrai_integrations.local import LocalRecallrAI
@@ -68,7 +69,7 @@ def _own_users(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         used.add(user_id)
         return prefix + encode_id(user_id)
 
-    for module in (ops, requests, sdk):
+    for module in (ops, raw_requests, sdk):
         monkeypatch.setattr(module, "encode_id", encode)
     yield
     with connect() as connection:
@@ -97,6 +98,33 @@ def make_connection(service: dict[str, str], _own_users: None) -> Iterator[Calla
 def connection(make_connection: Callable[..., Connection]) -> Connection:
     """A connection to the test's service."""
     return make_connection()
+
+
+@pytest.fixture
+def stored(make_connection: Callable[..., Connection]) -> Callable[..., list[tuple[str, str]]]:
+    """What a process that knows nothing yet reads of a thread."""
+
+    def stored(user_id: str = "ada", thread_id: str = "t") -> list[tuple[str, str]]:
+        history = make_connection().conversation(user_id, thread_id).history()
+        return [(one.role, one.content) for one in history]
+
+    return stored
+
+
+@pytest.fixture
+def requests(server: LocalRecallrAI) -> Callable[[], list[str]]:
+    """Method and last part of the path of the requests since the last call, instructions left out."""
+
+    def requests() -> list[str]:
+        made = [
+            f"{one.method} {one.path.rsplit('/', 1)[-1]}"
+            for one in server.requests
+            if not one.path.endswith("system-prompt")
+        ]
+        server.requests.clear()
+        return made
+
+    return requests
 
 
 def _coroutine_of_ours_runs() -> bool:
