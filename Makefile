@@ -35,7 +35,7 @@ lowest: $(LOWEST)/.installed
 
 # The adapters of agent frameworks with the oldest versions of these.
 test-frameworks: $(FRAMEWORKS)/.installed
-	$(FRAMEWORKS)/bin/pytest -n 3 tests/openai_agents tests/pydantic_ai tests/mcp
+	$(FRAMEWORKS)/bin/pytest -n 3 tests/google_adk tests/openai_agents tests/pydantic_ai tests/mcp
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -8,9 +8,10 @@ from typing import Any, Final
 from google.adk.agents import BaseAgent, InvocationContext, LlmAgent
 from google.adk.agents.callback_context import CallbackContext
 from google.adk.events import Event
-from google.adk.models import LlmRequest
+from google.adk.models.llm_request import LlmRequest
 from google.adk.plugins import BasePlugin
-from google.adk.tools import BaseTool, ToolContext
+from google.adk.tools.base_tool import BaseTool
+from google.adk.tools.tool_context import ToolContext
 from typing_extensions import Unpack, override
 
 from recallrai_integrations.adapter import Binding, Turn, TurnCache, begin_tool, end_tool

@@ -104,7 +104,7 @@ class RecallrAIMemoryService(BaseMemoryService):
         memories: Sequence[MemoryEntry],
         custom_metadata: Mapping[str, object] | None = None,
     ) -> None:
-        """Stores texts as something that the user said, in a conversation of its own, of which memories are made."""
+        """Stores texts as what the user said, in a conversation of its own, and has memories made of it."""
         texts = ["\n".join(part.text for part in one.content.parts or [] if part.text) for one in memories]
         said = [Message("user", text) for text in texts if text.strip()]
         if not said:
@@ -122,6 +122,7 @@ class RecallrAIMemoryService(BaseMemoryService):
         found = await user.asearch(query, k=self._k, options=self._binding.recall)
         return SearchMemoryResponse(memories=[_entry(memory) for memory in found])
 
+    @override
     async def delete_memory(self, *, app_name: str, user_id: str, memory_id: str | None = None) -> None:
         """Deletes one memory, with its older versions.
 
@@ -130,7 +131,7 @@ class RecallrAIMemoryService(BaseMemoryService):
             NotFoundError: the user has no such memory.
         """
         if not memory_id:
-            raise InvalidInputError("No memory_id. To delete all of a user, call connection.aforget(user_id).")
+            raise InvalidInputError("No memory_id. To delete a user, call connection.aforget(user_id).")
         user = await self._binding.auser({"user_id": user_id})
         await user.aforget_memory(memory_id)
 
@@ -155,11 +156,10 @@ async def _add(conversation: Conversation, said: Sequence[Message]) -> None:
 
 
 def _entry(memory: Memory) -> MemoryEntry:
-    created = memory.created_at
     return MemoryEntry(
         id=memory.memory_id,
         content=types.Content(role="user", parts=[types.Part(text=memory.content)]),
         author="user",
-        timestamp=None if created is None else created.isoformat(),
+        timestamp=memory.created_at.isoformat(),
         custom_metadata={"categories": list(memory.categories), "similarity": memory.similarity},
     )

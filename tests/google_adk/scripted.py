@@ -53,7 +53,11 @@ class Scripted(BaseLlm):
 
 
 def as_text(request) -> str:
-    texts = [part.text or str(part) for content in request.contents for part in content.parts or []]
+    texts = [
+        part.text or part.model_dump_json(exclude_none=True)
+        for content in request.contents
+        for part in content.parts or []
+    ]
     return "\n".join([str(request.config.system_instruction), *texts])
 
 
@@ -91,7 +95,11 @@ async def run(runner, text, user_id="ada", thread_id="t", *, streaming=False, un
 
 
 def last_text(events) -> str:
-    texts = ["".join(part.text or "" for part in one.content.parts) for one in events if one.content and not one.partial]
+    texts = [
+        "".join(part.text or "" for part in one.content.parts)
+        for one in events
+        if one.content and not one.partial
+    ]
     return texts[-1] if texts else ""
 
 

@@ -29,12 +29,13 @@ def look_up() -> str:
     return "found nothing"
 
 
-
 class TestRun(AdapterContract):
     where = "user_id"
     placement = "system"
     streaming = False
-    lacks = MappingProxyType({"retry": "ADK runs nothing again by itself; an application sends a new message"})
+    lacks = MappingProxyType(
+        {"retry": "ADK runs nothing again by itself; an application sends a new message"}
+    )
 
     def plugin(self, connection, thread_id="t"):
         """ADK has no run without a session: where each is a conversation by itself, the application says so."""

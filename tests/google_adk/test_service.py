@@ -48,9 +48,11 @@ async def search(service, query, user_id="ada"):
 
 async def remembered(connection):
     """Waits until the service has made memories."""
-    while not (memories := await connection.user("ada").amemories()):
+    for _ in range(1000):
+        if memories := await connection.user("ada").amemories():
+            return memories
         await asyncio.sleep(0.02)
-    return memories
+    raise AssertionError("no memories were made")
 
 
 async def test_a_session_is_stored_once_however_often_it_is_added(service, connection):

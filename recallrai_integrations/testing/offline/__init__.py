@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from .openai_agents import QuotingAgentModel
     from .pydantic_ai import QuotingModel
 
-__all__ = ["QuotingAgentModel", "QuotingChatModel", "QuotingLLM", "QuotingLlm", "QuotingModel", "Said", "answer"]
+__all__ = [
+    "QuotingAgentModel",
+    "QuotingChatModel",
+    "QuotingLLM",
+    "QuotingLlm",
+    "QuotingModel",
+    "Said",
+    "answer",
+]
 
 _MODULES: Final = {
     "QuotingAgentModel": "openai_agents",

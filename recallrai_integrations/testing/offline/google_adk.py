@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from google.adk.models import BaseLlm, LlmRequest, LlmResponse
+from google.adk.models import BaseLlm
+from google.adk.models.llm_request import LlmRequest
+from google.adk.models.llm_response import LlmResponse
 from google.genai import types
 from typing_extensions import override
 
@@ -39,7 +41,11 @@ class QuotingLlm(BaseLlm):
 
 
 def _response(text: str, *, partial: bool | None = None) -> LlmResponse:
-    return LlmResponse(content=types.Content(role="model", parts=[types.Part(text=text)]), partial=partial)
+    return LlmResponse(
+        content=types.Content(role="model", parts=[types.Part(text=text)]),
+        partial=partial,
+        usage_metadata=types.GenerateContentResponseUsageMetadata(),  # ADK logs a warning where there is none
+    )
 
 
 def _answer(request: LlmRequest) -> str:
