@@ -20,7 +20,7 @@ from .scripted import Scripted, calls, friend, last_text, run, runner_of
 # ADK's own: its AgentTool hands plugins on in a way that it deprecates; resuming is new.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:The `plugins` argument:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:.EXPERIMENTAL. ResumabilityConfig:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.EXPERIMENTAL.:UserWarning"),
 ]
 
 
