@@ -16,6 +16,7 @@ _EXTRAS: Final = {
     "langgraph": "langchain",
     "llama_index": "llama-index",
     "agents": "openai-agents",
+    "google": "google-adk",
     "pydantic_ai": "pydantic-ai",
     "snowballstemmer": "local",
 }

@@ -7,7 +7,9 @@ import re
 import pytest
 
 
-@pytest.mark.parametrize("framework", ["langchain", "llama-index", "mcp", "openai-agents", "pydantic-ai"])
+@pytest.mark.parametrize(
+    "framework", ["google-adk", "langchain", "llama-index", "mcp", "openai-agents", "pydantic-ai"]
+)
 def test_day_two_answers_from_memory_in_another_process(spawn, framework):
     ended = spawn("demo", "--framework", framework)
     assert (ended.code, ended.err) == (0, ""), ended

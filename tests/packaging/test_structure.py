@@ -8,7 +8,7 @@ from pathlib import Path
 import grimp
 
 PACKAGE = "recallrai_integrations"
-ADAPTERS = ("langchain", "llama_index", "mcp", "openai_agents", "pydantic_ai")
+ADAPTERS = ("google_adk", "langchain", "llama_index", "mcp", "openai_agents", "pydantic_ai")
 MOST_LINES, MOST_LINES_OF_ADAPTERS = 400, 300
 
 

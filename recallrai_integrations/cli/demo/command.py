@@ -27,8 +27,9 @@ from .story import DAY_ONE, DAY_TWO, THREADS, Exchange, Line, Talk
 
 __all__ = ["demo_command"]
 
-_Framework = Literal["langchain", "llama-index", "mcp", "openai-agents", "pydantic-ai"]
+_Framework = Literal["google-adk", "langchain", "llama-index", "mcp", "openai-agents", "pydantic-ai"]
 _AGENTS = {
+    "google-adk": "an app of Google's ADK",
     "langchain": "a LangChain agent",
     "llama-index": "a LlamaIndex chat engine and agent",
     "mcp": "an assistant that speaks MCP",
@@ -178,6 +179,10 @@ def _talk(framework: _Framework, day: int) -> Callable[[Connection, str, str, st
             from .langchain import AgentTalk  # noqa: PLC0415 - an extra
 
             return AgentTalk
+        if framework == "google-adk":
+            from . import google_adk  # noqa: PLC0415 - an extra
+
+            return google_adk.AppTalk
         if framework == "mcp":
             from .mcp import AssistantTalk  # noqa: PLC0415 - an extra
 
