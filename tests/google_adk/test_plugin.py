@@ -40,7 +40,7 @@ def remembering(connection):
     return connection
 
 
-async def test_what_a_redacting_plugin_leaves_of_the_question_is_stored(, stored):
+async def test_what_a_redacting_plugin_leaves_of_the_question_is_stored(connection, stored):
     class Redacting(BasePlugin):
         async def on_user_message_callback(self, *, invocation_context, user_message):
             return said("I am [name].")
@@ -108,7 +108,7 @@ async def test_an_agent_in_a_tool_of_an_agent_in_a_tool_stores_nothing(rememberi
     assert all("Biscuit" in prompt for one in (innermost, inner, model) for prompt in one.prompts)
 
 
-async def test_a_plugin_that_answers_first_leaves_nothing_stored(, stored):
+async def test_a_plugin_that_answers_first_leaves_nothing_stored(connection):
     class Answering(BasePlugin):
         async def before_run_callback(self, *, invocation_context):
             return types.Content(role="model", parts=[types.Part(text="Closed today.")])
@@ -118,7 +118,9 @@ async def test_a_plugin_that_answers_first_leaves_nothing_stored(, stored):
     assert connection.user("ada").memories() == []
 
 
-@pytest.mark.skipif(Version(google.adk.__version__) < Version("2.9"), reason="ADK runs the agent all the same")
+@pytest.mark.skipif(
+    Version(google.adk.__version__) < Version("2.9"), reason="ADK runs the agent all the same"
+)
 async def test_what_a_plugin_behind_ours_answers_is_the_answer(connection, stored):
     class Answering(BasePlugin):
         async def before_run_callback(self, *, invocation_context):

@@ -1,9 +1,9 @@
 """A small chat model that needs no key and no network, for examples, demos and tests.
 
 It quotes the line of its prompt that fits the question best, so its only knowledge is the prompt. `quoting`
-chooses the line; the others are models of a framework, each imported on first use: `QuotingChatModel` (LangChain),
-`QuotingLLM` (LlamaIndex), `QuotingAgentModel` (OpenAI Agents), `QuotingModel` (Pydantic AI), `QuotingLlm` (Google
-ADK).
+chooses the line; the others are models of a framework, each imported on first use: `QuotingChatModel`
+(LangChain), `QuotingLLM` (LlamaIndex), `QuotingAgentModel` (OpenAI Agents), `QuotingModel` (Pydantic AI),
+`QuotingLlm` (Google ADK).
 """
 
 from __future__ import annotations
