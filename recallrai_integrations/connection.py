@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -322,9 +323,9 @@ class Connection:
         """Delivers pending messages, then ends threads, clients and the local service; logs outages.
 
         Args:
-            timeout: seconds for the delivery, at least 0. None continues as long as messages get through and
-                gives up when none did for 30 seconds; leaving the context manager and the end of the
-                interpreter do this too.
+            timeout: seconds for all of it, at least 0; what has not ended by then ends in the background.
+                None continues as long as messages get through and gives up when none did for 30 seconds;
+                leaving the context manager and the end of the interpreter do this too.
 
         Returns:
             The number of messages left, which is also logged. A file keeps them for the next connection; in
@@ -333,18 +334,20 @@ class Connection:
         Raises:
             InvalidInputError: `timeout` is not a number of at least 0; nothing was closed.
         """
+        started = time.monotonic()
         left = self.runtime.close(_checked(timeout))
         _unclosed.discard(self)
         if self._server is not None:
-            self._server.stop()
+            self._server.stop(_time_left(timeout, started))
         return left
 
     async def aclose(self, timeout: float | None = None) -> int:
         """The async twin of `close`."""
+        started = time.monotonic()
         left = await self.runtime.aclose(_checked(timeout))
         _unclosed.discard(self)
         if self._server is not None:
-            await asyncio.to_thread(self._server.stop)
+            await asyncio.to_thread(self._server.stop, _time_left(timeout, started))
         return left
 
     def __enter__(self) -> Self:
@@ -384,6 +387,10 @@ def _new_runtime(credentials: Credentials, **settings: Any) -> Runtime:
     from ._engine.runtime import Runtime  # noqa: PLC0415
 
     return Runtime(credentials, **settings)
+
+
+def _time_left(timeout: float | None, started: float) -> float | None:
+    return None if timeout is None else max(0.0, timeout - (time.monotonic() - started))
 
 
 def _checked(timeout: float | None) -> float | None:

@@ -178,11 +178,13 @@ class Engine:
 
     async def aclose(self, timeout: float) -> None:
         """The async twin of `close`; what goes on beside a flow of this loop is cancelled."""
+        ends = time.monotonic() + timeout
         tasks = [task for task in self._spawned if task.get_loop() is asyncio.get_running_loop()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.to_thread(self.close, timeout)
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout)
+        await asyncio.to_thread(self.close, max(0.0, ends - time.monotonic()))
 
     def execute(self, op: Op[Any], *, insist: bool = False) -> Any:
         """Carries out one op on this thread."""

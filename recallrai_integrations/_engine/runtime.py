@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import wait
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -36,6 +37,7 @@ from .instructions import Instructions
 from .redaction import redacted_messages, redacted_metadata
 from .states import ConversationStates
 from .telemetry import Operation, OperationName, Telemetry
+from .threads import spawn_thread
 
 if TYPE_CHECKING:
     from recallrai import AsyncRecallrAI, RecallrAI
@@ -48,6 +50,9 @@ logger = logging.getLogger("recallrai_integrations")
 
 _CLOSE_PATIENCE: Final = 30.0
 """Seconds without a delivered message after which closing gives up."""
+
+_TIDYING: Final = 0.1
+"""Seconds that closing an outbox file may take in any case."""
 
 _AFTER_A_TIMEOUT: Final = 3.0
 """Seconds past a client's timeout in which a request is still expected to take effect (ours)."""
@@ -160,11 +165,11 @@ class Runtime:
         except RecallrAIIntegrationError as error:
             logger.error("Not everything was delivered before closing: %s", error)  # noqa: TRY400 - closing goes on
         self._closed = True
-        self._engine.close(max(0.0, ends - time.monotonic()))
+        self._engine.close(_seconds_to(ends))
         left = self._left()
-        self.instructions.join(max(0.0, ends - time.monotonic()))
+        self.instructions.join(_seconds_to(ends))
         self._backend.close()
-        self.outbox.close()
+        self._close_outbox(ends)
         return left
 
     async def aclose(self, timeout: float | None) -> int:
@@ -178,11 +183,11 @@ class Runtime:
         except RecallrAIIntegrationError as error:
             logger.error("Not everything was delivered before closing: %s", error)  # noqa: TRY400 - as in `close`
         self._closed = True
-        await self._engine.aclose(max(0.0, ends - time.monotonic()))
+        await self._engine.aclose(_seconds_to(ends))
         left = await asyncio.to_thread(self._left)
-        await asyncio.to_thread(self.instructions.join, max(0.0, ends - time.monotonic()))
+        await asyncio.to_thread(self.instructions.join, _seconds_to(ends))
         await self._backend.aclose()
-        await asyncio.to_thread(self.outbox.close)
+        await asyncio.to_thread(self._close_outbox, ends)
         return left
 
     def after_fork(self) -> None:
@@ -293,13 +298,22 @@ class Runtime:
             return 0
         if left and self.outbox.blocking:
             kept = "1 message stays" if left == 1 else f"{left} messages stay"
-            logger.warning("%s in the outbox until the next connection delivers it.", kept)
+            logger.warning("%s in the outbox; the next connection delivers what is there.", kept)
         elif left:
             lost = "1 message could not be delivered and is"
             if left > 1:
                 lost = f"{left} messages could not be delivered and are"
             logger.error("%s lost; DeliveryOptions(outbox=path) keeps messages in a file.", lost)
         return left
+
+    def _close_outbox(self, ends: float) -> None:
+        """Closes the outbox; one whose file another program keeps locked is closed beside the caller."""
+        try:
+            closing = spawn_thread(self.outbox.close)
+        except RuntimeError:  # no threads any more: the interpreter is on its way out
+            self.outbox.close()
+        else:
+            wait((closing,), max(_TIDYING, _seconds_to(ends)))
 
     def _when_degraded(self) -> None:
         self._background.retry_later()
@@ -312,3 +326,7 @@ class Runtime:
 def _ends(timeout: float | None) -> float:
     """Returns the monotonic time at which closing gives up if nothing gets through."""
     return time.monotonic() + (_CLOSE_PATIENCE if timeout is None else timeout)
+
+
+def _seconds_to(ends: float) -> float:
+    return max(0.0, ends - time.monotonic())

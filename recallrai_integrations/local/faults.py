@@ -30,6 +30,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -115,7 +116,9 @@ class Fault:
         if isinstance(self.body, str):
             content, kind = self.body.encode(), b"text/html; charset=utf-8"
         else:
-            value = {"detail": f"Fault on demand: {status}"} if self.body is None else self.body
+            value = self.body
+            if value is None:  # a success that says nothing must not look like an acknowledgement
+                value = {"detail": f"Fault on demand: {status}"} if status >= HTTPStatus.BAD_REQUEST else {}
             content, kind = json.dumps(value).encode(), b"application/json"
         extra = dict(self.headers)
         if self.retry_after is not None:

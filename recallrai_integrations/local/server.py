@@ -9,39 +9,30 @@ import secrets
 import signal
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Generator, Iterable
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
-import uvicorn
 from typing_extensions import Self, override
 
 from recallrai_integrations.errors import ConfigurationError, LocalServiceError
 
 from . import logs
-from .api import create_app, get_ready
 from .faults import Faults, FileFaults
-from .front import Connections, Front, RequestRecord
-from .listening import Address, is_loopback, listen, reachable
-from .origins import Names
+from .front import RequestRecord
+from .listening import Address, is_loopback
+from .running import Server
 from .schema import MEMORY
-from .service import PUBLIC_KEY, Service, Settings
+from .service import PUBLIC_KEY, Settings
 
 if TYPE_CHECKING:
-    import socket
-
     from langchain_core.embeddings import Embeddings
     from langchain_core.language_models import BaseChatModel
 
 logger = logs.events
 
-_START_SECONDS: Final = 30
-_KEEP_ALIVE_SECONDS: Final = 75  # longer than clients keep idle connections, so that they close first
-_GRACE_SECONDS: Final = 5  # for requests in hand when the service is stopped
 _HIGHEST_PORT: Final = 65_535
 
 
@@ -129,7 +120,7 @@ class LocalRecallrAI:
             embeddings=embeddings,
         )
         self._faults = faults
-        self._server: _Server | None = None
+        self._server: Server | None = None
 
     @override
     def __repr__(self) -> str:
@@ -142,16 +133,22 @@ class LocalRecallrAI:
             LocalServiceError: the port is taken, or the database cannot be used; the message says what to do.
         """
         if self._server is None:
-            self._server = _Server.shared(
+            self._server = Server.shared(
                 self._path, self._address, self._settings, self._faults, any_key=self._any_key
             )
         return self
 
-    def stop(self) -> None:
-        """Finish the requests in hand and close the database, unless others share it. Idempotent."""
+    def stop(self, timeout: float | None = None) -> None:
+        """Finish the requests in hand and close the database, unless others share it. Idempotent.
+
+        Args:
+            timeout: seconds to wait for that, at least 0; None waits for its end. What takes longer ends by
+                itself: requests have five seconds, and the session that is being processed, which is
+                processed anew at the next start if the process ends sooner, has as long as it takes.
+        """
         server, self._server = self._server, None
         if server is not None:
-            server.release()
+            server.release(timeout)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -209,99 +206,12 @@ class LocalRecallrAI:
         return self._running.front.requests
 
     @property
-    def _running(self) -> _Server:
+    def _running(self) -> Server:
         if self._server is None:
             raise LocalServiceError(
                 "The local service is not running. Use it in a with block, or call start()."
             )
         return self._server
-
-
-class _Server:
-    """One service on one port; counted by those who use it."""
-
-    _by_path: Final[dict[str, _Server]] = {}
-    _lock: Final = threading.RLock()
-
-    def __init__(self, path: str, address: Address, settings: Settings, faults: Faults | None) -> None:
-        self.path = path
-        self.users = 0
-        listening = listen(address)
-        try:
-            self.service = Service(path, settings, faults or Faults())
-        except BaseException:
-            listening.close()
-            raise
-        self._connections = connections = Connections()
-        names = Names(address.host, address.more)
-        self.front = Front(create_app(self.service), self.service, connections, names)
-        config = uvicorn.Config(
-            self.front,
-            http=connections.protocol(),
-            ws="none",
-            lifespan="off",
-            loop="asyncio",
-            log_config=None,  # logging belongs to the process we are a guest in
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-            server_header=False,
-            proxy_headers=False,  # no one else may say from where a request comes
-        )
-        self._uvicorn = uvicorn.Server(config)
-        host, port = cast("tuple[str, int]", listening.getsockname()[:2])
-        self.base_url = f"http://{reachable(host)}:{port}"
-        self._thread = threading.Thread(
-            target=self._run, args=(listening,), name="recallrai-serve", daemon=True
-        )
-        self._thread.start()
-        self._wait_until_started()
-
-    def _run(self, listening: socket.socket) -> None:
-        get_ready()
-        self._uvicorn.run(sockets=[listening])
-
-    @classmethod
-    def shared(
-        cls, path: str, address: Address, settings: Settings, faults: Faults | None, *, any_key: bool
-    ) -> _Server:
-        """The server of this file in this process, started if there is none."""
-        with cls._lock:
-            server = cls._by_path.get(path)
-            if server is not None and any_key:
-                settings = replace(settings, api_key=server.service.settings.api_key)
-            if server is not None and server.service.settings != settings:
-                raise LocalServiceError(
-                    f"{path} is already open in this process with other settings (key, project, model …)."
-                    " Use the same settings (api_key=None takes the key as it is), or stop the other first."
-                )
-            if server is None:
-                server = cls(path, address, settings, faults)
-                if path != MEMORY:
-                    cls._by_path[path] = server
-            elif faults is not None:
-                server.service.faults = faults
-            server.users += 1
-            return server
-
-    def release(self) -> None:
-        """One user less; the last one stops the server."""
-        with self._lock:
-            self.users -= 1
-            if self.users > 0:
-                return
-            self._by_path.pop(self.path, None)
-            self._uvicorn.should_exit = True
-            self._connections.let_go()
-            self._thread.join()
-            self.service.close()
-
-    def _wait_until_started(self) -> None:
-        end = time.monotonic() + _START_SECONDS
-        while not self._uvicorn.started:
-            if not self._thread.is_alive() or time.monotonic() > end:
-                self.service.close()
-                raise LocalServiceError(f"The local service did not start on {self.base_url}; see the log.")
-            time.sleep(0.001)
 
 
 def serve(

@@ -16,7 +16,14 @@ import httpx
 import pytest
 from recallrai import AsyncRecallrAI, RecallrAI
 
-from recallrai_integrations import Connection, Conversation, Event, connect
+from recallrai_integrations import (
+    Connection,
+    Conversation,
+    DeliveryOptions,
+    Event,
+    RecallrAIIntegrationError,
+    connect,
+)
 from recallrai_integrations._engine import instructions, runtime
 from recallrai_integrations._engine import requests as resilience
 from recallrai_integrations.errors import (
@@ -25,8 +32,7 @@ from recallrai_integrations.errors import (
     InvalidInputError,
     RequestRejectedError,
 )
-from recallrai_integrations.local import LocalRecallrAI
-from recallrai_integrations.local import server as local_server
+from recallrai_integrations.local import LocalRecallrAI, running
 from tests.conftest import Call
 
 from .conftest import Texts, eventually
@@ -40,7 +46,7 @@ LESS = 40.0
 @pytest.fixture(autouse=True)
 def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     """For requests that hang when the test's service stops."""
-    monkeypatch.setattr(local_server, "_GRACE_SECONDS", 1)
+    monkeypatch.setattr(running, "_GRACE_SECONDS", 1)
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -70,6 +76,11 @@ async def test_reads_wait_for_no_delivery_that_hangs(
     assert [one.content for one in await call(conversation.history)] == ["one", "two", "three"]
     assert "degraded" not in [event.kind for event in events], "by then the deliveries had given up"
     assert await call(connection.close, timeout=0) == 20
+
+
+def suppressed(function: Callable[[], object]) -> None:
+    with suppress(RecallrAIIntegrationError):
+        function()
 
 
 @pytest.fixture
@@ -278,7 +289,7 @@ async def test_closing_is_bounded_and_what_is_left_is_told_and_kept_in_a_file(  
     assert left == 4 or when == "after"  # a cancelled delivery looks whether it arrived
     assert time.monotonic() - started < LESS
     assert connection.closed
-    told = "could not be delivered and are lost" if outbox is None else "wait in the outbox"
+    told = "could not be delivered and are lost" if outbox is None else "stay in the outbox"
     assert not left or f"{left} messages {told}" in caplog.text
     server.faults.clear()
     if outbox is not None:
@@ -385,6 +396,24 @@ async def test_closing_waits_no_longer_than_it_may_for_instructions_that_hang(
     assert await call(connection.close, timeout=0.2) == 0, "at all, and not after an hour"
     assert not connection.runtime.instructions.start("low_latency").done()
     server.faults.clear()
+
+
+async def test_closing_waits_no_longer_than_it_may_for_requests_in_the_embedded_service(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_GRACE_SECONDS", 3600)
+    connection = connect(local=":memory:", delivery=DeliveryOptions(on_error="raise", retries=0))
+    server = connection._server
+    assert server is not None
+    server.faults.add(hang=True, path="*/context")
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "hi"))
+    recalling = threading.Thread(target=lambda: suppressed(conversation.recall), daemon=True)
+    recalling.start()
+    eventually(lambda: any(one.path.endswith("/context") for one in list(server.requests)))
+    running_server = server._running
+    assert await call(connection.close, timeout=0.2) == 0, "at all, and not after an hour"
+    assert running_server._thread.is_alive()
 
 
 async def test_what_a_closed_connection_says_has_a_name_of_its_own(make_connection: Make, call: Call) -> None:
