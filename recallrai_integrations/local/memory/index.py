@@ -44,7 +44,7 @@ _SPEAKER_WEIGHT: Final = 2.2
 _RESCORED: Final = 80  # documents scored exactly when lists were cut short
 _ALIKE_LENGTH: Final = 4  # shorter words are not compared
 _ALIKE_PREFIX: Final = 2  # letters that have to agree
-_ALIKE_COMPARED: Final = 2_000
+_ALIKE_COMPARED: Final = 500
 _ALIKE_RATIO: Final = 0.75
 _VOWELS: Final = re.compile("[aeiouy]")
 _DOUBLED: Final = re.compile(r"(.)\1+")
@@ -219,9 +219,9 @@ def _alike(db: sqlite3.Connection, user_pk: int, term: str) -> dict[str, float]:
         return {}
     prefix = term[:_ALIKE_PREFIX]
     rows = db.execute(
-        "SELECT term FROM vocabulary WHERE user_pk = ? AND kind = 'memory' AND term >= ? AND term < ? LIMIT "
-        "?",
-        (user_pk, prefix, prefix + "\U0010ffff", _ALIKE_COMPARED),
+        "SELECT term FROM vocabulary WHERE user_pk = ? AND kind = 'memory' AND term >= ? AND term < ?"
+        " AND length(term) BETWEEN ? AND ? LIMIT ?",
+        (user_pk, prefix, prefix + "\U0010ffff", len(term) - 2, len(term) + 2, _ALIKE_COMPARED),
     )
     close = difflib.get_close_matches(term, [row[0] for row in rows], n=3, cutoff=_ALIKE_RATIO)
     return dict.fromkeys(close, _ALIKE)

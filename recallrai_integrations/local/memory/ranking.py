@@ -20,6 +20,7 @@ from typing import Final, Literal, NamedTuple
 from . import index, store, vectors
 from .facets import Facet
 from .index import Hit
+from .lexicon import FIRST_PERSON
 from .question import Question
 from .text import speaker_term
 from .vectors import Vector
@@ -200,7 +201,11 @@ def _worth(place: _Place, question: Question) -> float:
 
 def _newest_first(best: Sequence[int], hits: dict[int, Hit], places: dict[int, _Place]) -> list[int]:
     answers = {
-        chain: (hits[chain].matched if chain in hits else -chain, places[chain].asks, places[chain].begins)
+        chain: (
+            hits[chain].matched if chain in hits else -chain,
+            places[chain].asks,
+            "i" if places[chain].begins in FIRST_PERSON else places[chain].begins,
+        )
         for chain in best
     }
     newest = {
