@@ -34,7 +34,8 @@ def serve_command(
     embeddings: Annotated[
         str | None,
         typer.Option(
-            metavar="PROVIDER:NAME", help="Embeddings for recall; words and their stems without it."
+            metavar="PROVIDER:NAME",
+            help="Embeddings for recall; by default the extra `semantic`, if installed; `off` for none.",
         ),
     ] = None,
     merge_conflicts: Annotated[

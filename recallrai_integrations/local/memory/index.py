@@ -34,14 +34,14 @@ _STORED: Final = {
     "session": "SELECT pk, session_terms FROM summaries WHERE pk IN (SELECT value FROM json_each(?))",
     "summary": "SELECT pk, summary_terms FROM summaries WHERE pk IN (SELECT value FROM json_each(?))",
 }
-_BUDGET: Final = 1_500  # postings read for the search that decides what is found
-_SHARE: Final = 40  # postings read for a term even when the budget is used up
+_BUDGET: Final = 1_000  # postings read for the search that decides what is found
+_SHARE: Final = 30  # postings read for a term even when the budget is used up
 _SMALL_BUDGET: Final = 300  # the same for searches that only add to it
 _SMALL_SHARE: Final = 15
 _ALIKE: Final = 0.8  # what a word that looks like the one asked for counts
 _MENTION: Final = 0.3  # what is said about a person, where that person speaks too
 _SPEAKER_WEIGHT: Final = 2.2
-_RESCORED: Final = 80  # documents scored exactly when lists were cut short
+_RESCORED: Final = 60  # documents scored exactly when lists were cut short
 _ALIKE_LENGTH: Final = 4  # shorter words are not compared
 _ALIKE_PREFIX: Final = 2  # letters that have to agree
 _ALIKE_COMPARED: Final = 500
@@ -221,7 +221,7 @@ def _alike(db: sqlite3.Connection, user_pk: int, term: str) -> dict[str, float]:
     rows = db.execute(
         "SELECT term FROM vocabulary WHERE user_pk = ? AND kind = 'memory' AND term >= ? AND term < ?"
         " AND length(term) BETWEEN ? AND ? LIMIT ?",
-        (user_pk, prefix, prefix + "\U0010ffff", len(term) - 2, len(term) + 2, _ALIKE_COMPARED),
+        (user_pk, prefix, prefix + "\U0010ffff", len(term) - 3, len(term) + 3, _ALIKE_COMPARED),
     )
     close = difflib.get_close_matches(term, [row[0] for row in rows], n=3, cutoff=_ALIKE_RATIO)
     return dict.fromkeys(close, _ALIKE)

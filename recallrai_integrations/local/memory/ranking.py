@@ -25,8 +25,9 @@ from .question import Question
 from .text import speaker_term
 from .vectors import Vector
 
-_CANDIDATES: Final = 300
-_CENTRES: Final = 100  # hits whose neighbours become candidates
+_CANDIDATES: Final = 180
+_NEAREST: Final = 300  # the same by meaning
+_CENTRES: Final = 60  # hits whose neighbours become candidates
 _CHILDREN_OF: Final = 20  # the same of what is no dialogue
 _SESSION: Final = 0.4  # of the mean of a session's three best memories
 _BEFORE: Final = 0.25  # of the memory told right before
@@ -91,11 +92,13 @@ def in_context(db: sqlite3.Connection, user_pk: int, question: Question) -> list
     return _calibrated(db, user_pk, question, hits, _in_context(db, user_pk, question, hits))
 
 
-def _hits(db: sqlite3.Connection, user_pk: int, question: Question) -> dict[int, Hit]:
+def _hits(
+    db: sqlite3.Connection, user_pk: int, question: Question, limit: int = _CANDIDATES
+) -> dict[int, Hit]:
     """The best hit of each chain over the parts of a question."""
     found: dict[int, Hit] = {}
     for part in question.parts or [question.hints]:
-        for hit in index.search(db, user_pk, "memory", part, limit=_CANDIDATES, thorough=True):
+        for hit in index.search(db, user_pk, "memory", part, limit=limit, thorough=True):
             if hit.doc not in found or hit.similarity > found[hit.doc].similarity:
                 found[hit.doc] = hit
     return found
@@ -178,7 +181,7 @@ def _calibrated(
     order = sorted(similar, key=lambda chain: (-similar[chain], -chain))
     similarities = [similar[chain] for chain in order]
     order[:_RIVALS] = _newest_first(order[:_RIVALS], hits, places)
-    order = order[:_CANDIDATES]
+    order = order[:_NEAREST]
     return [
         Ranked(chain, places[chain].session_id, places[chain].position, similarity)
         for chain, similarity in zip(order, similarities, strict=False)
@@ -221,9 +224,9 @@ def by_meaning(
 
     What both know well comes first; the similarity stays calibrated, by the surer of the two.
     """
-    hits = _hits(db, user_pk, question)
+    hits = _hits(db, user_pk, question, _NEAREST)
     scores, places = _in_context(db, user_pk, question, hits)
-    meant = vectors.search(db, user_pk, vector, _CANDIDATES)
+    meant = vectors.search(db, user_pk, vector, _NEAREST)
     near = {hit.doc: hit.similarity for hit in meant if hit.similarity > max(_NEAR, vector.unrelated)}
     fused = dict.fromkeys((*scores, *near), 0.0)
     for values, share in ((scores, _certain(hits)), (near, _MEANING)):
