@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 
 TURNS = 20
 APP_PROMPT = "You are the assistant of a small travel agency. Answer in a friendly way, and keep it short."
+NARRATION = "One moment, I look that up for the two of you."
 
 _FACTS = (  # newest version first
     ("User is allergic to hazelnuts and carries an adrenaline pen",),

@@ -2,7 +2,7 @@
 
 It runs in a process of its own, so that its processor time is nobody else's, keeps conversations in memory,
 answers with the contexts of `dialogue`, and logs each request with its time on the clock that all processes
-of a machine share. The routes of mem0's service, equally slow, are there too.
+of a machine share. The routes of other services (see `peer_services`), equally slow, are there too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from urllib.parse import parse_qs
 import httpx
 from typing_extensions import Self
 
-from bench import dialogue
+from bench import dialogue, peer_services
 
 API_KEY, PROJECT_ID = "rai_bench", "bench"
 STORED_SESSION, STORED_MESSAGES = "stored", 5000
@@ -80,6 +80,10 @@ class StandIn:
         answer = httpx.get(f"{self.base_url}/log").json()
         return [Request(*entry) for entry in answer if entry[0] >= since]
 
+    def stored(self) -> list[tuple[str, str]]:
+        """Role and text of everything that it was given to remember, in order."""
+        return [(role, text) for role, text in httpx.get(f"{self.base_url}/stored").json()]
+
 
 @dataclass
 class _Session:
@@ -101,6 +105,7 @@ class _Service:
     def __init__(self, *, latency: bool) -> None:
         self._latency = latency
         self._log: list[tuple[float, str, str]] = []
+        self._stored: list[tuple[str, str]] = []
         self._users: set[str] = set()
         self._sessions: dict[str, _Session] = {}
         self._instructions = dialogue.instructions()
@@ -113,14 +118,16 @@ class _Service:
         while more:
             part = await receive()
             body, more = body + part.get("body", b""), part.get("more_body", False)
-        if path == "/log":
-            await _respond(send, 200, self._log)
+        kept = {"/log": self._log, "/stored": self._stored}.get(path)
+        if kept is not None:
+            await _respond(send, 200, kept)
             return
         self._log.append((at, method, path))
         query = {key: values[0] for key, values in parse_qs(scope["query_string"].decode()).items()}
-        answer = self._route(method, path.strip("/").split("/"), query, json.loads(body or b"{}"))
+        values = json.loads(body or b"{}")
+        answer = self._route(method, path.strip("/").split("/"), query, values)
         if self._latency:
-            recalls = path.endswith(("/context", "/search/"))
+            recalls = path.endswith(("/context", "/search/", "/recall")) or values.get("return_context")
             seconds = (
                 _RECALL_SECONDS[query.get("recall_strategy", "low_latency")] if recalls else _OTHER_SECONDS
             )
@@ -129,7 +136,7 @@ class _Service:
 
     def _route(self, method: str, path: list[str], query: dict[str, str], body: Json) -> tuple[int, Any]:
         if path[0] != "api":
-            return self._route_mem0(method, path, body)
+            return peer_services.route(method, path, body, self._stored)
         match method, *path:
             case "POST", "api", "v1", "users":
                 self._users.add(body["custom_user_id"])
@@ -140,19 +147,6 @@ class _Service:
                 if user not in self._users:
                     return 404, {"detail": f"User {user} not found"}
                 return self._route_user(method, user, rest, query, body)
-        return 404, {"detail": "Not Found"}
-
-    def _route_mem0(self, method: str, path: list[str], body: Json) -> tuple[int, Any]:
-        match method, *path:
-            case "GET", "v1", "ping":
-                return 200, {"org_id": "bench", "project_id": "bench", "user_email": None}
-            case "POST", "v3", "memories", "add":
-                return 200, {"results": []}
-            case "POST", "v3", "memories", "search":
-                query = body.get("query", "")  # the tail of the conversation
-                asked = (n for n in range(dialogue.TURNS) if dialogue.question(n) in query)
-                texts = dialogue.memories(max(asked, default=0))
-                return 200, {"results": [{"memory": text} for text in texts]}
         return 404, {"detail": "Not Found"}
 
     def _route_user(
@@ -178,6 +172,7 @@ class _Service:
             case ("GET",):
                 return 200, {"session": session.json()}
             case "POST", "add-message":
+                self._stored.append((body["role"], body["message"]))
                 session.messages.append(
                     {"role": body["role"], "content": body["message"], "timestamp": _now()}
                 )

@@ -20,6 +20,7 @@ from recallrai.models import RecallStrategy
 from bench import dialogue
 from bench.chats import core, langchain, llama_index, mcp, mem0, openai_agents, plain, pydantic_ai
 from bench.chats.base import Open, Record, Recorder, drive
+from bench.chats.ours import Setting
 from bench.measuring import cost_of, no_collection
 from bench.prompts import Prompts, lost, summary
 from bench.report import Figure, Table, goals
@@ -42,7 +43,7 @@ class Way:
 
     Args:
         name: in the table.
-        ours: takes the service, the recorder, `context` and `delivery`.
+        ours: takes a `Setting` and the recorder.
         calls: takes the service and the recorder.
         framework: extra share of the lower bound that the framework may cost.
         tool: calls a tool in each turn, so its prompts are not the README pattern's.
@@ -60,7 +61,7 @@ class Way:
         context: ContextOptions = LAYOUTS["system"],
         delivery: DeliveryOptions = INLINE,
     ) -> Open:
-        return partial(self.ours, service, context=context, delivery=delivery)
+        return partial(self.ours, Setting(service, context, delivery))
 
 
 WAYS = (

@@ -1,4 +1,4 @@
-"""Long-term memory by RecallrAI for LangChain, LangGraph and LlamaIndex, and for Python without a framework.
+"""Long-term memory by RecallrAI for LangChain, LangGraph, LlamaIndex and agent frameworks, or without one.
 
 ```python
 from recallrai_integrations import connect
@@ -11,8 +11,9 @@ with connect(local=":memory:") as connection:  # connect() for the hosted servic
     conversation.finish()
 ```
 
-The adapters are in `recallrai_integrations.langchain` and `recallrai_integrations.llama_index`, the embedded
-service in `recallrai_integrations.local`. Importing this package imports no framework and does nothing.
+The adapters are in one package for each framework, such as `recallrai_integrations.langchain`, and the
+embedded service in `recallrai_integrations.local`. Importing this package imports no framework and has no
+side effects.
 """
 
 from ._version import __version__
@@ -51,7 +52,7 @@ from .models import (
     SessionInfo,
     UserInfo,
 )
-from .options import ContextOptions, DeliveryOptions, RecallOptions
+from .options import ContextOptions, DeliveryOptions, MemoryOptions, RecallOptions
 from .recall import Recall
 from .user import UserMemory
 
@@ -72,6 +73,7 @@ __all__ = [
     "InvalidInputError",
     "LocalServiceError",
     "Memory",
+    "MemoryOptions",
     "MemoryVersion",
     "MergeConflict",
     "Message",

@@ -1,4 +1,4 @@
-"""`connect`: the way in, for all adapters and for applications without a framework."""
+"""`connect`, which makes the connection that adapters and applications use."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def connect(
 ) -> Connection:
     """Connects to RecallrAI: the hosted service, your own clients of it, or the embedded local service.
 
-    No request is made; wrong credentials show at the first one.
+    No request is sent; wrong credentials are reported by the first request.
 
     Args:
         api_key: default `RECALLRAI_API_KEY`.
@@ -42,9 +42,9 @@ def connect(
         base_url: default `RECALLRAI_BASE_URL`, else the hosted service.
         timeout: seconds that a request may take, from connecting to the last byte of its answer, above 0.
             The service's agentic recall takes up to 20 seconds.
-        client: your own SDK client, in place of credentials; stays yours to close.
-        async_client: your own async SDK client. Either of the two is enough: the other one, and async
-            clients for further event loops, are made with its credentials.
+        client: your own SDK client, instead of credentials; closing it stays your task.
+        async_client: your own async SDK client. One of the two is enough: the other, and async clients for
+            further event loops, are created with its credentials.
         local: path of a database file, or `":memory:"`: starts the embedded service in this process, on
             loopback and with a random key.
         recall: what to ask for when recalling.
@@ -52,11 +52,11 @@ def connect(
         delivery: how messages are delivered, and what happens in an outage.
 
     Returns:
-        A connection, also a context manager, to be shared by all threads and event loops of a process.
+                A connection, also a context manager. All threads and event loops of a process can share it.
 
     Raises:
         CredentialsError: missing or malformed credentials.
-        ConfigurationError: a wrong base URL or timeout, or forms of connecting that exclude each other.
+                ConfigurationError: an invalid base URL or timeout, or arguments that exclude each other.
         MissingDependencyError: `local` without the extra `local`.
         LocalServiceError: the local service cannot start: not a database, read-only …
         OutboxError: the outbox file cannot be used.
@@ -83,16 +83,18 @@ def connect(
     if local is not None:
         from .local import LocalRecallrAI  # noqa: PLC0415 - an extra
 
-        server = LocalRecallrAI(local, api_key=None)  # others on this machine cannot guess the key
+        server = LocalRecallrAI(
+            local, api_key=None
+        )  # a random key, which other users of this machine cannot guess
         server.start()
         credentials = Credentials(Secret(server.api_key), server.project_id, server.base_url)
     elif own_clients:
-        from ._backend import credentials_of  # noqa: PLC0415 - the SDK is there, or there were no client
+        from ._backend import credentials_of  # noqa: PLC0415 - a client exists, so the SDK is installed
 
         credentials = credentials_of(client or async_client)
     else:
         credentials = Credentials.find(key, project_id, base_url)
-    # The embedded service has another port each time: there it is the file that messages are for.
+        # The port of the embedded service changes at each start, so the file identifies the service.
     service = credentials.base_url if local is None else f"local {realpath(local)}"
     try:
         return Connection(

@@ -1,4 +1,4 @@
-"""`Connection`: what all adapters share, and applications without a framework hold."""
+"""`Connection`, which all adapters of an application share."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ if hasattr(os, "register_at_fork"):
 class Connection:
     """A connection to one project of RecallrAI, made by `connect`.
 
-    Shared by threads, event loops and all users of an application. `close()` (or leaving it as a context
-    manager) delivers what waits; it does not process open threads. A connection that nobody closed is closed
-    when the interpreter exits.
+        Threads, event loops and all users of an application share it. `close()` (or leaving it as a context
+    manager) delivers pending messages; it does not process open threads. A connection that is still open is
+    closed when the interpreter exits.
 
     Example:
         ```python
@@ -97,7 +97,9 @@ class Connection:
         if server is not None:
             self._min_auto_process_seconds = server.min_auto_process_seconds
         elif credentials.is_loopback:
-            self._min_auto_process_seconds = 1  # a local service may allow less than 600, and says when not
+            self._min_auto_process_seconds = (
+                1  # a local service may allow less than 600; otherwise it refuses
+            )
         self.runtime = _new_runtime(
             credentials,
             timeout=timeout,
@@ -112,7 +114,7 @@ class Connection:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed; it cannot be used any more then."""
+        """Whether it was closed; a closed connection cannot be used."""
         return self.runtime.closed
 
     def conversation(
@@ -125,22 +127,23 @@ class Connection:
         process_every: int = 10,
         auto_process_after_seconds: int = 600,
     ) -> Conversation:
-        """The conversation of a user in a thread; no I/O, cheap enough for every request of a web handler.
+        """Returns the conversation of a user in a thread, without I/O: cheap enough to call in every request.
 
         Args:
-            user_id: the application's id of the user; text, or an `int` or `UUID` that is written out. The
-                user is created in the service when the first message arrives.
-            thread_id: the application's id of an ongoing conversation, found again by every process that
-                knows it; None for a conversation by itself.
-            metadata: for the session, when one is opened; JSON. The key `thread_id` is ours.
-            process: when `end_run()`, which adapters call after each run, has the session processed: None
-                for runs without a thread only, `"every_run"`, `"every_n_turns"` or `"manual"`.
+            user_id: the application's id of the user; text, an `int` or a `UUID`. The first message creates
+                the user in the service.
+            thread_id: the application's id of an ongoing conversation, by which every process finds it again;
+                None for a separate conversation.
+            metadata: JSON metadata for new sessions. This package uses the key `thread_id`.
+            process: when `end_run()`, which adapters call after each run, processes the session: None
+                (only for runs without a thread), `"every_run"`, `"every_n_turns"` or `"manual"` (never).
             process_every: n of `"every_n_turns"`, at least 1.
-            auto_process_after_seconds: the service processes after so much inactivity; at least 600.
+            auto_process_after_seconds: seconds without a message after which the service processes the
+                session; at least 600.
 
         Raises:
             MissingIdentityError: no user id.
-            InvalidInputError: an id that cannot be sent, or an option out of its range.
+                        InvalidInputError: an invalid id, or an option out of its range.
         """
         self.runtime.check_open()
         user, thread = user_id_text(user_id), thread_id_text(thread_id)
@@ -153,7 +156,7 @@ class Connection:
         floor = self._min_auto_process_seconds
         if not is_number(auto_process_after_seconds) or auto_process_after_seconds < floor:
             raise InvalidInputError(
-                f"auto_process_after_seconds must be at least {floor} (service), "
+                f"auto_process_after_seconds must be at least {floor}, the service's minimum, "
                 f"not {auto_process_after_seconds!r}."
             )
         key = ConversationKey(
@@ -167,11 +170,11 @@ class Connection:
         return Conversation(self.runtime, state, connection=self, process=process, every=process_every)
 
     def user(self, user_id: str) -> UserMemory:
-        """What is remembered of a user: search, list, delete, answer merge conflicts. No I/O.
+        """Returns a user's memories, to search, list and delete them and to answer merge conflicts. No I/O.
 
         Raises:
             MissingIdentityError: no user id.
-            InvalidInputError: an id that cannot be sent.
+            InvalidInputError: an invalid id.
         """
         self.runtime.check_open()
         return UserMemory(self.runtime, user_id)
@@ -184,26 +187,27 @@ class Connection:
         session_id: str | None = None,
         memory_id: str | None = None,
     ) -> Forgotten:
-        """Deletes a user, or one thread, session or memory of theirs, and reads back that it is gone.
+        """Deletes a user, or one of their threads, sessions or memories, and checks that it is gone.
 
-        What waits for delivery is dropped first, here and in a shared outbox, so that no late delivery
-        brings it back; it stays dropped when the service cannot be reached afterwards. Memories made from a
-        deleted session go with it (service). Cannot be undone: see `export`.
+        Pending messages are dropped first, here and in a shared outbox, so that no late delivery restores
+        them. They stay dropped if the service cannot be reached afterwards. The service also deletes the
+        memories made from a deleted session. This cannot be undone: see `export`.
 
         Args:
             user_id: the application's id of the user.
-            thread_id: only this thread. Two of these three cannot be combined.
+            thread_id: only this thread. Pass at most one of the three.
             session_id: only this session, by the service's id.
             memory_id: only this memory, with its older versions.
 
         Returns:
-            What was deleted, and where text of it remains on this machine for as long as another program
-            reads the file.
+                        What was deleted, and the files of this machine in which deleted text remains until
+                        other programs
+            close them.
 
         Raises:
             NotFoundError: there was nothing to delete.
-            InvalidInputError: an id that cannot be one; nothing was sent or dropped.
-            ForgetIncompleteError: something could still be read afterwards; it is named.
+            InvalidInputError: an invalid id; nothing was sent or dropped.
+            ForgetIncompleteError: something could still be read afterwards; the message names it.
             ServiceUnavailableError: an outage, whatever `on_error` says; call again.
         """
         flow = self.runtime.forgetting(user_id, thread_id, session_id, memory_id)
@@ -228,13 +232,13 @@ class Connection:
         return forgotten
 
     def export(self, user_id: str) -> Iterator[dict[str, Any]]:
-        """Everything of one user as JSON-able dicts, one for each line of a file: see `portability.Export`.
+        """Yields everything of one user as dicts for JSON, one for each line: see `portability.Export`.
 
-        Read as it is asked for, so that a long history does not have to fit into memory. What waits is
-        delivered first, if the service takes it.
+        The lines are read while you iterate, so a long history does not have to fit into memory. Pending
+        messages are delivered first, if the service accepts them.
 
         Raises:
-            NotFoundError: there is no such user, and nothing of them waits.
+            NotFoundError: there is no such user, and no message of theirs is pending.
             ServiceUnavailableError: an outage, whatever `on_error` says.
         """
         for part in self.runtime.exporting(user_id_text(user_id)):
@@ -249,23 +253,24 @@ class Connection:
     def import_user(
         self, user_id: str, lines: Iterable[Mapping[str, Any]], *, process: bool = True
     ) -> list[Imported]:
-        """Brings in the conversations of an export, for the same user or another, here or elsewhere.
+        """Imports the conversations of an export, for the same or another user, in any project.
 
-        Sessions are backdated to their time; the time of each message is the service's. What is there
-        already is passed over, so that an import that was interrupted goes on when it is called again.
-        Memories are made anew by the service, from the conversations.
+        Sessions keep their time; each message gets the time of the import. Messages that are already there
+        are skipped, so an interrupted import continues when it is called again. The service makes the
+        memories anew from the conversations.
 
         Args:
-            user_id: the application's id; created when there is none, with the metadata and the setting for
-                merge conflicts of the exported user. Those of a user who exists stay as they are.
-            lines: as `export` gave them.
-            process: have memories made of each conversation.
+            user_id: the application's id. A new user gets the metadata and the merge conflict setting of the
+                exported user; an existing user keeps their own.
+            lines: from `export`.
+            process: make memories of each conversation.
 
         Returns:
-            What became of each conversation, in order.
+            The result for each conversation, in order.
 
         Raises:
-            InvalidInputError: a line does not belong to an export; those before it have been brought in.
+                        InvalidInputError: a line does not belong to an export; the lines before it have been
+                            imported.
             ServiceUnavailableError: an outage, whatever `on_error` says.
         """
         return [
@@ -284,24 +289,25 @@ class Connection:
 
     @property
     def is_down(self) -> bool:
-        """Whether the service failed when it was last tried: what was read may not be all there is."""
+        """Whether the service failed at the last try, so that results may be incomplete."""
         return self.runtime.is_down
 
     def flush(self, timeout: float | None = None) -> int:
-        """Delivers all that waits, of all conversations, also what an earlier process left in the outbox.
+        """Delivers all pending messages, also those that an earlier process left in the outbox file.
 
-        It tries even while the circuit breaker is open, and goes on with other conversations when one fails.
+        It tries even while the circuit breaker is open, and continues with other conversations if one fails.
 
         Args:
-            timeout: seconds to wait, at least 0; what is under way goes on beside the caller. None waits for
-                the end.
+            timeout: seconds to wait, at least 0; deliveries that are under way then continue in the
+                background. None waits until all have ended.
 
         Returns:
-            How many messages still wait: 0 unless the service is down, or time was short.
+            The number of messages that are still pending: 0 unless the service is down or time ran out.
 
         Raises:
             InvalidInputError: `timeout` is not a number of at least 0.
-            RequestRejectedError: the service refused a message for good; all others have been tried.
+                        RequestRejectedError: the service rejected a message permanently; all others have been
+                            tried.
             ServiceUnavailableError: an outage with `on_error="raise"`.
         """
         self.runtime.run(self.runtime.flush(_checked(timeout)), insist=True)
@@ -313,16 +319,16 @@ class Connection:
         return await asyncio.to_thread(self.runtime.outbox.count)
 
     def close(self, timeout: float | None = None) -> int:
-        """Delivers what waits, then ends workers, clients and the local service; an outage is only logged.
+        """Delivers pending messages, then ends threads, clients and the local service; logs outages.
 
         Args:
-            timeout: seconds to deliver in, at least 0. None goes on as long as messages get through: it
-                gives up when none did for 30 seconds. A connection used as a context manager, and one that
-                is closed by the end of the interpreter, do the same.
+            timeout: seconds for the delivery, at least 0. None continues as long as messages get through and
+                gives up when none did for 30 seconds; leaving the context manager and the end of the
+                interpreter do this too.
 
         Returns:
-            How many messages still wait, which is logged as well: those in a file stay there for the next
-            connection, those in memory are lost. 0 when it was closed before.
+            The number of messages left, which is also logged. A file keeps them for the next connection; in
+            memory they are lost. 0 if the connection was closed before.
 
         Raises:
             InvalidInputError: `timeout` is not a number of at least 0; nothing was closed.
@@ -362,19 +368,19 @@ class Connection:
         return f"Connection({self._credentials.base_url!r}, project_id={self._credentials.project_id!r})"
 
     def after_fork(self) -> None:
-        """Makes it one of the child's own; the embedded service stays with the parent."""
+        """Makes the connection usable in a forked child; the embedded service stays with the parent."""
         self._server = None
         self.runtime.after_fork()
 
     def _with_remains(self, forgotten: Forgotten) -> Forgotten:
-        """What was deleted, with the embedded service's file where deleted text remains in it."""
+        """Adds the embedded service's file if deleted text remains in it."""
         if self._server is None or not self._server.keeps_deleted_text:
             return forgotten
         return replace(forgotten, remains_in=(*forgotten.remains_in, self._server.path))
 
 
 def _new_runtime(credentials: Credentials, **settings: Any) -> Runtime:
-    """The one import that is put off: the SDK, pydantic and httpx take a quarter of a second."""
+    """Imports the runtime late: the SDK, pydantic and httpx take a quarter of a second."""
     from ._engine.runtime import Runtime  # noqa: PLC0415
 
     return Runtime(credentials, **settings)

@@ -1,4 +1,4 @@
-"""`Conversation`: what an adapter, or an application without a framework, holds for one thread."""
+"""`Conversation`, which stores and recalls for one user and thread."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ WAIT_SECONDS = 600.0
 class Conversation:
     """One conversation with one user. Made by `Connection.conversation`; making it does no I/O.
 
-    All methods come in two colours: `record` for threads, `arecord` for event loops, and so on. One
-    conversation may be used from many threads and loops at once; what is recorded is stored in the order
-    in which it was handed over. Two objects for the same user and thread share what they know.
+    Each method has a sync and an async form: `record` blocks its thread, `arecord` is awaited, and so on.
+    Many threads and event loops can use a conversation at the same time; messages are stored in the order in
+    which they were recorded. Objects for the same user and thread share their state.
 
-    Leaving it as a context manager finishes it, unless an error is on its way or `process="manual"`.
+    Leaving it as a context manager finishes it, except after an error or with `process="manual"`.
 
     Example:
         ```python
@@ -70,7 +70,7 @@ class Conversation:
 
     @property
     def thread_id(self) -> str | None:
-        """The application's id of the thread; None for a conversation by itself."""
+        """The application's id of the thread; None for a separate conversation."""
         return self._state.key.thread_id
 
     @property
@@ -79,17 +79,17 @@ class Conversation:
         return self._connection
 
     def record(self, messages: MessageInput | Iterable[MessageInput]) -> None:
-        """Stores what was said, in order.
+        """Stores messages, in order.
 
         Args:
-            messages: a `Message`, a `(role, text)` pair, or several of them. A message whose id this
-                conversation has had already is passed over.
+            messages: a `Message`, a `(role, text)` pair, or a list of them. A message with an id that this
+                conversation already has is skipped.
 
         Raises:
-            InvalidInputError: a message is empty or not one; nothing was sent.
-            RequestRejectedError: the service refused one for good; the others have been sent.
-            ServiceUnavailableError: an outage with `on_error="raise"`; the messages are yours again, and
-                repeating one with the same id stores it once.
+            InvalidInputError: a message is empty or invalid; nothing was sent.
+            RequestRejectedError: the service rejected a message permanently; the others have been sent.
+            ServiceUnavailableError: an outage with `on_error="raise"`; the messages are not kept. Recording
+                one again with the same id stores it once.
             CredentialsError: the service refused the key or the project.
             RedactionError: your hook failed; nothing was sent.
         """
@@ -112,18 +112,18 @@ class Conversation:
         context: ContextOptions | None = None,
         on_progress: Callable[[str], object] | None = None,
     ) -> Recall:
-        """What is remembered that helps with the last recorded message of the user.
+        """Recalls the memories that help with the last recorded message of the user.
 
-        Record the user's message first: the service recalls by what the session holds, there is no query.
+        Record the user's message first: the service recalls by the session's messages and takes no query.
 
         Args:
-            options: in place of the connection's `RecallOptions`.
-            context: in place of the connection's `ContextOptions`.
-            on_progress: told the service's status texts while it works, such as "searching memories"; the
-                recall is then a streamed request.
+            options: replaces the connection's `RecallOptions`.
+            context: replaces the connection's `ContextOptions`.
+            on_progress: called with the service's status texts, such as "searching memories"; the recall is
+                then a streamed request.
 
         Returns:
-            The memories, with `degraded` set when they could not be had, or not in time.
+            The memories; `degraded` is True if they could not be recalled, or not in time.
 
         Raises:
             ServiceUnavailableError: an outage with `on_error="raise"`.
@@ -151,14 +151,14 @@ class Conversation:
             return self._recall(recalled, options, context, started, operation)
 
     def history(self, limit: int | None = None) -> list[Message]:
-        """What was said in this conversation, oldest first, across all sessions of its thread.
+        """Returns the messages of this conversation, oldest first, from all sessions of its thread.
 
         Args:
-            limit: only the last so many messages; only those are read. None for all.
+            limit: reads and returns only this many of the latest messages; None for all.
 
         Returns:
-            The messages with the service's time stamps, and at the end those that still wait to be sent. In
-            an outage, with `on_error="degrade"`, what this process knows and what waits.
+            The messages with the service's time stamps, followed by pending ones. During an outage, with
+            `on_error="degrade"`, the messages that this process knows, followed by pending ones.
 
         Raises:
             InvalidInputError: a limit below 1.
@@ -171,16 +171,17 @@ class Conversation:
         return await self._runtime.arun(flows.history(self._state, _checked(limit)))
 
     def finish(self, wait: bool | float = False) -> SessionInfo | None:
-        """Ends the conversation: what waits is delivered and the session is made into memories.
+        """Ends the conversation: delivers pending messages and has the session turned into memories.
 
-        The thread may go on later: its next message opens a new session. Finishing twice is harmless.
+        The thread may continue later: its next message opens a new session. Finishing twice is harmless.
 
         Args:
-            wait: True waits until the memories are made, at most ten minutes; a number waits so many seconds.
+            wait: True waits until the memories are made, at most ten minutes; a number is the longest wait in
+                seconds.
 
         Returns:
-            With `wait`, the session as it was read last: `status` says how the processing ended. None
-            without waiting, and when there was nothing to process.
+            With `wait`, the session as last read; its `status` says how the processing ended. None without
+            `wait`, and if there was nothing to process.
 
         Raises:
             ServiceUnavailableError: an outage with `on_error="raise"`; otherwise the request is queued.
@@ -194,7 +195,7 @@ class Conversation:
             return await self._runtime.arun(flows.finish(self._state, wait=_seconds(wait)), insist=True)
 
     def end_run(self) -> None:
-        """Says that a run of a chain, engine or agent ended normally; adapters call it after the answer.
+        """Reports that a run of a chain, engine or agent ended normally; adapters call it after the answer.
 
         The `process` policy decides whether the session is processed now.
         """
@@ -205,13 +206,13 @@ class Conversation:
         await self._runtime.arun(flows.end_run(self._state, self._process, self._every))
 
     def flush(self) -> int:
-        """Delivers what is waiting for this conversation, even while the circuit breaker is open.
+        """Delivers this conversation's pending messages, even while the circuit breaker is open.
 
         Returns:
-            How many messages still wait: 0 unless the service is down.
+            The number of messages that are still pending: 0 unless the service is down.
 
         Raises:
-            RequestRejectedError: the service refused a message for good.
+            RequestRejectedError: the service rejected a message permanently.
             ServiceUnavailableError: an outage with `on_error="raise"`.
         """
         return self._runtime.run(flows.flush(self._state), insist=True)
@@ -221,7 +222,7 @@ class Conversation:
         return await self._runtime.arun(flows.flush(self._state), insist=True)
 
     def info(self) -> SessionInfo:
-        """The session of this conversation, read afresh: the open one, else the thread's latest.
+        """Reads the session of this conversation: the open one, else the thread's latest.
 
         Raises:
             NotFoundError: nothing has been recorded yet.
@@ -233,9 +234,9 @@ class Conversation:
         return self._found(await self._runtime.arun(flows.find_session(self._state)))
 
     def update(self, metadata: Mapping[str, Any]) -> None:
-        """Replaces the metadata of the session, and of those that this conversation opens later.
+        """Replaces the metadata of the session and of sessions that this conversation opens later.
 
-        This package's own keys are kept. A conversation without a session gets one.
+        The keys of this package are kept. If the conversation has no session, one is opened.
 
         Raises:
             RedactionError: your hook failed; nothing was sent.
@@ -248,13 +249,13 @@ class Conversation:
         await self._runtime.arun(flows.update(self._state, self._metadata(metadata)))
 
     def clear(self) -> None:
-        """Ends the thread's history for every process: finishes and marks its sessions, deletes nothing.
+        """Ends the thread's history for all processes: finishes and marks its sessions, and deletes nothing.
 
         During an outage the request to clear is queued behind pending messages; for this process
         the history is empty at once.
 
         Raises:
-            RequestRejectedError: the service refused a message, or the marks, for good.
+            RequestRejectedError: the service rejected a message, or the marks, permanently.
             ServiceUnavailableError: an outage with `on_error="raise"`; call again.
         """
         self._runtime.run(flows.clear(self._state))

@@ -1,4 +1,4 @@
-"""Where the credentials come from, checked before anything is sent."""
+"""The credentials, from arguments or the environment, checked before a request is sent."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Returns the text, for the one who has to send it."""
+        """Returns the text, for the code that sends it."""
         return self._text
 
     @override
@@ -35,7 +35,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Key, project and address of the service. The key is in no repr.
+    """API key, project and base URL of the service. No repr shows the key.
 
     Args:
         api_key: starts with `rai_` (service).
@@ -51,11 +51,11 @@ class Credentials:
     def find(
         cls, api_key: Secret | None = None, project_id: str | None = None, base_url: str | None = None
     ) -> Credentials:
-        """The credentials given, each one that is not from its environment variable.
+        """Returns the given credentials, completed from environment variables.
 
         Raises:
-            CredentialsError: missing or malformed; says which variable to set. Never shows the key.
-            ConfigurationError: a base URL that is none.
+            CredentialsError: missing or malformed; the message names the variable to set, and never the key.
+            ConfigurationError: an invalid base URL.
         """
         api_key = api_key or Secret(os.environ.get("RECALLRAI_API_KEY", ""))
         project_id = project_id if project_id is not None else os.environ.get("RECALLRAI_PROJECT_ID")
@@ -67,19 +67,19 @@ class Credentials:
             )
         if not api_key.reveal().startswith("rai_") or not _fits_a_header(api_key.reveal()):
             raise CredentialsError(
-                "The RecallrAI API key is malformed: it has to start with 'rai_' and hold no spaces or "
-                "line breaks. Check RECALLRAI_API_KEY for quotes and stray white space."
+                "The RecallrAI API key is malformed: it must start with 'rai_' and contain no spaces or line "
+                "breaks. Check RECALLRAI_API_KEY for quotes and stray white space."
             )
         if not project_id:
             raise CredentialsError("No RecallrAI project id. Set RECALLRAI_PROJECT_ID or pass project_id=….")
         if not _fits_a_header(project_id):
             raise CredentialsError(
-                "The RecallrAI project id is malformed: it holds spaces, line breaks or non-ASCII characters."
+                "The RecallrAI project id is malformed: it has spaces, line breaks or non-ASCII characters."
             )
         url = urlsplit(base_url)
         if url.username is not None or url.password is not None:
             raise ConfigurationError(
-                "The base URL holds a user or a password, which would show in logs: take them out of "
+                "The base URL contains a user or a password, which logs would show: remove them from "
                 "RECALLRAI_BASE_URL."
             )
         if url.scheme not in {"http", "https"} or not url.hostname:
@@ -90,7 +90,7 @@ class Credentials:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the service runs on this machine, so that proxies must stay out of the way."""
+        """Whether the service runs on this machine, so that no proxy may be used."""
         host = urlsplit(self.base_url).hostname or ""
         try:
             return ip_address(host).is_loopback

@@ -21,8 +21,8 @@ RecallrAIIntegrationError
 └── LocalServiceError             the embedded service cannot start: port in use, not a database …
 ```
 
-Errors of the SDK and of httpx never leave this package: they are translated in one place
-(`backend.errors`) and kept as `__cause__`. No message of ours holds the API key.
+Errors of the SDK and of httpx never leave this package: they are translated in one place (`_backend.errors`)
+and kept as `__cause__`. No error message contains the API key.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class RecallrAIIntegrationError(Exception):
 
 
 class ConfigurationError(RecallrAIIntegrationError):
-    """Something about the set-up is wrong; the message names the remedy."""
+    """The set-up is wrong; the message names the remedy."""
 
 
 class CredentialsError(ConfigurationError):
@@ -61,16 +61,16 @@ class CredentialsError(ConfigurationError):
 
 
 class MissingDependencyError(ConfigurationError, ImportError):
-    """An optional part of this package is not installed; the message holds the command that installs it."""
+    """An optional dependency is not installed; the message contains the command that installs it."""
 
     @classmethod
     def for_extra(cls, extra: str, module: str) -> MissingDependencyError:
-        """The error for an absent `module` that the extra `extra` brings."""
+        """Returns the error for a missing `module` that the extra `extra` installs."""
         return cls(f'{module} is not installed. Run: pip install "recallrai-integrations[{extra}]"')
 
 
 class ConnectionClosedError(ConfigurationError):
-    """The connection was closed: it stores and recalls nothing any more. `connect` makes another."""
+    """The connection is closed and can no longer store or recall. `connect` makes a new one."""
 
 
 class DeadlockError(ConfigurationError):
@@ -78,7 +78,7 @@ class DeadlockError(ConfigurationError):
 
 
 class InvalidInputError(RecallrAIIntegrationError, ValueError):
-    """An id, an option or a message is not what it has to be; nothing was sent."""
+    """An id, an option or a message is invalid; nothing was sent."""
 
 
 class MissingIdentityError(InvalidInputError):
@@ -86,14 +86,14 @@ class MissingIdentityError(InvalidInputError):
 
 
 class RedactionError(RecallrAIIntegrationError):
-    """The `redact` hook raised or answered with something unusable; the text was neither sent nor kept."""
+    """The `redact` hook raised an error or returned an unusable value; the text was neither sent nor kept."""
 
 
 class ServiceError(RecallrAIIntegrationError):
     """The service refused a request or could not be reached.
 
     Attributes:
-        status: the HTTP status, 400 to 599, or None where no answer was seen.
+                status: the HTTP status, 400 to 599, or None if there was no answer.
     """
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
@@ -113,8 +113,8 @@ class ServiceUnavailableError(ServiceError):
     """An outage: connection, timeout, 429, 5xx, a dropped connection, an unreadable answer.
 
     Attributes:
-        may_have_taken_effect: True when the request may have been carried out although no good answer
-            came back, so that a write must be looked for before it is sent again.
+                may_have_taken_effect: True if the request may have been carried out although no valid answer
+            came back; a message must then be looked up before it is sent again.
         retry_after: seconds the service asked to wait (`Retry-After`), or None.
     """
 
@@ -136,11 +136,11 @@ class OutboxError(RecallrAIIntegrationError):
 
 
 class OutboxFullError(OutboxError):
-    """The outbox holds `outbox_limit` messages already; the new one was not taken."""
+    """The outbox already holds `outbox_limit` messages; the new one was not accepted."""
 
 
 class ForgetIncompleteError(RecallrAIIntegrationError):
-    """Something that was to be deleted could still be read back afterwards; the message names it."""
+    """Something could still be read after its deletion; the message names it."""
 
 
 class LocalServiceError(RecallrAIIntegrationError):

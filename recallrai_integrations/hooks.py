@@ -1,4 +1,4 @@
-"""What your hooks are given: one object each, so that more can be told later without breaking them."""
+"""The arguments of your hooks: one object each, so that later releases can add fields."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["Event", "Redaction"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Redaction:
-    """What is about to leave the process; a `redact` hook returns what may leave it instead.
+    """What is about to leave the process; a `redact` hook returns what may leave instead.
 
     Args:
-        kind: `"message"` (answer with text) or `"metadata"` (answer with a dict).
+        kind: `"message"` (return text) or `"metadata"` (return a dict).
         text: the message text; "" for metadata.
         metadata: the session's metadata as the application gave it, or in an import the user's; empty for
             messages.
@@ -50,15 +50,15 @@ class Redaction:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """Something that happened, told to an `on_event` hook. It never holds message text or memories.
+    """Something that happened, passed to an `on_event` hook. It never contains message text or memories.
 
     Args:
         kind: `"stored"`, `"recalled"`, `"session_opened"`, `"session_rolled_over"`, `"session_gone"` (deleted
             on the server), `"processed"`, `"retried"`, `"late"` (past the recall deadline), `"degraded"`,
             `"recovered"`, `"rejected"`, `"refused"` (the outbox was full), `"left_to_another"` (process that
             delivers the conversation), `"forgotten"`.
-        user_id: the application's id of the user, where one is concerned.
-        thread_id: the application's id of the thread, where one is concerned.
+        user_id: the application's id of the user, if the event concerns one.
+        thread_id: the application's id of the thread, if the event concerns one.
         detail: figures and names, such as `{"status": 503}` or `{"memories": 3, "elapsed": 0.31}`.
 
     Example:

@@ -1,12 +1,12 @@
-"""Ids: checked, and made safe for URL paths.
+"""Ids: checked, and encoded for URL paths.
 
-The SDK puts a user id into the URL path as it is, so `../bob` or `a/b?c` would reach another user's path.
-Ids of the safe alphabet `[A-Za-z0-9._-]` travel unchanged; every other id is written as `enc-` and the id
-with each unsafe byte as `_XX` (hexadecimal UTF-8). An id that itself starts with `enc-` is written so too:
-no two ids share a form, and `decode_id` gives back every one of them.
+The SDK puts a user id into the URL path unchanged, so `../bob` or `a/b?c` would reach another user's path.
+Ids of the safe alphabet `[A-Za-z0-9._-]` are sent unchanged. Every other id is sent as `enc-` followed by the
+id with each unsafe byte as `_XX` (hexadecimal UTF-8). An id that starts with `enc-` is encoded too: no two
+ids have the same form, and `decode_id` restores each of them.
 
-Ids that the service gives (sessions, memories, merge conflicts) come back through models, files and people.
-They are never mapped: one outside the safe alphabet was not given by the service, and is refused.
+Ids of the service (sessions, memories, merge conflicts) come back through models, files and people. They are
+never encoded: an id outside the safe alphabet is not from the service, and is refused.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ _ESCAPE = re.compile(rb"_([0-9A-F]{2})")
 
 
 def user_id_text(user_id: object) -> str:
-    """The application's user id as text: `str` as it is, `int` and `UUID` written out.
+    """Returns the application's user id as text; `int` and `UUID` are converted.
 
     Raises:
         MissingIdentityError: None or empty.
         InvalidInputError: another type, not UTF-8, or longer than 255 characters once encoded.
     """
     if user_id is None or user_id == "":
-        raise MissingIdentityError("No user id. Pass user_id=…; there is no default, which all would share.")
+        raise MissingIdentityError("No user id. Pass user_id=…; there is no default user.")
     text = _text("user id", user_id)
     encode_id(text)
     return text
 
 
 def thread_id_text(thread_id: object) -> str | None:
-    """The application's thread id as text, or None for a conversation by itself.
+    """Returns the application's thread id as text, or None for a separate conversation.
 
     Raises:
         InvalidInputError: empty, another type, not UTF-8, or longer than 1,024 bytes.
@@ -71,11 +71,11 @@ def thread_id_text(thread_id: object) -> str | None:
 
 
 def service_id_text(what: str, value: object) -> str:
-    """An id given by the service, as the one path segment that it is.
+    """Returns an id of the service as text that is safe as one path segment.
 
     Args:
-        what: what has the id, such as "memory id".
-        value: the id; a `UUID` is written out.
+        what: the kind of id for the error message, such as "memory id".
+        value: the id; a `UUID` is converted.
 
     Raises:
         InvalidInputError: empty, only dots, longer than 255 characters, or with other characters than
@@ -89,17 +89,17 @@ def service_id_text(what: str, value: object) -> str:
         or not text.strip(".")
     ):
         raise InvalidInputError(
-            f"The {what} {short_repr(value)} is not one of the service: those have 1 to {MAX_ID_LENGTH} "
+            f"The {what} {short_repr(value)} is not an id of the service: ids have 1 to {MAX_ID_LENGTH} "
             "letters, digits, '-', '_' and '.'. List again to see the ids."
         )
     return text
 
 
 def encode_id(user_id: str) -> str:
-    """The form of a user id that is sent to the service.
+    """Returns the form of a user id that is sent to the service.
 
     Raises:
-        InvalidInputError: when it would be longer than 255 characters.
+        InvalidInputError: the result would be longer than 255 characters.
 
     Example:
         ```python
@@ -120,7 +120,7 @@ def encode_id(user_id: str) -> str:
 
 
 def decode_id(sent: str) -> str:
-    """The application's user id behind one that was sent; ids that were never encoded stay as they are."""
+    """Returns the application's user id for an encoded one; other ids are returned unchanged."""
     if not sent.startswith(_PREFIX):
         return sent
     body = sent[len(_PREFIX) :].encode()

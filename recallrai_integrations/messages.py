@@ -21,14 +21,14 @@ class Message:
 
     Args:
         role: `"user"` or `"assistant"`; the SDK's `MessageRole` is accepted too.
-        content: plain text, at least one character that is not white space when it is recorded.
-        id: the framework's or application's id of the message, if it has one. Within a conversation a
-            message with the same id is stored once; messages without ids are never taken for repeats.
-        created_at: when it was said, timezone-aware. Filled by `history()` and by the outbox; the service
-            stamps messages itself when they arrive.
+        content: plain text; a recorded message needs at least one character that is not white space.
+        id: the framework's or application's id of the message, if it has one. A conversation stores messages
+            with the same id once; messages without ids never count as repetitions.
+        created_at: the time of the message, timezone-aware. `history()` and the outbox fill it; the service
+            gives messages the time of their arrival.
 
     Raises:
-        InvalidInputError: for another role, or content or id of another type.
+        InvalidInputError: another role, or content or an id of another type.
 
     Example:
         ```python
@@ -59,20 +59,19 @@ MessageInput: TypeAlias = Message | tuple[str, str]
 
 
 def as_messages(given: MessageInput | Iterable[MessageInput]) -> list[Message]:
-    """One message or several, each a `Message` or a `(role, text)` pair, as a list of storable messages.
+    """Returns one or several messages, each a `Message` or a `(role, text)` pair, as a checked list.
 
     Raises:
-        InvalidInputError: names the first message that cannot be stored, by its place; nothing of the
-            list has been sent then.
+        InvalidInputError: names the position of the first invalid message; no message has been sent.
     """
     if isinstance(given, Message) or _is_pair(given):
         given = [cast("MessageInput", given)]
     if not isinstance(cast("object", given), Iterable):
         raise InvalidInputError(
-            f"A {type(given).__name__} is no message; pass Message(role, text), (role, text), or several."
+            f"A {type(given).__name__} is not a message; pass Message(role, text), (role, text), or a list."
         )
     messages: list[Message] = []
-    for place, item in enumerate(cast("Iterable[object]", given)):
+    for position, item in enumerate(cast("Iterable[object]", given)):
         if isinstance(item, Message):
             message = item
         elif _is_pair(item):
@@ -80,16 +79,14 @@ def as_messages(given: MessageInput | Iterable[MessageInput]) -> list[Message]:
             message = Message(cast("Role", role), text)
         else:
             raise InvalidInputError(
-                f"Message {place} is a {type(item).__name__}; pass Message(role, text) or (role, text)."
+                f"Message {position} is a {type(item).__name__}; pass Message(role, text) or (role, text)."
             )
         if not message.content.strip():
-            raise InvalidInputError(
-                f"Message {place} ({message.role}) is empty; there is nothing to remember."
-            )
+            raise InvalidInputError(f"Message {position} ({message.role}) is empty.")
         if message.content != clean_text(message.content):
             raise InvalidInputError(
-                f"Message {place} ({message.role}) holds half of a surrogate pair, which cannot be sent as "
-                "UTF-8; clean it with text.encode('utf-8', 'replace').decode()."
+                f"Message {position} ({message.role}) holds half of a surrogate pair, which cannot be sent "
+                "as UTF-8; clean it with text.encode('utf-8', 'replace').decode()."
             )
         messages.append(message)
     return messages
@@ -100,10 +97,10 @@ def _is_pair(item: object) -> bool:
 
 
 def clean_text(text: str) -> str:
-    """Text as it can be sent: lone surrogates, which have no UTF-8 form, become `?`."""
+    """Returns text that can be sent: lone surrogates, which have no UTF-8 form, become `?`."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def fingerprint(message: Message) -> str:
-    """The same for the same role and text, and short, whatever the text."""
+    """Returns a short hash of a message's role and text."""
     return hashlib.blake2b(f"{message.role} {message.content}".encode(), digest_size=8).hexdigest()

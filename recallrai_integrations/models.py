@@ -1,6 +1,6 @@
-"""What the service tells, as plain frozen values: sessions, memories, merge conflicts, pages of messages.
+"""The data of the service as frozen values: sessions, memories, merge conflicts, pages of messages.
 
-No object of the SDK leaves `backend`; these are what the rest of the package, and its users, see.
+No object of the SDK leaves `_backend`; the rest of the package and its users see these values.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class SessionInfo:
         session_id: the service's UUID.
         user_id: the application's id of the user.
         status: `"pending"`, `"processing"`, `"processed"`, `"failed"` or `"insufficient_balance"`.
-        metadata: as stored, this package's own keys included (`thread_id`, `recallrai_integrations`).
+        metadata: as stored, including the keys of this package (`thread_id`, `recallrai_integrations`).
         created_at: timezone-aware.
 
     Example:
@@ -67,7 +67,7 @@ class UserInfo:
     Args:
         user_id: the application's id of the user.
         metadata: as stored.
-        merge_conflict_enabled: whether contradictions become merge conflicts; None goes by the project's
+                merge_conflict_enabled: whether contradictions become merge conflicts; None uses the project's
             setting.
         created_at: timezone-aware.
         last_active_at: timezone-aware.
@@ -97,12 +97,12 @@ class MemoryVersion:
     Args:
         memory_id: of this version.
         version: its number, from 1.
-        content: what was known then.
+        content: the text of this version.
         created_at: timezone-aware.
-        expired_at: when it was superseded, timezone-aware; None when the service does not tell.
-        reason: why, in the service's words.
-        event_start: when what it tells began, timezone-aware; None when nothing was said of it.
-        event_end: when it ended, the same way.
+        expired_at: when it was superseded, timezone-aware; None if the service does not say.
+        reason: why it was superseded, in the service's words.
+        event_start: when the described event began, timezone-aware; None if unknown.
+        event_end: when the described event ended, timezone-aware; None if unknown.
 
     Example:
         ```python
@@ -131,7 +131,7 @@ class MemoryVersion:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A fact about the user. `similarity` (0 to 1) is set where the memory was recalled for a question.
+    """A fact about the user. `similarity` (0 to 1) is set if the memory was recalled for a question.
 
     Example:
         ```python
@@ -210,7 +210,7 @@ class ConflictingMemory:
 
 @dataclass(frozen=True, slots=True)
 class MergeConflict:
-    """A new fact that contradicts what is known, waiting for the user's word.
+    """A new fact that contradicts known ones, until the user decides.
 
     `status` is `"PENDING"`, `"IN_QUEUE"`, `"RESOLVING"`, `"RESOLVED"` or `"FAILED"`.
 
@@ -237,16 +237,16 @@ class MergeConflict:
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was deleted, and read back as gone.
+    """What was deleted, and is gone.
 
     Args:
         user_id: the application's id of the user.
-        sessions: ids of the sessions deleted.
-        memories: ids of the memories that were made from them, or that were named; none is left.
-        waiting: messages that waited for delivery and were dropped.
-        user_deleted: whether the user as a whole is gone.
-        remains_in: files of this machine in which deleted text remains as long as another program reads them:
-            the outbox, the embedded service's database. None as a rule.
+        sessions: ids of the deleted sessions.
+        memories: ids of the deleted memories, those made from the sessions or the one you named.
+        waiting: number of pending messages that were dropped.
+        user_deleted: whether the whole user was deleted.
+        remains_in: files of this machine in which deleted text remains until other programs close them: the
+            outbox, the embedded service's database. Usually empty.
 
     Example:
         ```python
@@ -270,13 +270,13 @@ class Forgotten:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of a conversation that was brought in.
+    """The result of importing a conversation.
 
     Args:
-        session_ids: the sessions that hold it: one, or one more for each time it was processed before all
-            of it had arrived; none when it never left its own session.
-        stored: messages stored by this run; 0 when all were there already.
-        already: messages that were there already.
+        session_ids: the sessions that hold it: one, plus one for each time it was processed before it was
+            complete; empty if it is still in the session it was exported from.
+        stored: messages stored by this import; 0 if all were there.
+        already: messages that were there before.
 
     Example:
         ```python
@@ -322,7 +322,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ContextAnswer:
-    """What the service answered to a recall: the text without instructions, and what it was made from."""
+    """The service's answer to a recall: the text without instructions, and the ids of its sources."""
 
     text: str = field(repr=False)
     strategy: str

@@ -1,21 +1,29 @@
-"""Options: frozen, keyword-only, checked when they are made.
+"""Options: frozen, keyword-only, checked when they are created.
 
-The ranges of `RecallOptions` are the service's own, so that a wrong value is an error on your line and not
-a 422 in the middle of a turn.
+`RecallOptions` has the ranges of the service, so a wrong value raises an error on your line, and not a 422 in
+the middle of a turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike, fspath
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 from zoneinfo import ZoneInfo
 
 from .errors import InvalidInputError
 from .hooks import Event, Redaction
 
-__all__ = ["ContextOptions", "DeliveryOptions", "Placement", "ProcessPolicy", "RecallOptions", "Strategy"]
+__all__ = [
+    "ContextOptions",
+    "DeliveryOptions",
+    "MemoryOptions",
+    "Placement",
+    "ProcessPolicy",
+    "RecallOptions",
+    "Strategy",
+]
 
 Strategy: TypeAlias = Literal["low_latency", "balanced", "agentic", "auto", "deep"]
 Placement: TypeAlias = Literal["system", "user", "split"]
@@ -24,11 +32,11 @@ ProcessPolicy: TypeAlias = Literal["every_run", "every_n_turns", "manual"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecallOptions:
-    """What is asked of the service when memories are recalled.
+    """How the service recalls memories.
 
     Args:
         strategy: `"low_latency"` (about 0.3 s), `"balanced"` (about 1.2 s), `"agentic"` (5 to 20 s) or
-            `"auto"`. `"deep"` is the service's older name of agentic and means the same.
+            `"auto"`. `"deep"` is the service's older name for `"agentic"`.
         min_top_k: 5 to 50 memories, not above `max_top_k` (service).
         max_top_k: 10 to 100 memories (service).
         memories_threshold: lowest similarity of a memory, 0.2 to 0.8 (service).
@@ -36,9 +44,9 @@ class RecallOptions:
         last_n_messages: also the user's last 1 to 100 messages; None for none (service).
         last_n_summaries: also the last 1 to 20 conversation summaries; None for none (service).
         timezone: IANA name for the times in the text, such as `"Europe/Lisbon"`; None is UTC.
-        include_system_prompt: put the service's instructions on how to read the memories before them.
-        fallback_strategy: asked once more when the first strategy recalls no memories; the first answer stays
-            when this one brings no more, or fails. None for no second try.
+        include_system_prompt: put the service's instructions for reading the memories before them.
+        fallback_strategy: used for a second recall when the first one finds no memories. If the second finds
+            none either, or fails, the first result is kept. None for no second recall.
 
     Raises:
         InvalidInputError: names the option, its range and the value.
@@ -101,23 +109,23 @@ class ContextOptions:
     """How recalled memories are put into a prompt.
 
     Args:
-        placement: `"system"` appends instructions and memories to the system prompt, the memories last;
-            `"user"` leaves the system prompt and the history as they are, so that a provider's prefix cache
-            survives, and puts the memories into the last user message of this request only. The service's
-            long instructions are left out then, since they would be paid anew in every turn. `"split"` puts
-            the instructions, which are the same in every turn, at the end of the system prompt and the
-            memories into the last user message: both are read, and the prefix is cached.
-        drop_current_conversation: leave out lines of the ongoing conversation that the framework sends as
-            messages in the same request.
-        max_chars: upper bound of the memories in characters, instructions not counted; None for no bound.
+        placement: `"system"` appends instructions and memories to the system prompt, the memories last.
+            `"user"` puts the memories into the last user message of this request only. The system prompt and
+            the history stay unchanged, so a provider's prefix cache stays valid; the service's long
+            instructions are left out, because every turn would pay for them again. `"split"` puts the
+            instructions, which are the same in every turn, at the end of the system prompt, and the memories
+            into the last user message: the model gets both, and the prefix is cached.
+        drop_current_conversation: leave out lines of the ongoing conversation that the same request contains
+            as messages.
+        max_chars: most characters of the memories, without the instructions; None for no limit.
         max_tokens: the same in tokens; needs `count_tokens`.
-        count_tokens: your tokenizer: text in, number of tokens out.
-        compact: leave out version histories that only repeat the memory above them.
-        instructions: your own text in place of the service's instructions.
+        count_tokens: your tokenizer: takes a text and returns the number of tokens.
+        compact: leave out older versions that only repeat the memory above them.
+        instructions: your own text instead of the service's instructions.
 
     Raises:
-        InvalidInputError: for an unknown placement, a bound below 1, a `count_tokens` that is no function, or
-            `max_tokens` without one.
+        InvalidInputError: an unknown placement, a limit below 1, a `count_tokens` that is not a function, or
+            `max_tokens` without `count_tokens`.
 
     Example:
         ```python
@@ -147,43 +155,46 @@ class ContextOptions:
         if self.max_tokens is not None:
             _check_int("max_tokens", self.max_tokens, 1)
             if self.count_tokens is None:
-                raise InvalidInputError("max_tokens needs count_tokens, a function from text to its tokens.")
+                raise InvalidInputError(
+                    "max_tokens needs count_tokens, a function that counts the tokens of a text."
+                )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveryOptions:
-    """How messages get to the service, and what happens when it does not answer.
+    """How messages are delivered to the service, and what happens during an outage.
 
     Args:
-        on_error: in an outage `"degrade"` goes on without fresh memories, logs one warning and sends what
-            waits later, in order; `"raise"` raises `ServiceUnavailableError` and leaves the message to you.
-        mode: `"inline"` sends before `record` returns; `"background"` takes the message and sends it from a
-            worker thread, so that storing an answer costs the caller nothing. A recall still waits for the
-            user's message to be stored, because the service recalls by it.
-        outbox: None keeps what waits in memory; a path keeps it in a SQLite file that survives a killed
-            process and may be shared by several processes of one machine.
-        outbox_limit: most messages that may wait. Past it `"degrade"` refuses new ones with an error in the
-            log, `"raise"` raises `OutboxFullError`.
-        retries: how often a request that may be repeated safely is tried again, 0 to 10, with exponential
+        on_error: during an outage `"degrade"` continues without fresh memories, logs one warning and sends
+            the messages later, in order; `"raise"` raises `ServiceUnavailableError` and does not keep the
+            message.
+        mode: `"inline"` sends before `record` returns; `"background"` queues the message and sends it from
+            another thread, so the caller does not wait for an answer to be stored. A recall still waits until
+            the user's message is stored, because the service recalls by it.
+        outbox: None keeps pending messages in memory; a path keeps them in a SQLite file that survives a
+            killed process and that several processes of one machine may share.
+        outbox_limit: most pending messages. When it is reached, `"degrade"` logs an error and drops new
+            messages, `"raise"` raises `OutboxFullError`.
+        retries: how often a request that may be repeated safely is retried, 0 to 10, with exponential
             backoff and jitter, honouring `Retry-After`.
         retry_budget: seconds that all tries of one request may take together before it counts as an outage.
         settling_time: seconds after which a request without an answer (timed out, cut off, cancelled, sent by
-            a process that was killed) can no longer take effect, 0 to 3600. Its message is not sent again
-            sooner; meanwhile the session is read again. After an error was answered, 3 of them at most. None
-            takes the connection's timeout and 3 seconds: the service and the gateways before it work on no
-            request for longer. 0 sends again at once, and may store a message twice.
-        recall_deadline: seconds a turn waits for memories; None waits for the service's timeout. Recalls that
-            are late go on beside the turns, at most 16 for a connection and 2 for a conversation; while so
-            many do, a turn goes on without fresh memories at once.
-        on_deadline: past it, `"skip"` goes on without memories, `"stale"` with the last ones of this
-            conversation, `"fallback"` with those of low_latency (asked when half of the time is over). An
-            answer without memories whose `fallback_strategy` is late counts in any case.
-        breaker_threshold: failures in a row after which requests are no longer tried; a missed
-            `recall_deadline` is one. Recalls and all other requests are counted apart.
-        breaker_reset: seconds between two tries of a service that fails, at most. The first try comes after
-            one second, and the pause doubles while tries fail; one request at a time tries.
-        redact: hook that gets one `Redaction` and returns the text (or metadata) that may leave the process.
-        on_event: hook that gets one `Event` for whatever is stored, recalled, retried, degraded …
+            a process that was killed) can no longer take effect, 0 to 3600. Until then its message is not
+            sent again, and the session is read instead. After an error response it is at most 3 seconds. None
+            is the connection's timeout plus 3 seconds: the service and the gateways in front of it do not
+            work on a request for longer. 0 sends again at once, and may store a message twice.
+        recall_deadline: seconds that a turn waits for memories; None waits for the service's timeout. Late
+            recalls continue in the background, at most 16 for a connection and 2 for a conversation. While
+            this limit is reached, turns continue without fresh memories at once.
+        on_deadline: after the deadline `"skip"` continues without memories, `"stale"` with the previous ones
+            of this conversation, `"fallback"` with those of low_latency (requested at half of the time). If
+            only the recall by `fallback_strategy` is late, the first, empty result is used.
+        breaker_threshold: failures in a row after which no requests are sent for a while; a missed
+            `recall_deadline` is a failure. Recalls and all other requests are counted separately.
+        breaker_reset: longest pause in seconds between two tries of a failing service. The first try comes
+            after one second, and the pause doubles while tries fail; only one request at a time tries.
+        redact: hook that gets a `Redaction` and returns the text (or metadata) that may leave the process.
+        on_event: hook that gets an `Event` whenever something is stored, recalled, retried, degraded …
 
     Raises:
         InvalidInputError: names the option, its range and the value.
@@ -236,8 +247,39 @@ class DeliveryOptions:
         _check_function("on_event", self.on_event)
 
 
+class MemoryOptions(TypedDict, total=False):
+    """The keyword arguments that the automatic memories of all frameworks share.
+
+    Attributes:
+        recall: how to recall; replaces the connection's options.
+        context: how memories are put into the prompt; replaces the connection's options.
+        metadata: JSON metadata for new sessions. This package uses the key `thread_id`.
+        process: when the session is turned into memories. None, the default: after each run without a thread,
+            otherwise by `finish()` or the service's inactivity timer. See `Connection.conversation`.
+        process_every: n of `process="every_n_turns"`, at least 1; 10 by default.
+        auto_process_after_seconds: inactivity after which the service processes a session, at least 600
+            (service), which is the default.
+
+    Example:
+        ```python
+        from recallrai_integrations import MemoryOptions, RecallOptions
+        from recallrai_integrations.langchain import RecallrAIMiddleware
+
+        options: MemoryOptions = {"recall": RecallOptions(strategy="low_latency"), "process": "every_run"}
+        middleware = RecallrAIMiddleware(user_id="ada", **options)
+        ```
+    """
+
+    recall: RecallOptions | None
+    context: ContextOptions | None
+    metadata: Mapping[str, Any] | None
+    process: ProcessPolicy | None
+    process_every: int
+    auto_process_after_seconds: int
+
+
 def is_number(value: object) -> bool:
-    """Whether it is a number; `True` is not one."""
+    """Returns whether a value is a number; `True` is not."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

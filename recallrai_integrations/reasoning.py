@@ -1,4 +1,4 @@
-"""The reasoning that a model writes into its answer, told from the answer; pure."""
+"""Removes the reasoning that a model writes into its answer; pure."""
 
 from __future__ import annotations
 
@@ -30,22 +30,23 @@ _AROUND_ANSWERS: Final = re.compile(
     r"<\|(?:begin_of_solution|end_of_solution|start_response|end_response|end|return)\|>", re.IGNORECASE
 )
 _BARE_HARMONY: Final = re.compile(r"\s*analysis(?=[A-Z]).*?assistant\s?final", re.DOTALL)
-"""What servers that drop special tokens leave of the marks of gpt-oss."""
+"""What remains of the marks of gpt-oss if a server drops special tokens."""
 _FENCE: Final = 3
 
 
 def without_reasoning(text: str) -> str:
-    """Returns an answer without the reasoning in it, `<think>…</think>` and its relatives.
+    """Returns an answer without the reasoning in it, such as `<think>…</think>`.
 
-    Reasoning goes to its closing tag; without one, to the end, when it begins a line. What stands before a
-    closing tag that nothing opened is reasoning too: some models are started inside of it. Tags in Markdown
-    code are part of the answer. Takes time in proportion to the length of the text.
+    Reasoning ends at its closing tag. If there is none, a tag at the beginning of a line marks everything up
+    to the end as reasoning. Text before a closing tag without an opening one is reasoning too, because some
+    models start inside the reasoning. Tags in Markdown code are part of the answer. The time is proportional
+    to the length of the text.
 
     Args:
-        text: what the model wrote, whole.
+        text: the complete text of the model.
 
     Returns:
-        The same text when it holds no reasoning; "" when it holds nothing else.
+        The same text if it contains no reasoning; "" if it contains nothing else.
     """
     bare = _BARE_HARMONY.match(text)
     if bare is not None:

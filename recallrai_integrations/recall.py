@@ -1,4 +1,4 @@
-"""`Recall`: what a turn gets to know about its user."""
+"""`Recall`: the memories for one turn."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class Recall:
     """Memories recalled for one turn, ready for a prompt.
 
     Args:
-        context: the service's text as it came, without instructions; "" when there is none.
-        strategy: the strategy that made it (with `"auto"`, the one the service chose).
+        context: the service's text, without instructions; "" if there is none.
+        strategy: the strategy that was used (with `"auto"`, the one that the service chose).
         memory_ids: ids of the memories in it.
         session_ids: ids of the conversations in it.
-        elapsed: seconds that the turn waited for it.
-        degraded: True when the service could not be asked, or not in time; `context` is then "" or, with
-            `on_deadline="stale"`, what was recalled last. Also when the question is left to another process
-            that is delivering the conversation, `context` is then what the service recalls without it; and
-            when `fallback_strategy` could not be asked, `context` is then what the first one found.
-        instructions: the service's text on how to read the memories; "" when left out.
+        elapsed: seconds that the turn waited.
+        degraded: True if the service did not answer, or not in time; `context` is then "" or, with
+            `on_deadline="stale"`, the previous one. Also True if another process is delivering the question;
+            `context` is then recalled without the question. Also True if the recall by `fallback_strategy`
+            failed; `context` is then the result of the first strategy.
+        instructions: the service's text on how to read the memories; "" if left out.
         options: how it is rendered.
-        stored_as: what a `redact` hook made of messages of this conversation, by their fingerprints: the
-            service, and so `context`, has them in that form.
+        stored_as: the redacted form of messages of this conversation, by their fingerprints: the service, and
+            so `context`, contains this form.
 
     Example:
         ```python
@@ -58,22 +58,22 @@ class Recall:
 
     @property
     def text(self) -> str:
-        """Instructions and memories as one text for a system prompt; "" when nothing is remembered."""
+        """Instructions and memories as one text for a system prompt; "" if there are no memories."""
         return self.prompt().text
 
     @property
     def omitted(self) -> int:
-        """Entries left out of `text` to keep `max_chars` or `max_tokens`."""
+        """Number of entries left out of `text` because of `max_chars` or `max_tokens`."""
         return self.prompt().omitted
 
     def prompt(self, sent: Sequence[Message] = ()) -> Prompt:
-        """The parts of the text, for a request that also sends these messages of the conversation.
+        """Returns the parts of the text, for a request that also contains these messages.
 
         Args:
-            sent: conversation messages in the same request; the context does not repeat them.
+            sent: messages of the conversation in the same request; the context does not repeat them.
         """
         said = list(map(self._stored, sent)) if self.stored_as else list(sent)
-        for same, prompt in self._latest:  # a tool loop asks for the same one again and again
+        for same, prompt in self._latest:  # a tool loop asks for the same prompt several times
             if same == said:
                 return prompt
         prompt = render(

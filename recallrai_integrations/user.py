@@ -1,4 +1,4 @@
-"""`UserMemory`: what is remembered of one user, to search, show, correct and delete."""
+"""`UserMemory`: searches, lists, corrects and deletes the memories of one user."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["UserMemory"]
 class UserMemory:
     """One user's memories. Made by `Connection.user`; making it does no I/O.
 
-    Its methods always raise for outages (`ServiceUnavailableError`): an empty answer must mean that there is
+    Its methods always raise `ServiceUnavailableError` in an outage, so an empty result means that there is
     nothing. Each has an async twin with the prefix `a`.
 
     Example:
@@ -46,19 +46,19 @@ class UserMemory:
         self.user_id = user_id_text(user_id)
 
     def search(self, query: str, *, k: int = 10, options: RecallOptions | None = None) -> list[Memory]:
-        """The memories that a question recalls, most similar first, with versions and connections.
+        """Returns the memories that a question recalls, most similar first, with versions and connections.
 
-        Costs three requests and one for each memory, those at the same time: the service recalls by the
-        messages of a session, so the question is asked in one of its own, which is deleted again.
+        This sends three requests, and one for each memory, the latter in parallel: the service recalls by the
+        messages of a session, so the question is stored in a session of its own, which is then deleted.
 
         Args:
             query: a question or statement; not empty.
             k: most memories to return, at least 1.
-            options: strategy and thresholds, in place of the connection's.
+            options: strategy and thresholds; replaces the connection's.
 
         Raises:
             InvalidInputError: an empty query, or k below 1.
-            RedactionError: your hook failed, or left nothing of the query; nothing was sent.
+            RedactionError: your hook failed, or removed the whole query; nothing was sent.
             ServiceError: see `errors`.
         """
         return self._runtime.run(flows.search(*self._search_arguments(query, k, options)))
@@ -70,12 +70,12 @@ class UserMemory:
     def memories(
         self, *, categories: Sequence[str] = (), session_ids: Sequence[str] = (), limit: int | None = None
     ) -> list[Memory]:
-        """Current memories, newest first.
+        """Returns the current memories, newest first.
 
         Args:
-            categories: only memories of one of these.
+            categories: only memories of one of these categories.
             session_ids: only memories made from one of these sessions.
-            limit: at most so many; None for all.
+            limit: most memories to return; None for all.
 
         Raises:
             RequestRejectedError: an unknown category.
@@ -94,10 +94,10 @@ class UserMemory:
         )
 
     def memory(self, memory_id: str) -> Memory:
-        """One memory with its versions and connections.
+        """Returns one memory with its versions and connections.
 
         Raises:
-            InvalidInputError: an id that cannot be one of the service; nothing was sent.
+            InvalidInputError: an invalid id; nothing was sent.
             NotFoundError: this user has nothing with that id.
         """
         return self._runtime.run(iter(GetMemory(self.user_id, memory_id)))
@@ -107,30 +107,34 @@ class UserMemory:
         return await self._runtime.arun(iter(GetMemory(self.user_id, memory_id)))
 
     def forget_memory(self, memory_id: str, *, previous_versions: bool = True) -> None:
-        """Deletes a memory, and reads back that it is gone.
+        """Deletes a memory, and checks that it is gone.
 
         Args:
-            memory_id: of any of its versions.
-            previous_versions: also the older versions; otherwise the one before becomes current again.
+            memory_id: the id of any of its versions.
+            previous_versions: delete the older versions too; otherwise the previous one becomes current.
 
         Raises:
-            InvalidInputError: an id that cannot be one of the service; nothing was sent.
+            InvalidInputError: an invalid id; nothing was sent.
             NotFoundError: this user has nothing with that id.
-            ForgetIncompleteError: the service still tells it.
+            ForgetIncompleteError: the service still returns it.
         """
-        self._runtime.run(flows.forget_memory(self.user_id, memory_id, previous_versions=previous_versions))
+        self._runtime.run(flows.delete_memory(self.user_id, memory_id, previous_versions=previous_versions))
 
     async def aforget_memory(self, memory_id: str, *, previous_versions: bool = True) -> None:
         """The async twin of `forget_memory`."""
         await self._runtime.arun(
-            flows.forget_memory(self.user_id, memory_id, previous_versions=previous_versions)
+            flows.delete_memory(self.user_id, memory_id, previous_versions=previous_versions)
         )
 
     def conflicts(self, status: str | None = "PENDING") -> list[MergeConflict]:
-        """Merge conflicts, oldest first; by default those that wait for the user. None for all.
+        """Returns merge conflicts, oldest first.
+
+        Args:
+            status: one of those of `MergeConflict`, by default those that the user has not answered; None for
+                all.
 
         Raises:
-            InvalidInputError: a status other than those of `MergeConflict`.
+            InvalidInputError: an unknown status.
         """
         return self._runtime.run(flows.all_conflicts(self.user_id, status))
 
@@ -139,10 +143,10 @@ class UserMemory:
         return await self._runtime.arun(flows.all_conflicts(self.user_id, status))
 
     def conflict(self, conflict_id: str) -> MergeConflict:
-        """One merge conflict.
+        """Returns one merge conflict.
 
         Raises:
-            InvalidInputError: an id that cannot be one of the service; nothing was sent.
+            InvalidInputError: an invalid id; nothing was sent.
             NotFoundError: this user has nothing with that id.
         """
         return self._runtime.run(iter(GetConflict(self.user_id, conflict_id)))
@@ -152,14 +156,14 @@ class UserMemory:
         return await self._runtime.arun(iter(GetConflict(self.user_id, conflict_id)))
 
     def resolve(self, conflict: MergeConflict, answers: Mapping[str, str]) -> bool:
-        """Answers a merge conflict with the user's word.
+        """Answers a merge conflict with the user's choice.
 
         Args:
-            conflict: one of `conflicts()`.
-            answers: question to one of its options, for all questions.
+            conflict: from `conflicts()`.
+            answers: maps each question to one of its options.
 
         Returns:
-            False when nothing was resolved: it has been resolved meanwhile, or an answer fits no option.
+            False if nothing was resolved: the conflict is already resolved, or an answer is not an option.
         """
         return self._runtime.run(flows.resolve(self.user_id, conflict, answers))
 
@@ -168,7 +172,7 @@ class UserMemory:
         return await self._runtime.arun(flows.resolve(self.user_id, conflict, answers))
 
     def info(self) -> UserInfo:
-        """The user as the service knows them.
+        """Returns the service's record of the user.
 
         Raises:
             NotFoundError: the user does not exist; they are created with their first message.
@@ -187,10 +191,10 @@ class UserMemory:
         self, query: str, k: int, options: RecallOptions | None
     ) -> tuple[str, str, int, RecallOptions]:
         if not query.strip():
-            raise InvalidInputError("A search needs a question; the query is empty.")
+            raise InvalidInputError("The query is empty; a search needs a question.")
         if k < 1:
             raise InvalidInputError(f"k must be at least 1, not {k!r}.")
         asked = self._runtime.redacted(self.user_id, None, [Message("user", query)])
         if not asked:
-            raise RedactionError("The redact hook left nothing of the query; nothing was sent.")
+            raise RedactionError("The redact hook removed the whole query; nothing was sent.")
         return self.user_id, asked[0].content, k, options or self._runtime.recall

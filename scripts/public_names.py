@@ -25,6 +25,7 @@ PACKAGE = "recallrai_integrations"
 SURFACES = (
     PACKAGE,
     f"{PACKAGE}.adapter",
+    f"{PACKAGE}.google_adk",
     f"{PACKAGE}.langchain",
     f"{PACKAGE}.llama_index",
     f"{PACKAGE}.local",

@@ -27,11 +27,12 @@ BRINGS: dict[str, set[str]] = {
     "llama-index": {"llama-index"},
     "openai-agents": {"openai-agents"},
     "pydantic-ai": {"pydantic-ai"},
+    "google-adk": {"google-adk"},
     "local": {"local"},
     "cli": {"local", "cli"},
     "otel": {"otel"},
     "mcp": {"mcp"},
-    "frameworks": {"mcp", "openai-agents", "pydantic-ai"},
+    "frameworks": {"google-adk", "mcp", "openai-agents", "pydantic-ai"},
     "all": {"langchain", "langchain-classic", "llama-index", "local", "cli", "otel"},
 }
 """What works with each extra installed alone."""
@@ -158,6 +159,31 @@ def pydantic_ai() -> None:
         stores_what_was_said(connection, user)
 
 
+def google_adk() -> None:
+    """A run of an app stores what was said."""
+    import asyncio
+
+    from google.adk.agents import LlmAgent
+    from google.adk.apps import App
+    from google.adk.models import BaseLlm, LlmResponse
+    from google.adk.runners import InMemoryRunner
+    from google.genai import types
+
+    from recallrai_integrations.google_adk import RecallrAIPlugin
+
+    class Noting(BaseLlm):
+        async def generate_content_async(self, *_: Any, **__: Any) -> Any:
+            yield LlmResponse(content=types.Content(role="model", parts=[types.Part(text="Noted.")]))
+
+    user = f"smoke-{uuid.uuid4()}"
+    with connect() as connection:
+        agent = LlmAgent(name="friend", model=Noting(model="noting"))
+        app = App(name="app", root_agent=agent, plugins=[RecallrAIPlugin(connection)])
+        runner = InMemoryRunner(app=app)
+        asyncio.run(runner.run_debug(FACT, user_id=user, session_id="thread-1", quiet=True))
+        stores_what_was_said(connection, user)
+
+
 def local() -> None:
     """The embedded service."""
     with connect(local=":memory:") as connection:
@@ -204,6 +230,7 @@ USES: dict[str, Callable[[], None]] = {
     "llama-index": llama_index,
     "openai-agents": openai_agents,
     "pydantic-ai": pydantic_ai,
+    "google-adk": google_adk,
     "local": local,
     "cli": cli,
     "otel": otel,
@@ -246,6 +273,7 @@ ATTEMPTS: dict[str, list[Callable[[], object]]] = {
     "llama-index": [lambda: importlib.import_module("recallrai_integrations.llama_index")],
     "mcp": [lambda: importlib.import_module("recallrai_integrations.mcp")],
     "openai-agents": [lambda: importlib.import_module("recallrai_integrations.openai_agents")],
+    "google-adk": [lambda: importlib.import_module("recallrai_integrations.google_adk")],
     "pydantic-ai": [lambda: importlib.import_module("recallrai_integrations.pydantic_ai")],
     "local": [
         lambda: importlib.import_module("recallrai_integrations.local"),

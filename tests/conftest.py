@@ -12,13 +12,16 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from blockbuster import BlockBuster
 
+import recallrai_integrations
 from recallrai_integrations import Connection, DeliveryOptions, connect
-from recallrai_integrations._backend import requests, sdk
+from recallrai_integrations._backend import requests as raw_requests
+from recallrai_integrations._backend import sdk
 from recallrai_integrations._flows import ops
 from recallrai_integrations.identity import encode_id
 from recallrai_integrations.local import LocalRecallrAI
@@ -66,7 +69,7 @@ def _own_users(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         used.add(user_id)
         return prefix + encode_id(user_id)
 
-    for module in (ops, requests, sdk):
+    for module in (ops, raw_requests, sdk):
         monkeypatch.setattr(module, "encode_id", encode)
     yield
     with connect() as connection:
@@ -97,22 +100,63 @@ def connection(make_connection: Callable[..., Connection]) -> Connection:
     return make_connection()
 
 
-_detector = BlockBuster("recallrai_integrations", excluded_modules=["recallrai_integrations.local"])
-_calls = 0
+@pytest.fixture
+def stored(make_connection: Callable[..., Connection]) -> Callable[..., list[tuple[str, str]]]:
+    """What a process that knows nothing yet reads of a thread."""
+
+    def stored(user_id: str = "ada", thread_id: str = "t") -> list[tuple[str, str]]:
+        history = make_connection().conversation(user_id, thread_id).history()
+        return [(one.role, one.content) for one in history]
+
+    return stored
 
 
-@contextmanager
-def _not_blocking() -> Iterator[None]:
-    """Blocking calls of this package on an event loop are errors; the embedded service has a loop of its own."""
-    global _calls  # noqa: PLW0603 - calls may run at once, and the detector changes the whole process
-    _calls += 1
+@pytest.fixture
+def requests(server: LocalRecallrAI) -> Callable[[], list[str]]:
+    """Method and last part of the path of the requests since the last call, instructions left out."""
+
+    def requests() -> list[str]:
+        made = [
+            f"{one.method} {one.path.rsplit('/', 1)[-1]}"
+            for one in server.requests
+            if not one.path.endswith("system-prompt")
+        ]
+        server.requests.clear()
+        return made
+
+    return requests
+
+
+def _coroutine_of_ours_runs() -> bool:
+    frame = inspect.currentframe()
+    while frame is not None:
+        code = frame.f_code
+        if code.co_flags & _ASYNC and code.co_filename.startswith(_PACKAGE):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _only_within_coroutines(excused: Callable[..., bool]) -> Callable[..., bool]:
+    return lambda *args, **kwargs: not _coroutine_of_ours_runs() or excused(*args, **kwargs)
+
+
+_ASYNC = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+_PACKAGE = str(Path(recallrai_integrations.__file__).parent)
+_detector = BlockBuster("recallrai_integrations")
+for _watched in _detector.functions.values():
+    _watched.can_block_predicate = _only_within_coroutines(_watched.can_block_predicate)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_blocks_an_event_loop() -> Iterator[None]:
+    """A coroutine of this package that blocks its event loop, the embedded service's too, is an error.
+
+    A test may call the sync form of something on its own loop.
+    """
     _detector.activate()
-    try:
-        yield
-    finally:
-        _calls -= 1
-        if not _calls:
-            _detector.deactivate()
+    yield
+    _detector.deactivate()
 
 
 @contextmanager
@@ -122,23 +166,21 @@ def may_block() -> Iterator[None]:
     try:
         yield
     finally:
-        if _calls:
-            _detector.activate()
+        _detector.activate()
 
 
 @pytest.fixture(params=["sync", "async"])
 async def call(request: pytest.FixtureRequest) -> AsyncIterator[Call]:
     """Calls a method in the colour of this run: `await call(conversation.record, …)`.
 
-    In the async run the twin of the same object with the prefix `a` is awaited, and must not block its loop.
+    In the async run the twin of the same object with the prefix `a` is awaited.
     """
 
     async def in_colour(method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if request.param == "sync":
             return method(*args, **kwargs)
         owner, name = method.__self__, method.__name__  # type: ignore[attr-defined]
-        with _not_blocking():
-            result = getattr(owner, f"a{name}")(*args, **kwargs)
-            return await result if inspect.isawaitable(result) else result
+        result = getattr(owner, f"a{name}")(*args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
 
     yield in_colour  # noqa: PT022 - async generator fixtures keep one loop for the whole test

@@ -35,6 +35,10 @@ def _nothing() -> None:
     return
 
 
+def _no_history() -> str:
+    return ""
+
+
 @dataclass(frozen=True)
 class Chat:
     """A chat that goes on turn by turn.
@@ -42,10 +46,12 @@ class Chat:
     Args:
         turn: answers the question of a turn; what a user waits for.
         settle: has delivered what was left for later; nobody waits for it.
+        history: what the framework or the application keeps of the chat, as text.
     """
 
     turn: Callable[[int], object]
     settle: Callable[[], object] = _nothing
+    history: Callable[[], str] = _no_history
 
 
 Open: TypeAlias = Callable[[Recorder], AbstractContextManager[Chat]]
@@ -61,12 +67,14 @@ class Record:
         elapsed: of each turn, in seconds: what the user waited.
         processor: of each turn with what it left for later, in seconds.
         prompts: of each request to the model: the turn, the moment, the prompt.
+        history: what the framework or the application keeps at the end.
     """
 
     begun: list[float] = field(default_factory=list)
     elapsed: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
     prompts: list[tuple[int, float, str]] = field(default_factory=list)
+    history: list[str] = field(default_factory=list)
 
 
 def drive(open_chat: Open, turns: int = dialogue.TURNS) -> Record:
@@ -81,5 +89,6 @@ def drive(open_chat: Open, turns: int = dialogue.TURNS) -> Record:
             record.elapsed.append(answered.elapsed)
             record.processor.append(answered.processor + left.processor)
         record.begun.append(time.monotonic())
+        record.history.append(chat.history())
     record.prompts.extend(recorder.prompts)
     return record

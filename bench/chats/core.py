@@ -8,17 +8,14 @@ from contextlib import contextmanager
 
 from bench import dialogue
 from bench.chats.base import Chat, Recorder
-from bench.service import StandIn
-from recallrai_integrations import ContextOptions, DeliveryOptions, Message, RecallOptions, connect
+from bench.chats.ours import Setting
+from recallrai_integrations import Message
 
 
 @contextmanager
-def chat(
-    service: StandIn, recorder: Recorder, *, context: ContextOptions, delivery: DeliveryOptions
-) -> Iterator[Chat]:
+def chat(setting: Setting, recorder: Recorder) -> Iterator[Chat]:
     """The loop of the documentation: record, recall, ask the model, record."""
-    recall = RecallOptions(strategy="low_latency")
-    with connect(**service.credentials, recall=recall, context=context, delivery=delivery) as connection:
+    with setting.connect() as connection:
         conversation = connection.conversation(uuid.uuid4().hex, "thread")
         said: list[Message] = []
 
@@ -27,7 +24,7 @@ def chat(
             conversation.record(said[-1])
             prompt = conversation.recall().prompt(sent=said)
             system, question = dialogue.APP_PROMPT, said[-1].content
-            if context.placement == "user":
+            if setting.context.placement == "user":
                 question = f"{prompt.text}\n\n{question}"
             else:
                 system = f"{system}\n\n{prompt.text}"

@@ -21,11 +21,9 @@ from recallrai.models import MessageRole
 
 from bench import dialogue, sdk
 from bench.chats.base import Chat, Recorder
+from bench.chats.ours import Setting
 from bench.service import StandIn
-from recallrai_integrations import ContextOptions, DeliveryOptions, RecallOptions, connect
 from recallrai_integrations.langchain import RecallrAIMiddleware, with_recallrai_memory
-
-_RECALL = RecallOptions(strategy="low_latency")
 
 
 class RecordingModel(BaseChatModel):
@@ -90,15 +88,13 @@ def look_up(what: str) -> str:
 
 @contextmanager
 def agent(
-    service: StandIn,
+    setting: Setting,
     recorder: Recorder,
     *,
-    context: ContextOptions,
-    delivery: DeliveryOptions,
     tool: bool = False,
 ) -> Iterator[Chat]:
     """`create_agent` with our middleware and a checkpointer."""
-    with connect(**service.credentials, recall=_RECALL, context=context, delivery=delivery) as connection:
+    with setting.connect() as connection:
         middleware = RecallrAIMiddleware(connection, user_id=uuid.uuid4().hex)
         yield Chat(_agent_turn(recorder, [middleware], tool=tool), connection.flush)
 
@@ -110,11 +106,9 @@ def agent_calls(service: StandIn, recorder: Recorder, *, tool: bool = False) -> 
 
 
 @contextmanager
-def chain(
-    service: StandIn, recorder: Recorder, *, context: ContextOptions, delivery: DeliveryOptions
-) -> Iterator[Chat]:
+def chain(setting: Setting, recorder: Recorder) -> Iterator[Chat]:
     """A prompt and a model with our wrapper; the application keeps the history of the thread."""
-    with connect(**service.credentials, recall=_RECALL, context=context, delivery=delivery) as connection:
+    with setting.connect() as connection:
         runnable = with_recallrai_memory(
             _chain(recorder),
             connection=connection,

@@ -10,38 +10,31 @@ from llama_index.core.memory import ChatMemoryBuffer
 
 from bench.chats import llama_index_model as llama
 from bench.chats.base import Chat, Recorder
-from bench.service import StandIn
-from recallrai_integrations import ContextOptions, DeliveryOptions, RecallOptions, connect
+from bench.chats.ours import Setting
 from recallrai_integrations.llama_index import RecallrAIMemory
-
-_RECALL = RecallOptions(strategy="low_latency")
 
 
 @contextmanager
-def chat_engine(
-    service: StandIn, recorder: Recorder, *, context: ContextOptions, delivery: DeliveryOptions
-) -> Iterator[Chat]:
+def chat_engine(setting: Setting, recorder: Recorder) -> Iterator[Chat]:
     """`SimpleChatEngine` with our memory."""
-    with connect(**service.credentials, recall=_RECALL, delivery=delivery) as connection:
-        memory = RecallrAIMemory(uuid.uuid4().hex, "thread", connection=connection, context=context)
+    with setting.connect() as connection:
+        memory = RecallrAIMemory(uuid.uuid4().hex, "thread", connection=connection)
         with llama.chat_engine(recorder, memory) as chat:
             yield Chat(chat.turn, connection.flush)
 
 
 @contextmanager
 def agent(
-    service: StandIn,
+    setting: Setting,
     recorder: Recorder,
     *,
-    context: ContextOptions,
-    delivery: DeliveryOptions,
     tool: bool = False,
 ) -> Iterator[Chat]:
     """`FunctionAgent` with our memory."""
-    connection = connect(**service.credentials, recall=_RECALL, delivery=delivery)
-    memory = RecallrAIMemory(uuid.uuid4().hex, "thread", connection=connection, context=context)
-    with connection, llama.agent(recorder, memory, tool=tool) as chat:
-        yield Chat(chat.turn, connection.flush)
+    with setting.connect() as connection:
+        memory = RecallrAIMemory(uuid.uuid4().hex, "thread", connection=connection)
+        with llama.agent(recorder, memory, tool=tool) as chat:
+            yield Chat(chat.turn, connection.flush)
 
 
 @contextmanager

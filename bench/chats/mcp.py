@@ -12,18 +12,14 @@ from mcp.server.mcpserver import MCPServer
 
 from bench import dialogue
 from bench.chats.base import Chat, Recorder
-from bench.service import StandIn
-from recallrai_integrations import ContextOptions, DeliveryOptions, RecallOptions, connect
+from bench.chats.ours import Setting
 from recallrai_integrations.mcp import create_server
 
 
 @contextmanager
-def chat(
-    service: StandIn, recorder: Recorder, *, context: ContextOptions, delivery: DeliveryOptions
-) -> Iterator[Chat]:
+def chat(setting: Setting, recorder: Recorder) -> Iterator[Chat]:
     """`recall` before the model, `remember` after it."""
-    recall = RecallOptions(strategy="low_latency")
-    connection = connect(**service.credentials, recall=recall, context=context, delivery=delivery)
+    connection = setting.connect()
     server = create_server(connection, user_id=uuid.uuid4().hex)
     with connection, _host(server, recorder) as host:
         yield Chat(host.turn, connection.flush)

@@ -77,7 +77,9 @@ def _session_info(op: ServiceOp[Any], raw: Any) -> SessionInfo:
     try:
         session_id = service_id_text("session id", raw.session_id)
     except InvalidInputError as error:  # everything of the session would be asked for by it
-        raise ServiceUnavailableError("The service answered with a session id that fits no path.") from error
+        raise ServiceUnavailableError(
+            "The service answered with a session id that cannot be part of a URL."
+        ) from error
     return SessionInfo(session_id, op.user_id, raw.status.value, raw.metadata, raw.created_at)
 
 

@@ -1,4 +1,4 @@
-"""Errors out of the SDK as ours: what is an outage, what was refused, what may have taken effect."""
+"""Translates errors of the SDK into ours: an outage, a refusal, or a request that may have taken effect."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Translating:
 
 
 def translate(error: Exception, op: ServiceOp[Any] | None = None) -> RecallrAIIntegrationError:
-    """Any error out of the SDK as one of ours; the text of the service's `detail` is kept, no header is."""
+    """Translates any error of the SDK; keeps the text of the service's `detail`, and no headers."""
     if isinstance(error, RecallrAIIntegrationError):
         return error
     what = "The request" if op is None else type(op).__name__
@@ -151,7 +151,7 @@ def _plain_transport(error: httpx.TransportError) -> str:
 
 
 def tls_error(error: BaseException) -> ssl.SSLError | None:
-    """The failure of TLS that this error was caused by, at whatever depth; None for other causes."""
+    """Returns the TLS failure that caused this error, at any depth; None for other causes."""
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, ssl.SSLError):
         seen = seen.__cause__ or seen.__context__

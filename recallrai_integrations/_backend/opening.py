@@ -37,7 +37,7 @@ class Opening:
     ) -> None:
         if isinstance(error, ImportError):
             raise MissingDependencyError(
-                f"The proxy {_proxies()} speaks SOCKS, for which a package is not installed. "
+                f"The proxy {_proxies()} is a SOCKS proxy, which needs a package that is not installed. "
                 'Run: pip install "httpx[socks]", or unset ALL_PROXY.'
             ) from error
         if isinstance(error, OSError):
@@ -45,12 +45,12 @@ class Opening:
             reason = "does not exist" if isinstance(error, FileNotFoundError) else "cannot be read"
             named = f"The CA bundle {os.environ[bundle]} ({bundle})" if bundle else "httpx's own CA bundle"
             raise ConfigurationError(
-                f"{named} {reason}, so that no TLS certificate can be checked. "
+                f"{named} {reason}, so TLS certificates cannot be checked. "
                 f"Correct or unset {bundle or 'SSL_CERT_FILE'}; it names a file of certificates in PEM form."
             ) from error
         if isinstance(error, (ValueError, httpx.InvalidURL)):
             raise ConfigurationError(
-                f"The proxy {_proxies()} has an address that cannot be used. "
+                f"The proxy {_proxies()} has an invalid URL. "
                 "Correct or unset HTTP_PROXY, HTTPS_PROXY and ALL_PROXY; they look like http://host:port."
             ) from None  # the error shows the address, which may hold a password
 

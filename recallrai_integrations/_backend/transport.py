@@ -47,7 +47,7 @@ def _check(request: httpx.Request) -> None:
     creates_user = request.method == "POST" and segments == ["users"]
     if not (creates_user or (all(segments) and tuple(segments[1::2]) == op.path_ids)):
         raise InvalidInputError(
-            f"{type(op).__name__} would ask for a path of something else; it was not sent."
+            f"{type(op).__name__} holds an id that leads to another path; the request was not sent."
         )
 
 

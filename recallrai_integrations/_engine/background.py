@@ -1,4 +1,4 @@
-"""Delivery beside the callers: background mode, another try after an outage, what an earlier process left."""
+"""Background delivery: background mode, retries after an outage, and what an earlier process left."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ logger = logging.getLogger("recallrai_integrations")
 
 
 class BackgroundDelivery:
-    """Owns the deliveries that no caller waits for. They run on workers of the engine, which ends with them.
+    """Owns the deliveries that no caller waits for. They run on the engine's threads; closing waits for them.
 
     Args:
         engine: runs them.
-        outbox: what waits.
-        state_of: the state of a conversation.
-        longest_pause: seconds at most until what an outage left waiting is tried again; the first tries
-            come sooner.
+        outbox: holds the pending messages.
+        state_of: returns the state of a conversation.
+        longest_pause: longest pause in seconds between two tries after an outage; the first pauses are
+            shorter.
     """
 
     def __init__(
@@ -45,22 +45,22 @@ class BackgroundDelivery:
         self._woken: set[ConversationKey] = set()
         self._waits_to_retry = False
         self._trouble: RecallrAIIntegrationError | None = None  # why the last delivery did not get through
-        self._refused: CredentialsError | None = None  # to be raised where an application can see it
-        self._started = not outbox.blocking  # memory holds nothing of an earlier process
+        self._refused: CredentialsError | None = None  # raised by the next call of the application
+        self._started = not outbox.blocking  # an outbox in memory has no messages of an earlier process
         self._ended = threading.Event()
 
     def start(self) -> None:
-        """At the first use of a connection: delivers what an earlier process left in the file."""
+        """Delivers what an earlier process left in the file; runs at the first use of a connection."""
         if not self._started:
             self._started = True
             self.drain()
 
     def wake(self, state: flows.State) -> None:
-        """Has a worker deliver what waits for a conversation; one worker for one conversation at a time.
+        """Starts delivery of a conversation on a thread, unless it has been started already.
 
         Raises:
-            CredentialsError: the service refused the credentials in the background since that was told last.
-                What waits is tried again all the same: a key may be valid again.
+            CredentialsError: the service has refused the credentials in the background since the last such
+                error. Delivery is started anyway: the key may be valid again.
         """
         with self._lock:
             is_woken = state.key in self._woken
@@ -72,12 +72,12 @@ class BackgroundDelivery:
             raise CredentialsError(str(refused)) from refused
 
     def make_room(self, state: flows.State) -> bool:
-        """`wake`; says whether what is delivered here gets through, so that waiting for room makes sense."""
+        """Wakes delivery; returns False if the last delivery failed, so waiting for room is pointless."""
         self.wake(state)
         return self._trouble is None
 
     def drain(self) -> None:
-        """Has a worker deliver all that waits, for conversations that may never come back by themselves."""
+        """Starts delivery of all conversations: some of them may never be used again."""
         self._engine.submit(self._drain)
 
     def retry_later(self) -> None:
@@ -86,12 +86,12 @@ class BackgroundDelivery:
             if self._waits_to_retry or self._ended.is_set():
                 return
             self._waits_to_retry = True
-        # Waiting on a worker has a thread ready for the last deliveries when the interpreter is on its way
-        # out and lets none be started any more.
+        # The wait occupies a thread of the pool, so that one is there for the last deliveries: an interpreter
+        # that shuts down starts no new threads.
         self._engine.submit(self._retry)
 
     def close(self) -> None:
-        """Starts no delivery by itself any more; what was woken is still delivered."""
+        """Stops retries; deliveries that were woken still run."""
         self._ended.set()
 
     def _retry(self) -> None:
@@ -109,7 +109,7 @@ class BackgroundDelivery:
         try:
             keys = self._outbox.keys()
         except RecallrAIIntegrationError as error:
-            logger.error("RecallrAI: %s", error)  # noqa: TRY400 - its text says all
+            logger.error("Pending messages could not be read: %s", error)  # noqa: TRY400 - its text says all
             return
         in_a_row = 0
         for key in keys:
@@ -118,25 +118,25 @@ class BackgroundDelivery:
             in_a_row = 0 if self._run(self._state_of(key), patience=0.0) else in_a_row + 1
 
     def _run(self, state: flows.State, *, patience: float | None = None) -> bool:
-        """Delivers for one conversation; False when it did not get through."""
+        """Delivers one conversation; returns False if that failed."""
         try:
             delivered = drive(flows.deliver_alone(state, patience=patience), self._engine)
         except RecallrAIIntegrationError as error:
             self._tell(state, error)
             return False
-        if delivered:  # else nothing was asked, and nothing is known
+        if delivered:  # else no request was sent, and nothing is known
             self._trouble = None
             self._pauses.reset()
         return True
 
     def _tell(self, state: flows.State, error: RecallrAIIntegrationError) -> None:
-        """Nobody waits for this delivery: what went wrong is logged, each trouble once, and tried again."""
-        if self._ended.is_set():  # closing tells what is left
+        """Logs a failed delivery, each kind of failure once, and retries later: no caller sees the error."""
+        if self._ended.is_set():  # closing logs what is left
             return
         if isinstance(error, ServiceUnavailableError):
             state.emit_outage(error)
         elif type(error) is not type(self._trouble):
-            logger.error("RecallrAI: %s Messages wait.", error)
+            logger.error("Background delivery failed, the messages are kept: %s", error)
         if isinstance(error, CredentialsError):
             self._refused = error
         self._trouble = error

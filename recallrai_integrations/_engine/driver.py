@@ -1,4 +1,4 @@
-"""Runs flows, on threads or on an event loop: the only code that knows the difference."""
+"""Runs flows on threads or on an event loop; no other code knows the difference."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from recallrai_integrations.options import DeliveryOptions
 from .breaker import CircuitBreaker
 from .requests import Requests
 from .threads import CallThreads, ThreadPool, spawn_thread
-from .waiting import TaskTurn, ThreadTurn
+from .waiting import TaskWaiter, ThreadWaiter
 
 __all__ = ["Engine", "adrive", "drive"]
 
@@ -53,7 +53,7 @@ def drive(flow: Flow[T], engine: Engine, *, insist: bool = False, caller: flows.
         flow: what to run.
         engine: carries out its ops.
         insist: try although the circuit breaker is open.
-        caller: for whom; once it has left, the flow only goes on with what takes no time. None goes on.
+        caller: once it has left, the flow only continues with steps that take no time; None never leaves.
     """
     answer, error = None, None
     while True:
@@ -90,7 +90,7 @@ def _wanted(op: Op[T], caller: flows.Caller | None) -> Op[T]:
 
 
 class _CallerLeft(BaseException):
-    """Ends a flow that nobody waits for; nobody sees it."""
+    """Ends a flow whose caller has left; no code outside catches it."""
 
 
 class Engine:
@@ -132,7 +132,7 @@ class Engine:
 
     @property
     def is_down(self) -> bool:
-        """Whether some kind of request failed when it was last tried."""
+        """Whether the last request of some kind failed."""
         return self._requests.is_down
 
     def run(self, flow: Flow[T], *, insist: bool = False) -> T:
@@ -157,7 +157,7 @@ class Engine:
 
     @property
     def seconds_refused(self) -> float:
-        """Seconds for which no request is sent to store anything; 0 while the service works."""
+        """Seconds during which no request to store is sent; 0 while the service works."""
         return self._requests.breaker.seconds_left()
 
     @property
@@ -170,7 +170,7 @@ class Engine:
         return self._workers.submit(work)
 
     def close(self, timeout: float) -> None:
-        """Waits for the workers, for so many seconds; afterwards no request begins any more."""
+        """Waits for the threads, at most so many seconds; afterwards no request begins."""
         self._workers.close(timeout)
         self._requests.close()
         self._readers.close(0.0)
@@ -200,45 +200,45 @@ class Engine:
         stopped = _stopped_loop()
         if stopped is not None and op.lock.holds(stopped):
             raise DeadlockError(
-                "This call would wait for ever: an async call for the same conversation is under way on this "
-                "event loop, which a sync call stops. Await the async method instead, the same name with an "
-                "a before it: await conversation.arecord(…)."
+                "This call would never return: an async call for the same conversation is running on this "
+                "event loop, which a sync call blocks. Await the async method instead, the same name with "
+                "an a before it: await conversation.arecord(…)."
             )
-        turn = ThreadTurn()
-        op.lock.enter(turn)
+        waiter = ThreadWaiter()
+        op.lock.enter(waiter)
         try:
-            while not op.lock.is_first(turn):
-                turn.wait()
+            while not op.lock.is_first(waiter):
+                waiter.wait()
                 if flows.caller_has_left():
                     raise _CallerLeft
             return drive(op.flow, self, insist=insist)
         finally:
-            op.lock.leave(turn)
+            op.lock.leave(waiter)
 
     async def _alocked(self, op: Locked[T], insist: bool) -> T:
         """On a task of the engine: a cancelled caller leaves at once, and what has begun is finished."""
-        turn, caller = TaskTurn(), flows.Caller()
+        waiter, caller = TaskWaiter(), flows.Caller()
         before = flows.caller.set(caller)
         try:
-            task = _held(asyncio.create_task(self._in_turn(op, turn, insist)), self._in_turns)
+            task = _held(asyncio.create_task(self._in_turn(op, waiter, insist)), self._in_turns)
         finally:
             flows.caller.reset(before)
         try:
             await asyncio.wait((task,))
         except asyncio.CancelledError:
             caller.left = True
-            if not turn.has_come:
+            if not waiter.has_come:
                 task.cancel()
             raise
         return task.result()
 
-    async def _in_turn(self, op: Locked[T], turn: TaskTurn, insist: bool) -> T:
-        turn.enter(op.lock)
+    async def _in_turn(self, op: Locked[T], waiter: TaskWaiter, insist: bool) -> T:
+        waiter.enter(op.lock)
         try:
-            await turn.come()
+            await waiter.come()
             return await adrive(op.flow, self, insist=insist)
         finally:
-            op.lock.leave(turn)
+            op.lock.leave(waiter)
 
     def _call(self, op: Call[T], _: bool) -> T:
         return op.call()

@@ -1,4 +1,4 @@
-"""What is told of a connection: one logger, the `on_event` hook, the count of events."""
+"""How a connection reports events: the logger, the `on_event` hook and the counters."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ logger = logging.getLogger("recallrai_integrations")
 
 
 class Observer:
-    """Tells what happens. One warning for each outage, and none of the texts that are on their way.
+    """Reports events, with one warning for each outage. No report contains message texts.
 
     Args:
         hook: the application's `on_event`.
         telemetry: counts events.
-        when_degraded: called whenever an operation went on without the service, or left messages behind.
+                when_degraded: called whenever an operation continued without the service or left messages
+                    pending.
         when_recovered: called when the service works again after an outage.
     """
 
@@ -41,45 +42,46 @@ class Observer:
         self._warned = False
 
     def engine(self, kind: str, detail: dict[str, Any]) -> None:
-        """Something that concerns the connection as a whole: `"retried"`, `"recovered"`."""
+        """Reports an event of the whole connection: `"retried"`, `"recovered"`."""
         if kind == "recovered":
             if not self._warned:
                 return
             self._warned = False
             logger.info("RecallrAI is available again.")
             self._when_recovered()
-        self.tell(kind, detail)
+        self.emit(kind, detail)
 
     def conversation(self, key: ConversationKey, kind: str, detail: dict[str, Any]) -> None:
-        """Something that concerns one conversation."""
+        """Reports an event of one conversation."""
         if kind == "degraded":
             self._when_degraded()
             if not self._warned:
                 self._warned = True
                 logger.warning(
-                    "RecallrAI is not available (%s) Going on without fresh memories; messages wait.",
+                    "RecallrAI is not available; turns go on without fresh memories, messages are queued: %s",
                     detail["error"],
                 )
         elif kind == "left_to_another":
-            self._when_degraded()  # it may die, or have looked for the last time already
+            self._when_degraded()  # the other process may die, or may not look into the outbox again
         elif kind == "refused":
-            logger.error("RecallrAI: %s", detail["error"])
+            logger.error("A message was not accepted: %s", detail["error"])
         elif kind == "rejected":
             logger.error(
-                "RecallrAI refused a message for good (HTTP %s); later ones go on.", detail["status"]
+                "RecallrAI rejected a message (HTTP %s). It is not sent again; later messages are.",
+                detail["status"],
             )
         elif kind == "session_gone":
-            logger.warning("A RecallrAI session was deleted on the server; going on in a new one.")
-        self.tell(kind, detail, user_id=key.user_id, thread_id=key.thread_id)
+            logger.warning("A RecallrAI session was deleted on the server; a new session replaces it.")
+        self.emit(kind, detail, user_id=key.user_id, thread_id=key.thread_id)
 
-    def tell(
+    def emit(
         self, kind: str, detail: dict[str, Any], *, user_id: str | None = None, thread_id: str | None = None
     ) -> None:
-        """Counts an event and hands it to the hook, whose errors are logged and go no further."""
+        """Counts an event and passes it to the hook. Errors of the hook are logged and not raised."""
         self._telemetry.count(kind)
         if self._hook is None:
             return
         try:
             self._hook(Event(kind=kind, user_id=user_id, thread_id=thread_id, detail=detail))
         except Exception:
-            logger.exception("An on_event hook failed; it is not asked to handle its own error.")
+            logger.exception("The on_event hook failed.")

@@ -35,8 +35,8 @@ def redacted_messages(
             continue
         if not isinstance(text, str):
             raise RedactionError(
-                f"The redact hook answered with a {type(text).__name__} for a message; return the text that "
-                "may leave the process, or None to keep the message out. Nothing was sent."
+                f"The redact hook returned a {type(text).__name__} for a message; it must return the text "
+                "that may leave the process, or None to leave the message out. Nothing was sent."
             )
         if text.strip():
             kept.append(Message(message.role, clean_text(text), message.id, message.created_at))
@@ -61,7 +61,7 @@ def redacted_metadata(
     )
     if not isinstance(answer, Mapping):
         raise RedactionError(
-            f"The redact hook answered with a {type(answer).__name__} for metadata; return a dict. "
+            f"The redact hook returned a {type(answer).__name__} for metadata; it must return a dict. "
             "Nothing was sent."
         )
     return _as_json(cast("Mapping[str, Any]", answer))

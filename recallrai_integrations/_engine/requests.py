@@ -1,4 +1,4 @@
-"""Around each request: what is tried again, when nobody is asked, and how many write at the same time."""
+"""Sending requests: retries, circuit breakers, and the number of writes at the same time."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ class _NoteOutcome(Protocol):
 
 
 class _Guard:
-    """Lets a request through the circuit breaker and tells it the outcome; works in both colours."""
+    """Lets a request through the circuit breaker and reports the outcome to it; works sync and async."""
 
     def __init__(
         self, breaker: CircuitBreaker, note_outcome: _NoteOutcome, request: str, *, insist: bool

@@ -142,14 +142,14 @@ class Runtime:
         return await adrive(self._after_start(flow), self._engine, insist=insist)
 
     def flush(self, timeout: float | None = None, *, patience: float | None = None) -> Flow[None]:
-        """The flow that delivers all that waits; see `flows.flush_all`."""
+        """Returns the flow that delivers all pending messages; see `flows.flush_all`."""
         return flows.flush_all(self.outbox, self.conversations.at, timeout=timeout, patience=patience)
 
     def close(self, timeout: float | None) -> int:
-        """Delivers what waits and ends threads and clients; answers how many messages are left.
+        """Delivers pending messages, ends threads and clients, and returns how many messages are left.
 
         Args:
-            timeout: seconds, at least 0; None gives up when nothing got through for half a minute.
+            timeout: seconds, at least 0; None gives up when no message got through for 30 seconds.
         """
         ends = _ends(timeout)
         if self._closed:
@@ -158,7 +158,7 @@ class Runtime:
         try:
             self.run(self.flush(timeout, patience=_CLOSE_PATIENCE), insist=True)
         except RecallrAIIntegrationError as error:
-            logger.error("RecallrAI: %s", error)  # noqa: TRY400 - closing goes on; a trace says no more
+            logger.error("Not everything was delivered before closing: %s", error)  # noqa: TRY400 - closing goes on
         self._closed = True
         self._engine.close(max(0.0, ends - time.monotonic()))
         left = self._left()
@@ -176,7 +176,7 @@ class Runtime:
         try:
             await self.arun(self.flush(timeout, patience=_CLOSE_PATIENCE), insist=True)
         except RecallrAIIntegrationError as error:
-            logger.error("RecallrAI: %s", error)  # noqa: TRY400 - as in `close`
+            logger.error("Not everything was delivered before closing: %s", error)  # noqa: TRY400 - as in `close`
         self._closed = True
         await self._engine.aclose(max(0.0, ends - time.monotonic()))
         left = await asyncio.to_thread(self._left)
@@ -256,12 +256,12 @@ class Runtime:
                 yield flows.import_transcript(self.conversations.alone(user_id), redacted, process=process)
 
     def emit_forgotten(self, forgotten: Forgotten, thread_id: str | None) -> None:
-        """Tells the application's hook and counters what was deleted."""
+        """Reports to the application's hook and the counters what was deleted."""
         detail = {"sessions": len(forgotten.sessions), "memories": len(forgotten.memories)}
         detail["waiting"] = forgotten.waiting
         for file in forgotten.remains_in:
             logger.warning("Deleted text remains in %s as long as another program reads it.", file)
-        self._observer.tell("forgotten", detail, user_id=forgotten.user_id, thread_id=thread_id)
+        self._observer.emit("forgotten", detail, user_id=forgotten.user_id, thread_id=thread_id)
 
     def check_open(self) -> None:
         """Raises a `ConnectionClosedError` when it is closed."""
@@ -271,7 +271,7 @@ class Runtime:
             )
 
     def _after_start(self, flow: Flow[T]) -> Flow[T]:
-        """The flow, once what an earlier process left in a file is on its way."""
+        """Runs the flow after delivery of what an earlier process left in a file has started."""
         self._background.start()
         return (yield from flow)
 
@@ -286,19 +286,19 @@ class Runtime:
         )
 
     def _left(self) -> int:
-        """How many messages a closing connection could not deliver; they are logged."""
+        """Returns and logs how many messages a closing connection could not deliver."""
         try:
             left = self.outbox.count()
         except OutboxError:  # logged already
             return 0
         if left and self.outbox.blocking:
-            waits = "1 message waits" if left == 1 else f"{left} messages wait"
-            logger.warning("%s in the outbox for the next connection to it.", waits)
+            kept = "1 message stays" if left == 1 else f"{left} messages stay"
+            logger.warning("%s in the outbox until the next connection delivers it.", kept)
         elif left:
             lost = "1 message could not be delivered and is"
             if left > 1:
                 lost = f"{left} messages could not be delivered and are"
-            logger.error("%s lost with this connection; DeliveryOptions(outbox=path) keeps what waits.", lost)
+            logger.error("%s lost; DeliveryOptions(outbox=path) keeps messages in a file.", lost)
         return left
 
     def _when_degraded(self) -> None:
@@ -310,5 +310,5 @@ class Runtime:
 
 
 def _ends(timeout: float | None) -> float:
-    """When closing is to be over, by the monotonic clock, if nothing gets through."""
+    """Returns the monotonic time at which closing gives up if nothing gets through."""
     return time.monotonic() + (_CLOSE_PATIENCE if timeout is None else timeout)

@@ -9,7 +9,7 @@ By the semantic conventions for generative AI (still in development there), as f
 | `finish` | `create_memory` | `create_memory` |
 | `forget` | `delete_memory` | `delete_memory` |
 
-Attributes: `gen_ai.provider.name` (`recallrai`), `gen_ai.conversation.id` (the thread), `server.key`,
+Attributes: `gen_ai.provider.name` (`recallrai`), `gen_ai.conversation.id` (the thread), `server.address`,
 `server.port`, `error.type`; ours: `recallrai.messages`, `recallrai.memories`, `recallrai.strategy`,
 `recallrai.degraded`. Metrics: `gen_ai.client.operation.duration` (histogram, seconds) and
 `recallrai.client.events` (counter by `recallrai.event`, the kinds of `Event`).

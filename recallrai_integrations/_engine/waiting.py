@@ -1,4 +1,4 @@
-"""Places in the queue for a conversation: of threads, and of tasks of an event loop."""
+"""Threads and tasks that wait for the lock of a conversation."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Final
 
 from typing_extensions import override
 
-from recallrai_integrations._flows import Turn, Turns
+from recallrai_integrations._flows import ConversationLock, Waiter
 
-__all__ = ["TaskTurn", "ThreadTurn"]
+__all__ = ["TaskWaiter", "ThreadWaiter"]
 
 _LOOK_AGAIN: Final = 1.0
-"""Seconds after which a waiter looks whether those before it still live."""
+"""Seconds after which a waiter checks whether those before it still run."""
 
 
-class ThreadTurn(Turn):
-    """The place of a thread, which gives it back in any case."""
+class ThreadWaiter(Waiter):
+    """A thread that waits; it always leaves the queue itself."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,15 +39,15 @@ class ThreadTurn(Turn):
             self._woken.get(timeout=_LOOK_AGAIN)
 
 
-class TaskTurn(Turn):
-    """The place of a task; made and entered by the task's own event loop."""
+class TaskWaiter(Waiter):
+    """A task that waits; created and entered on the task's own event loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         super().__init__(self._loop)
         self._woken = asyncio.Event()
         self._task: asyncio.Task[object] | None = None
-        self._turns: Turns | None = None
+        self._lock: ConversationLock | None = None
         self.has_come = False
 
     @property
@@ -60,18 +60,18 @@ class TaskTurn(Turn):
         with suppress(RuntimeError):  # the loop was closed just now
             self._loop.call_soon_threadsafe(self._woken.set)
 
-    def enter(self, turns: Turns) -> None:
-        """Takes the last place, for the running task."""
+    def enter(self, lock: ConversationLock) -> None:
+        """Joins the end of the queue, for the running task."""
         self._task = asyncio.current_task()
-        self._turns = turns
-        turns.enter(self)
+        self._lock = lock
+        lock.enter(self)
 
     async def come(self) -> None:
         """Waits until it is first."""
-        assert self._turns is not None
-        while not self._turns.is_first(self):
+        assert self._lock is not None
+        while not self._lock.is_first(self):
             self._woken.clear()
-            if self._turns.is_first(self):
+            if self._lock.is_first(self):
                 break
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._woken.wait(), _LOOK_AGAIN)

@@ -1,24 +1,25 @@
 """Each protocol once: what is stored and fetched in which order, and what follows which failure.
 
-A flow is a generator that yields ops and is sent their answers; `drive` runs it on threads or on an event
-loop. State advances after each op that succeeded, never at the end, so that an outage in the middle leaves
-a truth behind.
+A flow is a generator that yields ops and receives their results; `drive` and `adrive` run it on threads or on
+an event loop. State advances after each op that succeeded, never at the end, so it is correct after an outage
+in the middle.
 """
 
 from .completion import end_run, finish
 from .deletion import forget_memory, forget_session, forget_thread, forget_user
 from .delivery import GIVE_UP_AFTER, clear, deliver_alone, flush, flush_all, record
 from .ingestion import Profile, Transcript, import_transcript
+from .locks import Caller, ConversationLock, Waiter, caller, caller_has_left
 from .ops import Flow
 from .retrieval import LateRecalls, Recalled, recall
 from .sessions import find_session, thread_sessions, update
 from .state import Deliverer, State
 from .transcript import history
-from .turns import Caller, Turn, Turns, caller, caller_has_left
 
 __all__ = [
     "GIVE_UP_AFTER",
     "Caller",
+    "ConversationLock",
     "Deliverer",
     "Flow",
     "LateRecalls",
@@ -26,8 +27,7 @@ __all__ = [
     "Recalled",
     "State",
     "Transcript",
-    "Turn",
-    "Turns",
+    "Waiter",
     "caller",
     "caller_has_left",
     "clear",

@@ -11,9 +11,9 @@ from recallrai_integrations.options import ProcessPolicy
 
 from . import rules
 from .delivery import deliver, process_open, put
+from .locks import caller_has_left
 from .ops import Flow, GetSession, Locked, Sleep
 from .state import State, nothing_waits, outbox_call
-from .turns import caller_has_left
 
 __all__ = ["end_run", "finish"]
 
@@ -21,7 +21,7 @@ _POLLS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
-    """Delivers what waits and has the open session processed.
+    """Delivers pending messages and has the open session processed.
 
     During an outage the request to process is queued behind the messages, unless `on_error` is `"raise"`.
 
@@ -30,7 +30,7 @@ def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
         wait: seconds to wait for the outcome.
 
     Returns:
-        The session after waiting; None without waiting, when there was nothing to process, and when the
+                The session after waiting; None without waiting, if there was nothing to process, and if the
         outcome could not be read.
     """
     processed = yield from Locked(state.lock, _finish(state))
@@ -57,7 +57,7 @@ def _finish(state: State) -> Flow[list[str]]:
         if state.delivery.on_error == "raise" and not caller_has_left():
             raise
         state.emit_outage(error)
-    yield from _finish_later(state)  # after the outage, or by another process that is at it
+    yield from _finish_later(state)  # after the outage, or by the process that is delivering
     return []
 
 
@@ -68,13 +68,13 @@ def _finish_later(state: State) -> Flow[None]:
 
 
 def end_run(state: State, policy: ProcessPolicy | None, every: int) -> Flow[None]:
-    """A run of the framework has ended normally: the session is processed if the policy says so."""
+    """Ends a run of the framework: processes the session if the policy says so."""
     state.turns += 1
     has_thread = state.key.thread_id is not None
     if not rules.should_process(policy, has_thread=has_thread, turns=state.turns, every=every):
         return
     if state.delivery.mode == "background":
-        yield from put(state, ["process"])  # the answer is on its way to the caller; a worker does the rest
+        yield from put(state, ["process"])  # the caller does not wait; background delivery does the rest
         if state.deliverer is not None:
             state.deliverer.wake(state)
         return

@@ -1,4 +1,4 @@
-"""Deleting with proof: what waits first, then what is stored, then reading back that it is gone."""
+"""Deleting: first the pending messages, then what is stored; then a check that it is gone."""
 
 from __future__ import annotations
 
@@ -53,11 +53,13 @@ def forget_user(user_id: str, states: States, *, blocking: bool) -> Flow[Forgott
         if not (yield from _user_exists(user_id)):
             break
     else:
-        raise ForgetIncompleteError(f"User {user_id!r} was deleted, and the service still tells of them.")
+        raise ForgetIncompleteError(
+            f"User {user_id!r} was deleted, but the service still returns them. Try again."
+        )
     left_sessions, left_memories = yield from _inventory(user_id, {})
     _check_gone(f"user {user_id!r}", left_sessions, left_memories)
     if not existed and not waiting:
-        raise NotFoundError(f"There is no user {user_id!r}; nothing waits for them either.", status=404)
+        raise NotFoundError(f"There is no user {user_id!r}, and no message of theirs is pending.", status=404)
     return Forgotten(
         user_id, tuple(sessions), tuple(memories), waiting, user_deleted=True, remains_in=remains
     )
@@ -132,14 +134,14 @@ def forget_memory(user_id: str, memory_id: str) -> Flow[Forgotten]:
 
 
 def _fence(states: list[State], session_id: str | None = None) -> Flow[tuple[int, tuple[str, ...]]]:
-    """Takes each conversation from whoever delivers it and drops what waits and what is known of it.
+    """Takes over the delivery of each conversation, and drops its pending entries and all knowledge of it.
 
-    Nothing that was recorded before can be delivered afterwards: neither by this process, whose locks are
-    held, nor by another one, whose claim is waited for, and which asks whether a message still waits before
-    it opens another session for it.
+    Nothing that was recorded before can be delivered afterwards. This process cannot, because its locks are
+    held. Another process cannot, because its claim is waited for, and it checks whether a message is still
+    pending before it opens another session for it.
 
     Returns:
-        How many entries were dropped, and the files in which their texts remain; see `Outbox.erase`.
+        The number of dropped entries, and the files in which their texts remain; see `Outbox.erase`.
     """
     dropped = 0
     for state in states:
@@ -162,7 +164,7 @@ def _drop(state: State, session_id: str | None) -> Flow[int]:
 
 
 def _inventory(user_id: str, metadata: dict[str, str]) -> Flow[tuple[list[str], list[str]]]:
-    """Ids of the sessions with these metadata, and of the current memories made from them."""
+    """Returns the ids of the sessions with these metadata, and of the current memories made from them."""
     sessions: list[SessionInfo] = []
     while True:
         try:
@@ -206,5 +208,5 @@ def _check_gone(what: str, sessions: list[str], memories: list[str]) -> None:
     if sessions or memories:
         named = [f"session {one}" for one in sessions] + [f"memory {one}" for one in memories]
         raise ForgetIncompleteError(
-            f"Of {what} the service still tells {len(named)} things: {', '.join(named[:5])}. Try again."
+            f"The service still returns parts of {what} ({len(named)}): {', '.join(named[:5])}. Try again."
         )

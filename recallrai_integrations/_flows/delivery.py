@@ -19,12 +19,12 @@ from recallrai_integrations.errors import (
 from recallrai_integrations.messages import Message
 from recallrai_integrations.outbox import ConversationKey, Outbox, OutboxEntry, Request
 
+from .locks import caller_has_left
 from .ops import Call, Flow, Locked, Process, Sleep, Spawn, Spawned, WaitAny
 from .patience import Patience
 from .sessions import load_cursor, mark_cleared, open_session, reconcile, sessions_to_process
 from .state import State, nothing_waits, outbox_call
 from .transmission import confirm, save_cursor, send, still_wanted
-from .turns import caller_has_left
 
 __all__ = [
     "GIVE_UP_AFTER",

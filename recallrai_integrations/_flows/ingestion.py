@@ -1,4 +1,4 @@
-"""Bringing in a conversation that took place elsewhere: whole and once, however often it is interrupted.
+"""Imports a conversation from elsewhere, completely and once, however often the import is interrupted.
 
 The session carries a fingerprint of the conversation in its metadata. Another try finds it by that, counts
 what has arrived and goes on from there; a conversation that is complete is passed over.
@@ -39,14 +39,14 @@ from .transmission import send
 __all__ = ["Profile", "Transcript", "import_transcript"]
 
 IMPORT_MARK: Final = "import"
-"""Key among our own marks of a session; its value tells `sha256` and `part`."""
+"""Key among this package's marks of a session; its value has `sha256` and `part`."""
 
 _AUTO_PROCESS_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What the application has set for a user, besides what was said.
+    """What the application has set for a user.
 
     Args:
         metadata: JSON.
@@ -65,8 +65,8 @@ class Transcript:
         messages: in order, each one storable (see `messages.as_messages`); at least one.
         started_at: timezone-aware; backdates the session, whose memories carry it. None for now.
         metadata: for the session.
-        session_id: the session it was exported from; where that still exists, there is nothing to import.
-        profile: for the user, when there is none yet.
+        session_id: the session it was exported from; if it still exists, there is nothing to import.
+        profile: for a new user.
     """
 
     messages: Sequence[Message]
@@ -77,7 +77,7 @@ class Transcript:
 
     @cached_property
     def fingerprint(self) -> str:
-        """The same for the same words at the same time, wherever they are read from."""
+        """A hash that is equal for equal messages at the same time, whatever file they come from."""
         started = None if self.started_at is None else self.started_at.astimezone(timezone.utc).isoformat()
         said = [(one.role, one.content) for one in self.messages]
         return hashlib.sha256(json.dumps([started, said]).encode()).hexdigest()
@@ -97,10 +97,10 @@ def import_transcript(
     before its last request has taken effect may store that message twice.
 
     Args:
-        state: of no conversation of the application; its user is created when there is none, with the
-            transcript's profile.
+        state: a state of its own, not that of a conversation of the application. A new user is created with
+            the transcript's profile.
         transcript: the conversation.
-        process: make memories of it now; otherwise the service does after ten minutes of inactivity.
+        process: make memories now; otherwise the service makes them after ten minutes of inactivity.
         on_stored: called after each message.
 
     Raises:
@@ -168,7 +168,9 @@ def _open(state: State, transcript: Transcript, part: int, *, user_exists: bool)
     create = CreateSession(user_id, metadata, _AUTO_PROCESS_SECONDS, created_at=started)
     patience, settled_at = Patience(state.delivery), -inf
     while True:
-        is_settled = time.monotonic() >= settled_at  # before it is looked for
+        is_settled = (
+            time.monotonic() >= settled_at
+        )  # read the clock first: a request that settles later could be missed
         if settled_at > -inf:
             parts, _ = yield from _parts(user_id, transcript)
             if len(parts) >= part:

@@ -1,4 +1,4 @@
-"""Looking into a user's memories: searching, listing, deleting, and answering merge conflicts."""
+"""A user's memories: searching, listing, deleting, and answering merge conflicts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from .ops import (
     ResolveConflict,
 )
 
-__all__ = ["all_conflicts", "all_memories", "forget_memory", "resolve", "search"]
+__all__ = ["all_conflicts", "all_memories", "delete_memory", "resolve", "search"]
 
 _ROOT_ENTRY = re.compile(r"^\d+\. (?P<content>.+) \(Similarity: (?P<similarity>[01]\.\d+)\)", re.MULTILINE)
 _STATUSES = ("PENDING", "IN_QUEUE", "RESOLVING", "RESOLVED", "FAILED")
@@ -41,7 +41,7 @@ _SEARCH_MARK = {rules.OWN_KEY: {"search": True}}
 
 
 def search(user_id: str, query: str, k: int, options: RecallOptions) -> Flow[list[Memory]]:
-    """The memories that a question recalls, most similar first.
+    """Returns the memories that a question recalls, most similar first.
 
     The service has no search: it recalls by the messages of a session. So the question is asked in a session
     of its own, which is deleted again. A user who does not exist has no memories.
@@ -57,7 +57,7 @@ def search(user_id: str, query: str, k: int, options: RecallOptions) -> Flow[lis
         with suppress(ServiceError):
             yield from DeleteSession(user_id, session.session_id)
         raise
-    with suppress(ServiceError):  # left behind, it is processed by the timer; a question makes no memory
+    with suppress(ServiceError):  # if it stays, the timer processes it; a question makes no memory
         yield from DeleteSession(user_id, session.session_id)
     similarities = _similarities(answer)
     memories = yield from _read_all(user_id, answer.memory_ids[:k])
@@ -72,7 +72,7 @@ def _read_all(user_id: str, memory_ids: Sequence[str]) -> Flow[list[Memory]]:
 
 
 def _similarities(answer: ContextAnswer) -> dict[str, float]:
-    """Similarities by content, as the text tells them; the metadata has none (service)."""
+    """Returns similarities by content, from the text; the service's metadata has none."""
     return {_key(entry["content"]): float(entry["similarity"]) for entry in _ROOT_ENTRY.finditer(answer.text)}
 
 
@@ -83,7 +83,7 @@ def _key(content: str) -> str:
 def all_memories(
     user_id: str, *, categories: Sequence[str], session_ids: Sequence[str], limit: int | None
 ) -> Flow[list[Memory]]:
-    """Current memories, newest first; none for a user who does not exist."""
+    """Returns the current memories, newest first; none for a user who does not exist."""
     found: list[Memory] = []
     while limit is None or len(found) < limit:
         page_size = 200 if limit is None else min(200, limit - len(found))
@@ -104,7 +104,7 @@ def all_memories(
 
 
 def all_conflicts(user_id: str, status: str | None) -> Flow[list[MergeConflict]]:
-    """Merge conflicts of a status, oldest first; none for a user who does not exist.
+    """Returns merge conflicts of a status, oldest first; none for a user who does not exist.
 
     Raises:
         InvalidInputError: a status that there is not.
@@ -122,18 +122,20 @@ def all_conflicts(user_id: str, status: str | None) -> Flow[list[MergeConflict]]
             return found
 
 
-def forget_memory(user_id: str, memory_id: str, *, previous_versions: bool) -> Flow[None]:
-    """Deletes a memory and reads back that it is gone; that alone would not tell that there was one."""
+def delete_memory(user_id: str, memory_id: str, *, previous_versions: bool) -> Flow[None]:
+    """Deletes a memory and checks that it is gone. It is read first, because a missing one is an error."""
     yield from GetMemory(user_id, memory_id)
     with suppress(NotFoundError):  # a repeated request found its work done
         yield from DeleteMemory(user_id, memory_id, previous_versions)
     with suppress(NotFoundError):
         yield from GetMemory(user_id, memory_id)
-        raise ForgetIncompleteError(f"Memory {memory_id} was deleted, and the service still tells it.")
+        raise ForgetIncompleteError(
+            f"Memory {memory_id} was deleted, but the service still returns it. Try again."
+        )
 
 
 def resolve(user_id: str, conflict: MergeConflict, answers: Mapping[str, str]) -> Flow[bool]:
-    """Answers a merge conflict; False when it was resolved meanwhile or the answers do not fit."""
+    """Answers a merge conflict; False if it is already resolved or the answers do not fit."""
     chosen = rules.fitting_answers(conflict, answers)
     if chosen is None:
         return False

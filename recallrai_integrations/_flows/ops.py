@@ -30,7 +30,7 @@ from recallrai_integrations.models import (
 )
 from recallrai_integrations.options import RecallOptions
 
-from .turns import Turns
+from .locks import ConversationLock
 
 __all__ = [
     "AddMessage",
@@ -70,7 +70,7 @@ R = TypeVar("R")
 
 
 class Op(Generic[T]):
-    """Something a flow asks its driver to do; the answer is a `T`."""
+    """Something a flow asks its driver to do; the result is a `T`."""
 
     def __iter__(self) -> Generator[Op[Any], Any, T]:
         answer: T = yield self
@@ -85,14 +85,14 @@ class ServiceOp(Op[T]):
     """One request to the service on behalf of one user.
 
     Every field whose name ends in `_id` is a segment of the URL path, in the order of the fields. An op with
-    an id that fits no segment cannot be made, so nothing is sent, tried again or degraded because of it; the
-    transport refuses any path with other segments than those of its op.
+    an id that cannot be a path segment raises when it is created, before any request. The transport refuses
+    paths with other segments than those of the op.
 
     Args:
-        user_id: the application's id; it is mapped to a safe one.
+        user_id: the application's id; it is encoded for the path.
 
     Raises:
-        InvalidInputError: an id that fits no segment of a path.
+        InvalidInputError: an id that cannot be a path segment.
     """
 
     user_id: str
@@ -102,7 +102,7 @@ class ServiceOp(Op[T]):
 
     @property
     def path_ids(self) -> tuple[str, ...]:
-        """The ids in the path of the request, checked: the user's as it is sent, then the service's.
+        """The checked ids in the path of the request: the encoded user id, then ids of the service.
 
         Raises:
             InvalidInputError: see the class.
@@ -117,13 +117,13 @@ class ServiceOp(Op[T]):
 
     @property
     def repeatable(self) -> bool:
-        """Whether the request may be sent again when it is not known if it took effect."""
+        """Whether the request may be sent again although it may have taken effect."""
         return True
 
 
 @cache
 def _service_ids(op: Any) -> tuple[tuple[str, str], ...]:
-    """Names of the fields that hold ids of the service, each with its words for a message."""
+    """Returns the names of the fields with ids of the service, each with its name for error messages."""
     names = [one.name for one in fields(op) if one.name.endswith("_id") and one.name != "user_id"]
     return tuple((name, name.replace("_", " ")) for name in names)
 
@@ -136,7 +136,7 @@ class Write(ServiceOp[T]):
 
 @dataclass(frozen=True, slots=True)
 class CreateUser(Write[None]):
-    """Creates the user; one that exists already is fine, and stays as it is."""
+    """Creates the user; an existing user stays unchanged."""
 
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     merge_conflict_enabled: bool | None = None
@@ -154,7 +154,7 @@ class DeleteUser(Write[None]):
 
 @dataclass(frozen=True, slots=True)
 class CreateSession(Write[SessionInfo]):
-    """Opens a session, which is looked for by its metadata when no answer came.
+    """Opens a session. If no answer comes, it is looked up by its metadata.
 
     Args:
         created_at: backdates it and must be UTC (service).
@@ -205,7 +205,7 @@ class DeleteSession(Write[None]):
 
 @dataclass(frozen=True, slots=True)
 class AddMessage(Write[None]):
-    """Appends one message. The API has no idempotency key: what is not acknowledged is looked for first.
+    """Appends one message. The API has no idempotency keys, so an unconfirmed message is looked up first.
 
     Raises:
         RequestRejectedError: status 400 when the session takes no messages any more.
@@ -234,7 +234,7 @@ class ReadMessages(ServiceOp[MessagePage]):
 
 @dataclass(frozen=True, slots=True)
 class GetContext(ServiceOp[ContextAnswer]):
-    """Recalls. `on_progress` is told status texts while the service works (a streamed request)."""
+    """Recalls; `on_progress` is called with the service's status texts (a streamed request)."""
 
     session_id: str
     options: RecallOptions
@@ -299,7 +299,7 @@ class ResolveConflict(Write[None]):
 
 @dataclass(frozen=True, slots=True)
 class Call(Op[T]):
-    """Work of this process: `call()`, kept off the event loop where it may touch a disk (`blocking`)."""
+    """Calls `call()` in this process; off the event loop if it may use a disk (`blocking`)."""
 
     call: Callable[[], T]
     blocking: bool = False
@@ -314,15 +314,15 @@ class Sleep(Op[None]):
 
 @dataclass(frozen=True, slots=True)
 class Locked(Op[T]):
-    """Runs a flow when its turn has come. Once begun it goes on to its end, also when its caller leaves."""
+    """Runs a flow under the lock. Once begun, the flow runs to its end, even if the caller leaves."""
 
-    lock: Turns
+    lock: ConversationLock
     flow: Generator[Op[Any], Any, T]
 
 
 @dataclass(frozen=True, slots=True)
 class Await(Op["T | None"]):
-    """The result of a future of this process, or None when it is not there within `seconds`."""
+    """Waits for a future of this process, at most `seconds`; the result is None after that."""
 
     future: Future[T]
     seconds: float
@@ -330,7 +330,7 @@ class Await(Op["T | None"]):
 
 @dataclass(frozen=True, slots=True)
 class Gather(Op[list[T]]):
-    """Requests sent at the same time, several connections at once; answers in their order.
+    """Sends requests in parallel; the results have their order.
 
     The first error is raised after all have ended.
     """
@@ -339,35 +339,35 @@ class Gather(Op[list[T]]):
 
 
 class Spawned(ABC, Generic[T]):
-    """A flow under way beside another one: started by `Spawn`, waited for by `WaitAny`.
+    """A flow that runs in parallel with another: `Spawn` starts it, `WaitAny` waits for it.
 
-    Nobody has to collect it: it goes on to its end by itself, and its error is told to nobody then.
+    Its result need not be read: the flow runs to its end, and an error is then dropped.
     """
 
     @abstractmethod
     def result(self) -> T:
-        """The answer, once `WaitAny` has said that it is there.
+        """Returns the result, after `WaitAny` has returned this flow.
 
         Raises:
-            ServiceError: what went wrong.
+            ServiceError: the error of the flow.
         """
 
     @property
     @abstractmethod
     def done(self) -> bool:
-        """Whether it has ended, or never will."""
+        """Whether the flow has ended, or can no longer end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spawn(Op[Spawned[T]]):
-    """Starts a flow and goes on."""
+    """Starts a flow without waiting for it."""
 
     flow: Generator[Op[Any], Any, T]
 
 
 @dataclass(frozen=True, slots=True)
 class WaitAny(Op["list[Spawned[T]]"]):
-    """Waits until one of them has ended, at most `seconds` (None: as long as it takes); those that have."""
+    """Waits until a flow has ended, at most `seconds` (None: no limit); the result is the ended flows."""
 
     pending: Sequence[Spawned[T]]
     seconds: float | None

@@ -16,11 +16,11 @@ __all__ = ["read_sessions"]
 def read_sessions(
     user_id: str, session_ids: Sequence[str], known: Mapping[str, MessagePage] | None = None
 ) -> Flow[list[Message]]:
-    """All messages of some sessions, in order; their pages are read at the same time.
+    """Returns all messages of some sessions, in order; the pages are read in parallel.
 
     Args:
-        user_id: whose sessions they are.
-        session_ids: in the order wanted.
+        user_id: the user of the sessions.
+        session_ids: in the order of the result.
         known: first pages that have been read already, by session.
     """
     known = known or {}

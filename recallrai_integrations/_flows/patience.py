@@ -1,4 +1,4 @@
-"""How long a flow tries again, and waits until a request without an answer can no longer take effect."""
+"""How long a flow retries, and waits until a request without an answer can no longer take effect."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Patience", "after_failure", "bounded"]
 
 _FIRST_PAUSE: Final = 0.2
 _AFTER_AN_ANSWER: Final = 3.0
-"""Seconds in which a request may take effect after an error was answered to it: a gateway has given up on
-its handler, which is about to end (ours)."""
+"""Seconds in which a request may still take effect after an error response: a gateway has given up on its
+handler, which is about to end (our estimate)."""
 
 
 class Patience:
-    """The pauses of one operation: `retries` of them, growing, all within the `retry_budget`.
+    """The pauses of one operation: at most `retries`, growing, all within the `retry_budget`.
 
-    Waiting for what settles within the budget uses up no retry: the pauses end when it has settled.
+    Waiting for a request that can no longer take effect within the budget uses no retry.
 
     Args:
         delivery: retries and budget.
@@ -38,11 +38,11 @@ class Patience:
         """Pauses before the next try.
 
         Args:
-            error: why there is a next one.
-            until: when what is waited for has settled, by the monotonic clock.
+            error: the reason for the next try.
+            until: monotonic time from which the request can no longer take effect.
 
         Raises:
-            ServiceUnavailableError: `error`, when nothing is tried any more.
+            ServiceUnavailableError: `error`, if there is no further try.
         """
         now = time.monotonic()
         pause = error.retry_after or self._pause * random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries
@@ -59,16 +59,16 @@ class Patience:
 
 
 def bounded(settled_at: float, settling_time: float) -> float:
-    """No later than `settling_time` seconds from now: a clock that started anew says nothing else."""
+    """Returns a time no later than `settling_time` from now, because the clock may have started anew."""
     return min(settled_at, time.monotonic() + settling_time)
 
 
 def after_failure(error: ServiceUnavailableError, settled_at: float, settling_time: float) -> float:
-    """From when on a request that failed can no longer take effect, by the monotonic clock.
+    """Returns the monotonic time from which a failed request can no longer take effect.
 
     Args:
         error: how it failed.
-        settled_at: the same as it was expected when the request left.
+        settled_at: that time as expected when the request left.
         settling_time: seconds that a request without an answer may take.
     """
     soon = time.monotonic() + min(settling_time, _AFTER_AN_ANSWER)

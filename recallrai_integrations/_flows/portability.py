@@ -1,4 +1,4 @@
-"""Everything of one user as JSON-able dicts, and conversations brought in again from them."""
+"""Exports everything of one user as dicts for JSON, and reads conversations from such an export."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ _NOT_STORED_YET: Final[Mapping[str, Any]] = {
 
 
 class Export:
-    """An export in parts, each a flow that answers with lines.
+    """An export in parts, each a flow that returns lines.
 
     The lines, in order, all with a key `type`:
 
     - `user`: `format`, `user_id`, `metadata`, `merge_conflict_enabled`, `created_at`, `last_active_at`; the
-      times are null for a user of whom nothing has reached the service yet
+      times are null for a user who does not exist in the service yet
     - `session`, oldest first: `session_id`, `status`, `created_at`, `metadata`, and `messages`, each with
       `role`, `content` and `created_at`; messages that still wait, after another try to deliver them, are a
       session without an id whose status is `waiting`
     - `memory`, newest first: `memory_id`, `content`, `categories`, `created_at`, `event_start`, `event_end`,
       `version`, `session_id`, `previous_versions`, `connected` …
 
-    Times are ISO 8601 with zone. A message that waits has the time the application gave it, else the time it
-    was recorded.
+    Times are ISO 8601 with a time zone. A pending message has the time that the application gave it, else the
+    time of its recording.
 
     Args:
         user_id: the application's id.
@@ -66,7 +66,7 @@ class Export:
         self._parts: deque[Callable[[], Flow[list[dict[str, Any]]]]] = deque([self._user])
 
     def parts(self) -> Iterator[Flow[list[dict[str, Any]]]]:
-        """The flows; each is to be run before the next is asked for."""
+        """Yields the flows; run each before you ask for the next."""
         while self._parts:
             yield self._parts.popleft()()
 
@@ -98,7 +98,7 @@ class Export:
         return [line]
 
     def _deliver(self) -> Flow[None]:
-        """Has what waits stored where it belongs, as far as the service takes it."""
+        """Delivers pending messages, as far as the service accepts them."""
         states = yield from self._states
         with suppress(ServiceUnavailableError, RequestRejectedError):  # the others would fare no better
             for state in states:
@@ -129,12 +129,12 @@ class Export:
 
 
 def transcripts(lines: Iterable[Mapping[str, Any]]) -> Iterator[Transcript]:
-    """The conversations in the lines of an export, in order, each with what was set for its user.
+    """Yields the conversations in the lines of an export, in order, each with its user's profile.
 
-    Memories are left out: the service has no way to store one; it makes them anew from the conversations.
+    Memories are left out: the service cannot store them, but makes them anew from the conversations.
 
     Raises:
-        InvalidInputError: a line is none of an export, or of a newer format; names the line, from 1.
+        InvalidInputError: a line is not of an export, or of a newer format; names the line, from 1.
     """
     profile = Profile()
     for number, line in enumerate(lines, start=1):
@@ -150,7 +150,7 @@ def _read(number: int, line: Mapping[str, Any]) -> Transcript | Profile | None:
         kind = line["type"]
         if kind == "user":
             if line["format"] > FORMAT:
-                raise InvalidInputError(f"it has format {line['format']}, this release reads {FORMAT}")
+                raise InvalidInputError(f"its format is {line['format']}, this release reads {FORMAT}")
             return Profile(dict(line["metadata"]), line["merge_conflict_enabled"])
         if kind == "session" and line["messages"]:
             return Transcript(
@@ -162,7 +162,7 @@ def _read(number: int, line: Mapping[str, Any]) -> Transcript | Profile | None:
         if kind not in {"session", "memory"}:
             raise InvalidInputError(f"its type {kind!r} is unknown")
     except (LookupError, TypeError, ValueError) as error:
-        raise InvalidInputError(f"Line {number} is no line of an export: {error}.") from error
+        raise InvalidInputError(f"Line {number} is not a line of an export: {error}.") from error
     return None
 
 
@@ -182,7 +182,7 @@ def _memory(memory: Memory) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it."""
+    """Returns a value as JSON types."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):

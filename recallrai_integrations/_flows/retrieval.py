@@ -1,4 +1,4 @@
-"""Recalling: the question first, then the context, with the instructions beside it."""
+"""Recalling: first the question, then the context, in parallel with the instructions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LATE_OF_A_CONVERSATION: Final = 2
 
 
 class Breaker(Protocol):
-    """What flows ask of the circuit breaker of recalls."""
+    """The circuit breaker of recalls, as far as flows use it."""
 
     def check(self) -> None:
         """Raises `ServiceUnavailableError` while the service cannot recall."""
@@ -42,7 +42,7 @@ class Breaker(Protocol):
 
 
 class LateRecalls:
-    """The recalls of one connection that outlived the deadline of their turn: each holds a thread or a task.
+    """The recalls of one connection that missed the deadline of their turn; each holds a thread or a task.
 
     Args:
         breaker: of recalls.
@@ -54,19 +54,19 @@ class LateRecalls:
         self._late: list[tuple[ConversationKey, Spawned[Any]]] = []
 
     def check(self, key: ConversationKey) -> None:
-        """Raises `ServiceUnavailableError` when no recall may begin that could become late as well."""
+        """Raises `ServiceUnavailableError` if too many recalls are late, so that no other may begin."""
         self._breaker.check()
         with self._lock:
             late = self._late = [one for one in self._late if not one[1].done]
         of_conversation = sum(other == key for other, _ in late)
         if of_conversation >= _LATE_OF_A_CONVERSATION or len(late) >= _LATE_AT_ONCE:
             raise ServiceUnavailableError(
-                f"{len(late)} earlier recalls still wait for their answer; no other is begun.",
+                f"{len(late)} earlier recalls have not been answered yet; no other recall is sent.",
                 may_have_taken_effect=False,
             )
 
     def add(self, key: ConversationKey, pending: Sequence[Spawned[Any]]) -> None:
-        """Takes recalls whose turn goes on without them."""
+        """Adds recalls whose turn continues without them."""
         with self._lock:
             self._late += [(key, one) for one in pending]
 
@@ -77,7 +77,7 @@ class LateRecalls:
 
 @dataclass(frozen=True, slots=True)
 class Recalled:
-    """What a recall brought: an answer, perhaps a stale one, or None; `degraded` when it is not fresh."""
+    """The result of a recall: an answer, possibly a stale one, or None; `degraded` if it is not fresh."""
 
     answer: ContextAnswer | None
     degraded: bool
@@ -92,14 +92,14 @@ def recall(
     instructions: Callable[[str], Future[str]] | None,
     on_progress: Callable[[str], object] | None = None,
 ) -> Flow[Recalled]:
-    """Delivers the question, asks for the context, and gets the instructions beside it.
+    """Delivers the question, requests the context, and fetches the instructions in parallel.
 
     Args:
         state: the conversation.
-        options: what to ask for.
-        late: the recalls of this connection that outlived their turns.
-        instructions: the text of a strategy, or the promise of it; None when it is not wanted.
-        on_progress: told the service's status texts.
+        options: how to recall.
+        late: the recalls of this connection that missed their deadline.
+        instructions: returns a future of a strategy's text; None if no instructions are needed.
+        on_progress: called with the service's status texts.
 
     Raises:
         ServiceUnavailableError: with `on_error="raise"`.
@@ -119,7 +119,7 @@ def recall(
             raise
         state.emit_outage(error)
         recalled = _late(state)
-    except NotFoundError:  # deleted while it was asked; the next message opens another session
+    except NotFoundError:  # deleted during the recall; the next message opens another session
         recalled = Recalled(None, degraded=False)
     if recalled.answer is None or instructions is None:
         return recalled
@@ -131,13 +131,13 @@ def recall(
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A recall as it is asked.
+    """The arguments of a recall.
 
     Args:
         state: the conversation.
-        options: what to ask for.
+        options: how to recall.
         number: of this recall.
-        on_progress: told the service's status texts.
+        on_progress: called with the service's status texts.
     """
 
     state: State
@@ -147,7 +147,7 @@ class _Question:
 
 
 def _may_answer(options: RecallOptions, delivery: DeliveryOptions) -> set[str]:
-    """The strategies of which one will answer: with auto it is the service that chooses."""
+    """Returns the strategies one of which will answer; with auto the service chooses."""
     asked = {options.wire_strategy}
     if options.fallback_strategy is not None:
         asked.add(replace(options, strategy=options.fallback_strategy).wire_strategy)
@@ -157,31 +157,35 @@ def _may_answer(options: RecallOptions, delivery: DeliveryOptions) -> set[str]:
 
 
 def _session_to_ask(state: State) -> Flow[tuple[str, bool]]:
-    """Delivers the question, by which the service recalls; the session, and whether the question is in it."""
+    """Delivers the question; returns the session and whether it contains the question."""
     just_failed = state.failed_at is not None and time.monotonic() - state.failed_at < _JUST_FAILED
     if just_failed and not (yield from nothing_waits(state)):
-        raise ServiceUnavailableError("The question could not be stored; see the warning before.")
+        raise ServiceUnavailableError(
+            "The question could not be stored, so nothing was recalled; see the warning before."
+        )
     try:
         stored = (yield from deliver(state)) is not None
     except RequestRejectedError as error:
         if error.status != HTTPStatus.PAYMENT_REQUIRED:
             raise
-        # Reading costs no balance. Whoever recorded the question has been told of the refusal.
+        # Reading costs no balance. The refusal was raised when the question was recorded.
         session = yield from find_session(state)
         if session is None:
             raise ServiceUnavailableError(str(error), status=error.status) from error
         return session.session_id, False
     if not stored and state.cursor.session_id is None:
-        raise ServiceUnavailableError("Another process is opening the session; there is none to ask yet.")
+        raise ServiceUnavailableError(
+            "Another process is opening the session, so memories cannot be recalled yet."
+        )
     return (yield from open_session(state)), stored
 
 
 def _ask(question: _Question, brought: list[Recalled] | None = None) -> Flow[Recalled]:
-    """Delivers the question and asks; a second strategy when the first recalls nothing.
+    """Delivers the question and recalls; with a second strategy if the first finds no memories.
 
     Args:
-        question: what is asked.
-        brought: gets the first answer before the second strategy is asked.
+        question: the arguments of the recall.
+        brought: receives the first answer before the second recall begins.
     """
     state, options = question.state, question.options
     session_id, stored = yield from Locked(state.lock, _session_to_ask(state))
@@ -203,10 +207,10 @@ def _ask(question: _Question, brought: list[Recalled] | None = None) -> Flow[Rec
 
 
 def _ask_until(question: _Question, late: LateRecalls, ends: float) -> Flow[Recalled]:
-    """`_ask` beside this flow; what is late goes on alone and is kept for the next turn.
+    """Runs `_ask` in parallel until the deadline; a late recall continues, and its answer is kept.
 
-    With `on_deadline="fallback"` the quick strategy is asked too when half of the time is over. Whatever one
-    of them has brought in time counts.
+    With `on_deadline="fallback"` a recall by the quick strategy begins at half of the time. The best answer
+    that arrives in time counts.
     """
     late.check(question.state.key)
     pending: list[Spawned[Recalled]] = []
@@ -219,7 +223,7 @@ def _ask_until(question: _Question, late: LateRecalls, ends: float) -> Flow[Reca
 def _first_in_time(
     question: _Question, late: LateRecalls, ends: float, pending: list[Spawned[Recalled]]
 ) -> Flow[Recalled]:
-    """The best answer that comes in time; `pending` keeps the recalls that have not ended."""
+    """Returns the best answer that arrives in time; `pending` keeps the recalls that have not ended."""
     state, brought, failed = question.state, list[Recalled](), list[ServiceUnavailableError]()
     first = yield from Spawn(_ask(question, brought))
     pending.append(first)
@@ -249,7 +253,7 @@ def _first_in_time(
 
 
 def _worth(recalled: Recalled) -> tuple[bool, bool]:
-    """Orders answers: memories are worth more than mere conversations; of equal ones the first counts."""
+    """Ranks answers: memories before conversations only; of equal answers the first wins."""
     answer = recalled.answer
     return (False, False) if answer is None else (bool(answer.memory_ids), bool(answer.session_ids))
 

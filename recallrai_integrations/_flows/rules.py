@@ -29,17 +29,17 @@ __all__ = [
 THREAD_KEY: Final = "thread_id"
 """Session metadata key that carries the application's thread id."""
 OWN_KEY: Final = "recallrai_integrations"
-"""Session metadata key of this package's own marks, such as `{"cleared": true}`."""
+"""Session metadata key of this package's marks, such as `{"cleared": true}`."""
 MESSAGES_PER_PAGE: Final = 500
 """The service's largest page of messages."""
 CONVERSATION_MARK: Final = "conversation"
-"""Key among our own marks by which the session of a conversation without a thread is found."""
+"""Key among this package's marks by which a session without a thread is found."""
 
 
 def session_metadata(
     metadata: Mapping[str, Any], thread_id: str | None, *, marks: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """An application's metadata with our own keys, which win: marks that it read back are not taken over."""
+    """Returns an application's metadata with this package's keys, which win over those it has read back."""
     own: dict[str, Any] = {} if thread_id is None else {THREAD_KEY: thread_id}
     if marks:
         own[OWN_KEY] = dict(marks)
@@ -47,32 +47,32 @@ def session_metadata(
 
 
 def own_marks(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """This package's own marks in the metadata of a session."""
+    """Returns this package's marks in the metadata of a session."""
     marks = metadata.get(OWN_KEY)
     return {**marks} if isinstance(marks, Mapping) else {}  # pyright: ignore[reportUnknownVariableType] - anybody's JSON
 
 
 def is_cleared(session: SessionInfo) -> bool:
-    """Whether a chat history was cleared after this session, so that it is no part of the thread any more."""
+    """Returns whether the history was cleared after this session, which then left the thread."""
     return bool(own_marks(session.metadata).get("cleared"))
 
 
 def oldest_open(sessions: Iterable[SessionInfo]) -> SessionInfo | None:
-    """The session that all workers of a thread settle on: the oldest pending one."""
+    """Returns the session that all processes use for a thread: the oldest pending one."""
     open_ones = [one for one in sessions if one.status == "pending" and not is_cleared(one)]
     return min(open_ones, key=lambda one: (one.created_at, one.session_id), default=None)
 
 
 def has_landed(message: Message, tail: Sequence[Message], *, sent_before: Counter[str]) -> bool:
-    """Whether a message whose answer was lost is among the messages that may be its own.
+    """Returns whether an unconfirmed message is among the stored messages.
 
-    Position and text decide, and no clock. Genuine repeats are told apart by counting: as many equal messages
-    as are known to have been stored are those, one more is the unconfirmed one.
+    Position and text decide, not the clock. Equal messages are counted: if there is one more than is known to
+    have been stored, it is the unconfirmed one.
 
     Args:
         message: the unconfirmed message.
-        tail: messages of the session, from where the knowledge of it begins.
-        sent_before: how often each message, by its fingerprint, is known to have been stored in `tail`.
+        tail: messages of the session, from the first one that this package has not counted.
+        sent_before: number of messages in `tail` that are known to be stored, by fingerprint.
     """
     same = (message.role, message.content)
     count = sum((stored.role, stored.content) == same for stored in tail)
@@ -80,15 +80,15 @@ def has_landed(message: Message, tail: Sequence[Message], *, sent_before: Counte
 
 
 def page_offsets(total: int, *, have: int, page: int = MESSAGES_PER_PAGE) -> range:
-    """Offsets of the pages that are still to be read when the first `have` messages are there."""
+    """Returns the offsets of the pages that are still to be read after the first `have` messages."""
     return range(have, total, page)
 
 
 def should_process(policy: ProcessPolicy | None, *, has_thread: bool, turns: int, every: int) -> bool:
-    """Whether the session is processed when a run has ended normally.
+    """Returns whether the session is processed when a run has ended normally.
 
-    Without a policy a run without a thread is a conversation by itself and is processed; a thread stays
-    open until it is finished, or until the service's inactivity timer ends it.
+    Without a policy, a run without a thread is a separate conversation and is processed; a thread stays open
+    until it is finished, or until the service's inactivity timer ends it.
     """
     if policy is None:
         return not has_thread
@@ -98,9 +98,9 @@ def should_process(policy: ProcessPolicy | None, *, has_thread: bool, turns: int
 
 
 def fitting_answers(conflict: MergeConflict, answers: Mapping[str, str]) -> list[Answer] | None:
-    """Answers to all questions of a conflict, each one of its options; None when they do not fit.
+    """Returns answers to all questions of a conflict, each one of its options; None if they do not fit.
 
-    An option is recognised in any case and with white space around it; the service wants it to the letter.
+    Upper and lower case and surrounding white space do not matter here; the service needs the exact option.
     """
     chosen: list[Answer] = []
     for asked in conflict.questions:
@@ -115,14 +115,16 @@ def fitting_answers(conflict: MergeConflict, answers: Mapping[str, str]) -> list
 
 
 def unsent(given: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
-    """The messages of `given` that come after what has been sent.
+    """Returns the messages of `given` that come after what has been sent.
 
-    `given` is a framework's view of the conversation: whole, trimmed at its start, rewound to an earlier
-    turn, or with new messages at its end. Texts repeat ("ok", "ok"), so the two are aligned as sequences.
-    Either the longest end of `sent` found in `given` is the part that both know; where it is found more than
-    once, the first place counts, so that a genuine repeat is stored rather than lost. Or, where that is
-    longer, the start of `given` found anywhere in `sent`; it has to hold an answer, for the same reason, or
-    to be followed by one in both: the same question with an answer that was generated anew.
+    `given` is a framework's view of the conversation: complete, trimmed at its start, rewound to an earlier
+    turn, or with new messages at its end. Texts repeat ("ok", "ok"), so the two are aligned as sequences, by
+    the longer of two matches:
+
+    - The longest end of `sent` that occurs in `given`. If it occurs more than once, the first position
+      counts, so a real repetition is stored, not lost.
+    - The longest start of `given` that occurs in `sent`. For the same reason it must contain an answer, or be
+      followed by an answer in both: the same question with an answer that was generated anew.
 
     Example:
         ```python
@@ -145,12 +147,12 @@ def unsent(given: Sequence[Message], sent: Sequence[Message]) -> list[Message]:
 
 
 def _is_answer(texts: Sequence[tuple[str, str]]) -> bool:
-    """Whether an answer is among them."""
+    """Returns whether one of the texts is an answer."""
     return any(role == "assistant" for role, _ in texts)
 
 
 def _longest_start(pattern: Sequence[object], text: Sequence[object]) -> tuple[int, int]:
-    """How much of the start of `pattern` is in `text` at most, and where the last such place ends."""
+    """Returns the length of the longest start of `pattern` in `text`, and where its last occurrence ends."""
     if not pattern:
         return 0, 0
     fallback = [0] * len(pattern)  # Knuth, Morris and Pratt: linear, however often texts repeat

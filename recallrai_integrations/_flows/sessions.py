@@ -1,4 +1,4 @@
-"""Finding, opening and settling on the session of a thread."""
+"""The session of a thread: finding it, opening it, and agreeing on one among several processes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from .patience import Patience, after_failure, bounded
 from .state import State, now, outbox_call
 from .transmission import save_cursor, send
 
-NOT_YET_THERE: Final = "A session got no answer, and may still come into being."
+NOT_YET_THERE: Final = "The request to open a session got no answer, and may still take effect."
 
 __all__ = [
     "find_session",
@@ -52,10 +52,10 @@ __all__ = [
 
 
 def open_session(state: State) -> Flow[str]:
-    """The session that takes the next message: known, found by its thread or by our mark, or new.
+    """Returns the session for the next message: known, found by its thread or by our mark, or new.
 
     Raises:
-        ServiceUnavailableError: an outage; or one that was being opened may still come into being.
+        ServiceUnavailableError: an outage; or an earlier request to open a session may still take effect.
     """
     if state.cursor.session_id is not None:
         return state.cursor.session_id
@@ -66,7 +66,7 @@ def open_session(state: State) -> Flow[str]:
 
 
 def _find_or_open(state: State, patience: Patience) -> Flow[str | None]:
-    """One try, and the pause before the next one when it has brought None."""
+    """Tries once; after a try without a result, pauses and returns None."""
     cursor, user_exists = state.cursor, True
     if cursor.opening is not None:
         cursor.opening = bounded(cursor.opening, state.settling_time)
@@ -87,7 +87,7 @@ def _find_or_open(state: State, patience: Patience) -> Flow[str | None]:
         created = yield from _create_session(state, user_exists=user_exists)
     except ServiceUnavailableError as error:
         if not error.may_have_taken_effect:
-            raise  # its repetition has been tried
+            raise  # it has been retried already
         yield from patience.wait(error, until=cursor.opening or inf)
         return None
     cursor.enter(created.session_id, stored=0, unreconciled=state.key.thread_id is not None)
@@ -99,17 +99,17 @@ def _find_or_open(state: State, patience: Patience) -> Flow[str | None]:
 
 
 def _list_open(state: State) -> ListSessions:
-    """The request for the open sessions of this conversation."""
+    """Returns the request for the open sessions of this conversation."""
     return ListSessions(state.user_id, metadata_filter=state.session_filter, statuses=("pending",))
 
 
 def take_up(state: State, sessions: Sequence[SessionInfo], *, stored: int | None = None) -> Flow[str | None]:
-    """Goes on in the open session among those of the conversation, if there is one.
+    """Continues in the open session among those of the conversation, if there is one.
 
     Args:
         state: the conversation.
         sessions: of the conversation.
-        stored: how many messages it holds, where that is known.
+        stored: number of messages in the open session, if known.
     """
     found = rules.oldest_open(sessions)
     if found is None:
@@ -122,7 +122,7 @@ def take_up(state: State, sessions: Sequence[SessionInfo], *, stored: int | None
 
 
 def _create_session(state: State, *, user_exists: bool) -> Flow[SessionInfo]:
-    """Opens a session; that it may come into being is written down before the request leaves."""
+    """Opens a session; the cursor records the request before it leaves."""
     key = state.key
     create = CreateSession(
         state.user_id,
@@ -152,20 +152,20 @@ def _open_once(state: State, create: CreateSession) -> Flow[SessionInfo]:
 
 
 def load_cursor(state: State) -> Flow[None]:
-    """Takes over where other processes left the conversation; under its lock, without a claim."""
+    """Loads the cursor that other processes left; under the lock, without a claim."""
     state.cursor = yield from outbox_call(state, lambda: state.outbox.cursor(state.key, state.cursor))
 
 
 def reconcile(state: State) -> Flow[None]:
-    """Two workers may have opened a session for one thread at the same time; both go on in the oldest.
+    """Merges sessions that two processes opened for one thread at the same time; both continue in the oldest.
 
-    What this process put into a younger one moves to the oldest, and the younger one is deleted once all of
-    it has arrived.
+    Messages that this process stored in a younger session move to the oldest. The younger session is deleted
+    when all of them have arrived.
     """
     cursor = state.cursor
     try:
         page = yield from _list_open(state)
-    except NotFoundError:  # the user was deleted with everything; the next message creates them again
+    except NotFoundError:  # the user was deleted; the next message creates them again
         state.emit("session_gone")
         cursor.leave()
         yield from save_cursor(state)
@@ -176,13 +176,16 @@ def reconcile(state: State) -> Flow[None]:
         return
     try:
         messages = yield from read_sessions(state.user_id, [ours])
-    except NotFoundError:  # deleted, by this process when all had moved, or by somebody else
+    except NotFoundError:  # deleted by this process after the move, or by another
         cursor.leave()
         yield from save_cursor(state)
         return
     try:
         yield from _move(state, messages, oldest.session_id)
-    except (RequestRejectedError, NotFoundError):  # it takes none any more; the next delivery looks again
+    except (
+        RequestRejectedError,
+        NotFoundError,
+    ):  # it accepts no more messages; the next delivery looks again
         cursor.target = None
         return
     with suppress(NotFoundError):
@@ -195,33 +198,33 @@ def reconcile(state: State) -> Flow[None]:
 
 
 def _move(state: State, messages: Sequence[Message], target_id: str) -> Flow[None]:
-    """Copies the messages that have not been copied yet; a move that was interrupted goes on."""
+    """Copies the messages that have not been copied yet, so an interrupted move continues."""
     cursor = state.cursor
     if cursor.target is None or cursor.target.session_id != target_id:
         cursor.target = SessionCursor(session_id=target_id)
     target = cursor.target
     for number, message in enumerate(messages, start=1):
-        if number > -target.delivered:  # copies are numbered downwards
+        if number > -target.delivered:  # copies have negative numbers
             yield from send(state, target, OutboxEntry(-number, message, now()), message)
 
 
 def find_session(state: State) -> Flow[SessionInfo | None]:
-    """The session of this conversation, read afresh: the open one, else the latest, else None."""
+    """Reads the session of this conversation: the open one, else the latest, else None."""
     cursor = yield from outbox_call(state, lambda: state.outbox.cursor(state.key, state.cursor))
     own = [*state.opened, *([] if cursor.session_id is None else [cursor.session_id])]
     for session_id in dict.fromkeys(reversed(own)):
-        with suppress(NotFoundError):  # deleted: the next message finds that out too, and goes on
+        with suppress(NotFoundError):  # deleted: the next message handles that
             return (yield from GetSession(state.user_id, session_id))
     sessions = yield from thread_sessions(state)
     return rules.oldest_open(sessions) or (sessions[-1] if sessions else None)
 
 
 def thread_sessions(state: State, first: Page | None = None) -> Flow[list[SessionInfo]]:
-    """All sessions of this thread, oldest first; none without a thread or without the user.
+    """Returns all sessions of this thread, oldest first; none without a thread or without the user.
 
     Args:
         state: the conversation.
-        first: the first page of them, where it has been read already.
+        first: the first page, if it has been read already.
     """
     if state.key.thread_id is None:
         return []
@@ -240,12 +243,12 @@ def thread_sessions(state: State, first: Page | None = None) -> Flow[list[Sessio
 
 
 def list_thread(state: State, *, offset: int = 0) -> ListSessions:
-    """The request for a page of the sessions of this thread."""
+    """Returns the request for a page of the sessions of this thread."""
     return ListSessions(state.user_id, metadata_filter=state.thread_filter, offset=offset)
 
 
 def update(state: State, metadata: dict[str, Any]) -> Flow[None]:
-    """Replaces the metadata of the session and of those to come, our own keys kept; opens one if need be."""
+    """Replaces the metadata of this and later sessions, except our own keys; opens a missing session."""
     yield from Locked(state.lock, _update(state, metadata))
 
 
@@ -261,7 +264,7 @@ def _update(state: State, metadata: dict[str, Any]) -> Flow[None]:
 
 
 def mark_cleared(state: State) -> Flow[None]:
-    """The sessions so far are no part of the conversation any more, for whoever reads it."""
+    """Marks all sessions so far as cleared, so that no reader counts them to the conversation."""
     state.opened.clear()
     for session in (yield from thread_sessions(state)):
         if not rules.is_cleared(session):
@@ -272,7 +275,7 @@ def mark_cleared(state: State) -> Flow[None]:
 
 
 def sessions_to_process(state: State) -> Flow[list[str]]:
-    """The pending sessions of a thread that this process has not talked to yet."""
+    """Returns the pending sessions of a thread."""
     try:
         page = yield from _list_open(state)
     except NotFoundError:

@@ -16,8 +16,8 @@ from recallrai_integrations.options import DeliveryOptions
 from recallrai_integrations.outbox import ConversationKey, Outbox, OutboxEntry, SessionCursor
 
 from . import rules
+from .locks import ConversationLock
 from .ops import Call, Flow
-from .turns import Turns
 
 __all__ = ["Deliverer", "State", "nothing_waits", "now", "outbox_call", "what_waits"]
 
@@ -27,18 +27,18 @@ _REDACTIONS_KEPT = 1000
 
 
 class Deliverer(Protocol):
-    """Who delivers with `mode="background"`, as far as flows need them."""
+    """The background delivery, as far as flows use it."""
 
     def wake(self, state: State) -> None:
-        """Has a worker deliver what waits for a conversation.
+        """Starts delivery of a conversation in the background.
 
         Raises:
-            CredentialsError: the service refused the credentials since that was told last.
+            CredentialsError: the service has refused the credentials since the last such error.
         """
         ...
 
     def make_room(self, state: State) -> bool:
-        """`wake`; says whether what workers deliver gets through."""
+        """Wakes delivery; returns False if the last background delivery failed."""
         ...
 
 
@@ -47,24 +47,24 @@ class State:
     """What this process knows of one conversation. Guarded by the conversation's lock.
 
     Args:
-        key: which conversation it is.
-        outbox: where its messages wait.
-        delivery: how they are delivered.
+        key: identifies the conversation.
+        outbox: keeps its pending messages.
+        delivery: the connection's options.
         settling_time: seconds after which a request without an answer can no longer take effect.
-        lock: held by whoever delivers.
-        cursor: where the conversation stands in the service.
-        known: the latest messages seen, for `history()` in an outage.
-        opened: the sessions of a conversation without a thread: nothing else leads to them.
-        turns: runs that ended, for `process="every_n_turns"`.
+        lock: held during delivery.
+        cursor: the session and what of it is known.
+        known: the latest messages seen, for `history()` during an outage.
+        opened: the sessions of a conversation without a thread, which cannot be found otherwise.
+        turns: number of runs that ended, for `process="every_n_turns"`.
         failed_at: when the service last failed, by the monotonic clock.
         claimed_elsewhere: another process held the claim for all the time that it was waited for; it is not
             waited for again before it was free.
-        recalls: numbers them, in the order in which they begin.
-        last_answer: the memories of the latest recall that was answered, for `on_deadline="stale"`.
-        last_answered: its number; what comes late for an earlier one is not kept.
+        recalls: counts recalls, in the order in which they begin.
+        last_answer: the memories of the latest answered recall, for `on_deadline="stale"`.
+        last_answered: the number of that recall; late answers to earlier recalls are dropped.
         stored_as: texts that a `redact` hook changed, by the fingerprints of the messages as they were.
-        rejected: refusals by the service that have not been told to the caller yet.
-        observe: told what happened, with figures and no text.
+        rejected: refusals by the service that no caller has seen yet.
+        observe: called with each event, which has figures and no text.
         deliverer: delivers with `mode="background"`.
     """
 
@@ -72,7 +72,7 @@ class State:
     outbox: Outbox
     delivery: DeliveryOptions
     settling_time: float = 0.0
-    lock: Turns = field(default_factory=Turns)
+    lock: ConversationLock = field(default_factory=ConversationLock)
     cursor: SessionCursor = field(default_factory=SessionCursor)
     known: deque[Message] = field(default_factory=lambda: deque[Message](maxlen=1000))
     opened: list[str] = field(default_factory=list[str])
@@ -99,7 +99,7 @@ class State:
 
     @property
     def marks(self) -> dict[str, Any]:
-        """Our own marks of a new session; that of a conversation without a thread is found by them."""
+        """This package's marks of a new session, by which a session without a thread is found."""
         return {} if self.key.thread_id is not None else {rules.CONVERSATION_MARK: self.key.key}
 
     @property
@@ -108,7 +108,7 @@ class State:
         return {rules.OWN_KEY: self.marks} if self.key.thread_id is None else self.thread_filter
 
     def forget(self) -> None:
-        """Knows nothing of the conversation any more; what is still under way for it is not kept."""
+        """Drops all knowledge of the conversation; results that are still on their way are dropped too."""
         self.cursor = SessionCursor()
         self.known.clear()
         self.opened.clear()
@@ -123,23 +123,23 @@ class State:
             self.last_answer, self.last_answered = answer, recall
 
     def keep_stored_as(self, message: Message, stored: Message) -> None:
-        """Keeps what became of a message on its way out, of the latest ones that changed."""
+        """Keeps the redacted form of a message, for the latest messages that `redact` changed."""
         if stored.content != message.content:
             self.stored_as[fingerprint(message)] = stored.content
             if len(self.stored_as) > _REDACTIONS_KEPT:
                 del self.stored_as[next(iter(self.stored_as))]
 
     def emit(self, kind: str, **detail: Any) -> None:
-        """Tells the connection what happened."""
+        """Reports an event to the connection."""
         if self.observe is not None:
             self.observe(self.key, kind, detail)
 
     def after_fork(self, deliverer: Deliverer) -> None:
-        """Drops what belongs to threads of the parent."""
-        self.lock, self.deliverer = Turns(), deliverer
+        """Replaces the lock and the delivery, whose threads exist only in the parent."""
+        self.lock, self.deliverer = ConversationLock(), deliverer
 
     def raise_rejected(self) -> None:
-        """Tells the caller what the service has refused since it was told last.
+        """Raises an error for the messages that the service has rejected since the last call.
 
         Raises:
             RequestRejectedError: the first refusal, with the number of the others.
@@ -155,27 +155,27 @@ class State:
         raise first
 
     def emit_outage(self, error: ServiceUnavailableError) -> None:
-        """Tells that an operation goes on without the service."""
+        """Reports that an operation continues without the service."""
         self.emit("degraded", status=error.status, error=str(error))
 
 
 def outbox_call(state: State, call: Callable[[], T]) -> Flow[T]:
-    """A step in the outbox, kept off the event loop when it may touch a disk."""
+    """Calls the outbox, off the event loop if it uses a file."""
     if state.outbox.blocking:
         return (yield from Call(call, blocking=True))
     return call()
 
 
 def what_waits(state: State) -> Flow[list[OutboxEntry]]:
-    """All that waits for this conversation, in order."""
+    """Returns all pending entries of this conversation, in order."""
     return (yield from outbox_call(state, lambda: state.outbox.waiting(state.key)))
 
 
 def nothing_waits(state: State) -> Flow[bool]:
-    """Whether nothing waits for this conversation, found out without reading what does."""
+    """Returns whether this conversation has no pending entries, without reading them."""
     return (yield from outbox_call(state, lambda: state.outbox.is_empty(state.key)))
 
 
 def now() -> datetime:
-    """The time, timezone-aware."""
+    """Returns the time, timezone-aware."""
     return datetime.now(timezone.utc)

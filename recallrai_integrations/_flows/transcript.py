@@ -25,7 +25,7 @@ __all__ = ["history"]
 
 
 def history(state: State, limit: int | None) -> Flow[list[Message]]:
-    """The conversation across its sessions, oldest first; with a limit only its tail is read.
+    """Returns the conversation across its sessions, oldest first; with a limit only its end is read.
 
     Raises:
         ServiceUnavailableError: with `on_error="raise"`; otherwise an outage answers with what is known here.
@@ -44,7 +44,7 @@ def history(state: State, limit: int | None) -> Flow[list[Message]]:
 
 
 def _history(state: State, limit: int | None) -> Flow[list[Message]]:
-    """What is stored and, behind it, what waits; delivered first where that is possible."""
+    """Returns the stored messages followed by pending ones, after a try to deliver these."""
     try:
         yield from deliver(state)
     except ServiceUnavailableError:
@@ -59,9 +59,9 @@ def _history(state: State, limit: int | None) -> Flow[list[Message]]:
 
 
 def _what_is_known(state: State) -> Flow[list[Message]]:
-    """What this process has seen and, behind it, what waits: in a file also what others have put there.
+    """Returns the messages this process has seen, followed by pending ones, in a file also those of others.
 
-    While a request to clear waits, only what was said since.
+    While a request to clear is pending, only the messages since that request.
     """
     is_cleared, waiting = _since_cleared((yield from what_waits(state)))
     left, seen = Counter(waiting), list[Message]()
@@ -75,7 +75,7 @@ def _what_is_known(state: State) -> Flow[list[Message]]:
 
 
 def _since_cleared(waits: Sequence[OutboxEntry]) -> tuple[bool, list[Message]]:
-    """Whether a request to clear the history waits, and the messages that wait behind it, or all of them."""
+    """Returns whether a request to clear is pending, and the pending messages after it, or all of them."""
     clears = [number for number, one in enumerate(waits) if one.kind == "clear"]
     since = waits[clears[-1] :] if clears else waits
     return bool(clears), [one.message for one in since if one.message is not None]
@@ -90,7 +90,9 @@ def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:
     else:
         sessions, known = yield from _sessions(state, limit)
         open_ones = [one for one in sessions if one.status == "pending"]
-        if state.cursor.session_id is None and len(open_ones) == 1:  # more have still to be settled
+        if (
+            state.cursor.session_id is None and len(open_ones) == 1
+        ):  # more than one: they have to be reconciled first
             known.update((yield from _go_on_in(state, open_ones[0], limit)))
         ids = [one.session_id for one in sessions if not rules.is_cleared(one)]
     try:
@@ -104,7 +106,7 @@ def _read_history(state: State, limit: int | None) -> Flow[list[Message]]:
 
 
 def _go_on_in(state: State, session: SessionInfo, limit: int | None) -> Flow[dict[str, MessagePage]]:
-    """Takes up the open session, so that the next message need neither look for it nor count it."""
+    """Takes up the open session, so that the next message neither looks for it nor counts its messages."""
     stored, known = None, dict[str, MessagePage]()
     if limit is None:
         with suppress(NotFoundError):  # deleted meanwhile

@@ -32,12 +32,12 @@ _COUNT_ANEW_AFTER: Final = 200
 
 
 def save_cursor(state: State, *, synced: bool = True) -> Flow[None]:
-    """Has the outbox remember where the conversation stands, for whoever delivers it next."""
+    """Saves the cursor in the outbox, for the next delivery by any process."""
     yield from outbox_call(state, lambda: state.outbox.keep(state.key, state.cursor, synced=synced))
 
 
 def is_same(unconfirmed: OutboxEntry, waiting: OutboxEntry) -> bool:
-    """Whether this is the unconfirmed message, or the same one given back by a caller who repeats it."""
+    """Returns whether this is the unconfirmed message, or the same message repeated by a caller."""
     if unconfirmed.seq == waiting.seq:
         return True
     first, second = unconfirmed.message, waiting.message
@@ -50,13 +50,13 @@ def is_same(unconfirmed: OutboxEntry, waiting: OutboxEntry) -> bool:
 
 
 def send(state: State, cursor: SessionCursor, waiting: OutboxEntry, message: Message) -> Flow[bool]:
-    """Sends a message to the session of `cursor`; an unconfirmed one is looked for before anything is sent.
+    """Sends a message to the session of `cursor`, after looking up an unconfirmed message.
 
     Returns:
-        False when the message was purged on the way, and has not been sent again.
+        False if the message was purged meanwhile, and was not sent again.
 
     Raises:
-        ServiceUnavailableError: an outage; `cursor.unconfirmed` tells whether the message may have arrived.
+        ServiceUnavailableError: an outage; `cursor.unconfirmed` says whether the message may have arrived.
         RequestRejectedError, NotFoundError: see `AddMessage`.
     """
     patience = Patience(state.delivery)
@@ -74,14 +74,14 @@ def send(state: State, cursor: SessionCursor, waiting: OutboxEntry, message: Mes
             yield from _send_once(state, cursor, waiting, message)
         except ServiceUnavailableError as error:
             if not error.may_have_taken_effect:
-                raise  # its repetition has been tried
+                raise  # it has been retried already
             yield from patience.wait(error)
         else:
             return True
 
 
 def _count(state: State, cursor: SessionCursor) -> Flow[None]:
-    """Knows how long the session is before the first message goes into it, and anew after many."""
+    """Counts the session's messages before the first message is sent, and again after many."""
     assert cursor.session_id is not None
     if cursor.stored is not None and cursor.sent.total() < _COUNT_ANEW_AFTER:
         return
@@ -92,7 +92,7 @@ def _count(state: State, cursor: SessionCursor) -> Flow[None]:
 
 
 def _send_once(state: State, cursor: SessionCursor, waiting: OutboxEntry, message: Message) -> Flow[None]:
-    """One try; afterwards the cursor says whether the message is stored, unconfirmed, or not there."""
+    """Tries once; afterwards the cursor says whether the message is stored, unconfirmed, or not sent."""
     assert cursor.session_id is not None
     settled_at = time.monotonic() + state.settling_time
     cursor.unconfirmed = Unconfirmed(waiting, settled_at)
@@ -109,11 +109,11 @@ def _send_once(state: State, cursor: SessionCursor, waiting: OutboxEntry, messag
     except (RequestRejectedError, NotFoundError, CredentialsError):
         cursor.unconfirmed = None
         raise
-    cursor.note(waiting)
+    cursor.acknowledge(waiting)
 
 
 def still_wanted(state: State, waiting: OutboxEntry) -> Flow[bool]:
-    """Whether it has not been purged meanwhile; a copy that moves between sessions never is."""
+    """Returns whether the message was not purged meanwhile; a copy between sessions never is."""
     if waiting.seq < 0:
         return True
     return (yield from outbox_call(state, lambda: state.outbox.holds(state.key, waiting)))
@@ -122,16 +122,16 @@ def still_wanted(state: State, waiting: OutboxEntry) -> Flow[bool]:
 def confirm(
     state: State, cursor: SessionCursor, waiting: OutboxEntry | None, patience: Patience
 ) -> Flow[bool]:
-    """Whether the service has the unconfirmed message; waits until that is certain.
+    """Returns whether the service has the unconfirmed message; waits until that is certain.
 
     Args:
         state: the conversation.
-        cursor: where the message was sent.
-        waiting: what is delivered next: the unconfirmed message, or another one where that was given back.
+        cursor: the session to which the message was sent.
+        waiting: the next entry: the unconfirmed message, or another if its caller has it back.
         patience: how long to wait.
 
     Raises:
-        ServiceUnavailableError: it is not there, and may still arrive; it stays unconfirmed.
+        ServiceUnavailableError: it is not there, but may still arrive; it stays unconfirmed.
         NotFoundError: its session was deleted.
     """
     unconfirmed = cursor.unconfirmed
@@ -139,24 +139,26 @@ def confirm(
     settled_at = bounded(unconfirmed.settled_at, state.settling_time)
     cursor.unconfirmed = Unconfirmed(unconfirmed.entry, settled_at)
     while True:
-        is_settled = time.monotonic() >= settled_at  # before it is looked for: later it cannot arrive
+        is_settled = time.monotonic() >= settled_at  # read the clock first: after that time it cannot arrive
         found, total = yield from _look_for(state, cursor)
         if found:
             given_again = waiting is not None and is_same(unconfirmed.entry, waiting)
-            # First, as in `SessionCursor.note`.
+            # First, as in `SessionCursor.acknowledge`.
             cursor.delivered = waiting.seq if waiting and given_again else unconfirmed.entry.seq
         if found or is_settled:
             cursor.unconfirmed = None
             cursor.counted(total)
             return found
         yield from patience.wait(
-            ServiceUnavailableError("A message got no answer, and may still arrive; it waits."),
+            ServiceUnavailableError(
+                "The request to store a message got no answer, and may take effect; the message is kept."
+            ),
             until=settled_at,
         )
 
 
 def _look_for(state: State, cursor: SessionCursor) -> Flow[tuple[bool, int]]:
-    """Whether the unconfirmed message is in the session, and the length of that; changes nothing."""
+    """Returns whether the unconfirmed message is in the session, and its length; changes nothing."""
     assert cursor.session_id is not None
     unconfirmed = cursor.unconfirmed
     assert unconfirmed is not None
@@ -172,21 +174,21 @@ def _look_for(state: State, cursor: SessionCursor) -> Flow[tuple[bool, int]]:
 
 
 def _check_not_older(cursor: SessionCursor, total: int) -> None:
-    """A session only grows: what says less than is known is an older answer, from which nothing follows.
+    """Refuses outdated answers: a session only grows, so a shorter one comes from an old copy.
 
     Raises:
-        ServiceUnavailableError: `total` is less than what the session holds at least.
+        ServiceUnavailableError: `total` is less than the session's known length.
     """
     if total < cursor.length:
         raise ServiceUnavailableError(
-            f"The service says that a session holds {total} messages, and has confirmed {cursor.length}."
+            f"The service's answer is outdated: a session with {cursor.length} messages had {total} in it."
         )
 
 
 def unstored(state: State) -> Flow[list[OutboxEntry]]:
-    """What waits, in order, without the message whose answer was lost when the service has it after all.
+    """Returns the pending entries, in order, without an unconfirmed message that the service has.
 
-    For looking only: nothing is sent, and the message stays unconfirmed for the next delivery.
+    This only reads: nothing is sent, and the message stays unconfirmed for the next delivery.
 
     Raises:
         ServiceUnavailableError: it is not known whether the service has it.

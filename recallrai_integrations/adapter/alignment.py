@@ -1,4 +1,4 @@
-"""What of a conversation that is handed over again has been stored already."""
+"""Finds the new messages in a conversation of which a part is stored already."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["new_questions", "not_landed", "unsent"]
 
 
 def not_landed(messages: Sequence[Message], tail: Sequence[Message]) -> list[Message]:
-    """Those of a repeated step's messages that its first try had not stored.
+    """Returns the messages of a repeated step that its first try did not store.
 
     Args:
         messages: questions, or an answer.
-        tail: the latest messages of the conversation. What landed stands at its very end, with nothing of
-            the other side behind it; the same words further up were said before.
+        tail: the latest messages of the conversation. Messages of the first try are at its end, with no
+            message of the other side after them; equal messages further up are older.
 
     Example:
         ```python
@@ -35,11 +35,11 @@ def not_landed(messages: Sequence[Message], tail: Sequence[Message]) -> list[Mes
 
 
 def new_questions(messages: Sequence[Message]) -> list[Message]:
-    """What the user said since the last answer, of a conversation that is handed over whole.
+    """Returns the user's messages since the last answer, from a complete conversation.
 
     Args:
-        messages: the conversation in the request, oldest first. Leave out what is neither the user's nor the
-            assistant's; narration between tool calls too, which is no answer.
+        messages: the conversation in the request, oldest first, with messages of the user and the assistant
+            only, and without narration between tool calls, which is not an answer.
 
     Example:
         ```python

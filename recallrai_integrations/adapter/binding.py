@@ -1,4 +1,4 @@
-"""`Binding`: whose memory a run is about, which conversation it belongs to, and how that is kept."""
+"""`Binding`: the connection, identity and options of an adapter, and the user and thread of each run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.conversation import Conversation
 from recallrai_integrations.errors import MissingIdentityError
 from recallrai_integrations.identity import thread_id_text, user_id_text
-from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
+from recallrai_integrations.options import ContextOptions, MemoryOptions, ProcessPolicy, RecallOptions
 from recallrai_integrations.user import UserMemory
 
 from .connections import ConnectionSource
@@ -27,8 +27,8 @@ class Identity:
     """The user of a run, and its thread.
 
     Args:
-        user_id: as text, fit to be sent.
-        thread_id: None for a run that is a conversation by itself.
+        user_id: as text, checked.
+        thread_id: None for a run that is a separate conversation.
 
     Example:
         ```python
@@ -44,24 +44,19 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binding:
-    """The arguments that all adapters share: a connection, an identity, and how sessions are kept.
+    """The arguments that all adapters share: a connection, an identity, and the options for sessions.
 
-    Frozen: an adapter whose fields may change makes a new one from its fields each time, which costs nothing.
+    Frozen: an adapter whose fields may change makes a new binding from its fields each time, which is cheap.
+    `MemoryOptions` describes the other fields.
 
     Args:
-        source: the connection, or the promise of one from the environment.
-        user_id: wins over what the run says.
-        thread_id: wins over what the run says.
-        metadata: for the sessions that are opened.
-        process: when a session is processed after a run; see `Connection.conversation`.
-        process_every: n of `process="every_n_turns"`.
-        auto_process_after_seconds: of inactivity, by the service.
-        recall: what is asked for, in place of the connection's options.
-        context: how it is put into prompts, in place of the connection's options.
-        where: where this framework keeps the user's id, for the error when there is none, such as
-            `'Runner.run(…, context={"user_id": …})'`.
-        missing: the error's class, for frameworks that let only their own errors through: a subclass of
-            `MissingIdentityError` and of theirs.
+        source: the connection, which may be made later from the environment.
+        user_id: takes precedence over the run.
+        thread_id: takes precedence over the run.
+        where: where this framework keeps the user's id, such as `'Runner.run(…, context={"user_id": …})'`;
+            the error for a missing id quotes it.
+        missing: class of that error, for frameworks that let only their own errors through: a subclass of
+            `MissingIdentityError` and of the framework's error.
 
     Example:
         ```python
@@ -93,45 +88,51 @@ class Binding:
         connection: Connection | ConnectionSource | None,
         user_id: object = None,
         thread_id: object = None,
-        **options: Any,
+        *,
+        where: str = "",
+        missing: type[MissingIdentityError] = MissingIdentityError,
+        **options: Unpack[MemoryOptions],
     ) -> Self:
-        """A binding of checked arguments; no I/O.
+        """Returns a binding of checked arguments; no I/O.
 
         Args:
             connection: the application's, or None for one from the environment.
-            user_id: text, int or UUID; None when each run says.
+            user_id: text, int or UUID; None if it comes with each run.
             thread_id: the same.
-            options: the other fields.
+            where: see `Binding`.
+            missing: see `Binding`.
+            **options: the other fields; see `MemoryOptions`.
 
         Raises:
-            InvalidInputError: not a connection, or an id that cannot be sent.
+                        InvalidInputError: not a connection, or an invalid id.
             MissingIdentityError: an empty user id.
         """
         source = connection if isinstance(connection, ConnectionSource) else ConnectionSource(connection)
-        binding = cls(source=source, thread_id=thread_id_text(thread_id), **options)
+        thread = thread_id_text(thread_id)
+        binding = cls(source=source, thread_id=thread, where=where, missing=missing, **options)
         return binding if user_id is None else binding.with_user(user_id)
 
     def with_user(self, user_id: object) -> Self:
-        """The same for a user, whatever runs say.
+        """Returns the same binding for one user, whom runs cannot change.
 
         Raises:
             MissingIdentityError: an empty user id.
-            InvalidInputError: an id that cannot be sent.
+            InvalidInputError: an invalid id.
         """
         return replace(self, user_id=self._user(user_id))
 
     def identity(self, *places: Any) -> Identity:
-        """User and thread of a run: the arguments, else the first place that names them.
+        """Returns the user and thread of a run: the arguments, else the first place that has them.
 
-        Inside a tool of another run, which often says nothing of users, the user is that run's.
+        A run inside a tool of another run often has no user id; it gets the user of that run.
 
         Args:
-            places: where the framework keeps identity, the most particular first: mappings or objects, each
-                with `user_id` or `thread_id` or neither. None is no place.
+            places: where the framework keeps identity, the most specific first: mappings or objects that may
+                have `user_id` or `thread_id`. None is skipped.
 
         Raises:
-            MissingIdentityError: nobody says who the user is.
-            InvalidInputError: an id that cannot be sent.
+            MissingIdentityError: there is no user id.
+            InvalidInputError: an invalid id.
         """
         user = self.user_id or look_up("user_id", *places)
         thread = self.thread_id or look_up("thread_id", *places)
@@ -141,7 +142,7 @@ class Binding:
         return Identity(self._user(user), thread_id_text(thread))
 
     def conversation(self, identity: Identity) -> Conversation:
-        """The conversation of an identity; no I/O unless the connection has still to be made."""
+        """Returns the conversation of an identity; no I/O unless the connection has to be made."""
         return run(self.opening(identity))
 
     async def aconversation(self, identity: Identity) -> Conversation:
@@ -161,10 +162,10 @@ class Binding:
         )
 
     def user(self, *places: Any) -> UserMemory:
-        """The memories of the user of a run.
+        """Returns the memories of the user of a run.
 
         Raises:
-            MissingIdentityError: nobody says who the user is.
+            MissingIdentityError: there is no user id.
         """
         return run(self.remembering(*places))
 
@@ -179,7 +180,7 @@ class Binding:
         return connection.user(user_id)
 
     def connecting(self) -> Steps[Connection]:
-        """The connection, as steps."""
+        """Returns the connection, as steps."""
         return (yield from Twin(self.source.get, self.source.aget))
 
     def _user(self, user_id: object) -> str:
@@ -190,7 +191,7 @@ class Binding:
 
 
 def look_up(name: str, *places: Any) -> Any:
-    """The first value of a name in some places: mappings by key, other objects by attribute; else None.
+    """Returns the first value of a name in mappings (by key) or other objects (by attribute); else None.
 
     Example:
         ```python

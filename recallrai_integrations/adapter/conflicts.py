@@ -1,4 +1,4 @@
-"""Merge conflicts put to the user: which are pending, and what their answers settle."""
+"""Asking the user about merge conflicts: which are pending, and what the answers resolve."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ logger = logging.getLogger("recallrai_integrations")
 class MergeConflictQuestions:
     """Asks about a user's contradictions, in two halves between which the framework waits for the user.
 
-    A step that is run again when the answers have come lists again and finds what is still open.
+    A step that runs again with the answers lists the conflicts again and finds those that are still open.
 
-    Failure: in an outage nothing is asked or settled and one warning is logged, unless the connection was
+    Failure: during an outage nothing is asked or settled and one warning is logged, unless the connection was
     made with `on_error="raise"`.
 
     Args:
         binding: of the adapter.
-        limit: at most so many at once, the oldest first; None for all.
+        limit: most conflicts to ask about at once, the oldest first; None for all.
 
     Example:
         ```python
@@ -51,7 +51,7 @@ class MergeConflictQuestions:
         self._limit = limit
 
     def pending(self, *places: Any) -> list[MergeConflict]:
-        """What is to be asked; `places` as in `Binding.identity`."""
+        """Returns the conflicts to ask about; `places` as in `Binding.identity`."""
         return run(self._pending(places))
 
     async def apending(self, *places: Any) -> list[MergeConflict]:
@@ -59,11 +59,11 @@ class MergeConflictQuestions:
         return await arun(self._pending(places))
 
     def settle(self, conflicts: Sequence[MergeConflict], answers: object, *places: Any) -> list[str]:
-        """Settles what was answered.
+        """Resolves the conflicts that were answered.
 
         Args:
-            conflicts: that were asked about.
-            answers: `{conflict_id: {question: answer}}`; whatever else comes is no answer.
+            conflicts: the conflicts that were asked about.
+            answers: `{conflict_id: {question: answer}}`; any other value is ignored.
             places: as in `Binding.identity`.
 
         Returns:
@@ -115,4 +115,4 @@ def _mapping(value: Any) -> dict[Any, Any]:
 def _pass_over(connection: Connection, error: ServiceUnavailableError) -> None:
     if connection.delivery_options.on_error == "raise":
         raise error
-    logger.warning("RecallrAI is not available (%s) Merge conflicts stay as they are.", error)
+    logger.warning("RecallrAI is not available; merge conflicts stay as they are: %s", error)

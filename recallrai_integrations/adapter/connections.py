@@ -1,4 +1,4 @@
-"""`ConnectionSource`: a connection, got late."""
+"""`ConnectionSource`, which makes a connection only when it is needed."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _VARIABLES = ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL")
 
 
 class ConnectionSource:
-    """A connection, or the promise to make one from the environment when it is needed first.
+    """A connection, or one that is made from the environment when it is first needed.
 
-    Adapters are made at import time, in constructors, on event loops: none of these may do I/O. Adapters
-    that are given no connection share one, also those that are made anew for every request. Copies of an
-    adapter share it too. A pickle holds no key but a mark, by which the process that wrote it finds the
-    connection again while it lives; another process makes one from its environment.
+    Adapters are created at import time, in constructors and on event loops, where I/O is not acceptable.
+    Adapters without a connection share one, even if they are created anew for every request, and so do copies
+    of an adapter. A pickle contains no key but a mark, by which the process that wrote it finds the
+    connection again while it exists; another process makes a connection from its environment.
 
     Args:
         connection: the application's; None to `connect()` from the environment on first use.
 
     Raises:
-        InvalidInputError: something else than a connection.
+                InvalidInputError: the argument is not a connection.
 
     Example:
         ```python
         from recallrai_integrations import connect
         from recallrai_integrations.adapter import ConnectionSource
 
-        source = ConnectionSource()  # no I/O: fit for a constructor
+        source = ConnectionSource()  # no I/O, so it may be called in a constructor
         with connect(local=":memory:") as connection:
             assert ConnectionSource(connection).get() is connection
         ```
@@ -54,19 +54,19 @@ class ConnectionSource:
 
     @property
     def known(self) -> Connection | None:
-        """The connection, if there is one already."""
+        """The connection, if it exists already."""
         return self._connection or _known_from_environment()
 
     def get(self) -> Connection:
-        """The connection.
+        """Returns the connection, and makes it if necessary.
 
         Raises:
-            CredentialsError: none was given and the environment has no credentials.
+            CredentialsError: no connection was given and the environment has no credentials.
         """
         return self.known or _from_environment()
 
     async def aget(self) -> Connection:
-        """The connection; making one imports the SDK, which is kept off the event loop."""
+        """The async twin of `get`; the SDK is imported off the event loop."""
         known = self.known
         return await asyncio.to_thread(_from_environment) if known is None else known
 
@@ -79,12 +79,12 @@ class ConnectionSource:
 
     @property
     def mark(self) -> str | None:
-        """A random text by which this process finds the connection again; None for the environment's."""
+        """A random text by which this process finds the connection; None for that of the environment."""
         return None if self._connection is None else _mark(self._connection)
 
     @classmethod
     def marked(cls, mark: str | None) -> ConnectionSource:
-        """The source with a mark; in another process, and for None, the environment's."""
+        """Returns the source with a mark; in another process, and for None, that of the environment."""
         return cls(None if mark is None else _connections.get(mark))
 
 

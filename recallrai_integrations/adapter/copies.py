@@ -17,10 +17,10 @@ __all__ = ["SharingConnection"]
 class SharingConnection(BaseModel):
     """Gives a model the field `connection`, which is in no dump and no repr.
 
-    A deep copy has the same connection. A pickle has a mark in its place, see `ConnectionSource`.
+        A deep copy shares the connection. A pickle contains a mark instead, see `ConnectionSource`.
 
     Attributes:
-        connection: from `connect()`; None takes the one from the environment.
+        connection: from `connect()`; None uses the connection from the environment.
     """
 
     model_config = ConfigDict(arbitrary_types_allowed=True)

@@ -1,16 +1,17 @@
-"""From a framework's messages to what was said: the parts of it that all adapters decide alike.
+"""Maps a framework's messages to `Message`, by the rules that all adapters share.
 
 ```text
-text parts                     one below the other
+text parts                     joined by line breaks
 no text, but an image          "[image]"; the same for audio, video and files
-reasoning                      never; also where a model writes it into its text, as <think>…</think>
-a message that calls tools     no answer: its text is narration
-a user's message with a name   "Pia: I love sushi", so that who said it stays with what was said
+reasoning                      left out, also if a model writes it into its text, as <think>…</think>
+a message that calls tools     left out: its text is narration, not an answer
+a user's message with a name   "Pia: I love sushi", so that the text keeps its speaker
 ```
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -30,18 +31,12 @@ __all__ = [
 ]
 
 IMAGE_PLACEHOLDER: Final = "[image]"
-"""Stands for a message that holds no text but an image (ours)."""
-_PLACEHOLDERS: Final = {
-    "image": IMAGE_PLACEHOLDER,
-    "image_url": IMAGE_PLACEHOLDER,
-    "input_image": IMAGE_PLACEHOLDER,
-    "audio": "[audio]",
-    "input_audio": "[audio]",
-    "video": "[video]",
-    "file": "[file]",
-    "input_file": "[file]",
-    "document": "[document]",
-}
+"""Replaces a message that contains an image but no text."""
+_MEDIA: Final = re.compile(
+    r"(?:input_)?(image|audio|video|document|file)(?:_url|_file|_asset_pointer)?"
+    r"|inline_?data|file_?data|\w+_asset_pointer",
+    re.IGNORECASE,
+)
 _ROLES: Final[dict[str, Role]] = {
     "user": "user",
     "human": "user",
@@ -56,7 +51,7 @@ _LONGEST_NAME: Final = 64
 
 
 def role_of(role: object) -> Role | None:
-    """The role under any of its usual names, in any case; None for system, tools and all else.
+    """Returns the role for any of its usual names, in upper or lower case; None for system, tools and others.
 
     Example:
         ```python
@@ -69,7 +64,7 @@ def role_of(role: object) -> Role | None:
 
 
 def placeholder(kinds: Iterable[str]) -> str:
-    """What stands for a message without text, by the kinds of its parts: "[image]" and the like, or "".
+    """Returns the text for a message without text, by the kinds of its parts: "[image]", "[audio]" …, or "".
 
     Example:
         ```python
@@ -78,15 +73,16 @@ def placeholder(kinds: Iterable[str]) -> str:
         assert placeholder(["text", "input_image"]) == "[image]"
         ```
     """
-    return next((_PLACEHOLDERS[kind] for kind in kinds if kind in _PLACEHOLDERS), "")
+    media = next(filter(None, map(_MEDIA.fullmatch, kinds)), None)
+    return "" if media is None else f"[{(media[1] or 'file').lower()}]"
 
 
 def named(text: str, name: object) -> str:
-    """A user's text with who said it, `"Pia: I love sushi"`; as it is without a name.
+    """Returns a user's text with its speaker, `"Pia: I love sushi"`; without a name, the text unchanged.
 
     Args:
-        text: what was said.
-        name: the name in the message, as in a group chat. A role's name, such as "user", is none.
+        text: of the message.
+        name: the name in the message, as in a group chat. The name of a role, such as "user", is ignored.
 
     Example:
         ```python
@@ -102,7 +98,7 @@ def named(text: str, name: object) -> str:
 
 
 def question_of(text: str, *, id: str | None = None, name: object = None) -> Message | None:  # noqa: A002 - as Message has it
-    """The user's text as a message to be stored; None when it is blank.
+    """Returns the user's text as a message to store; None if it is blank.
 
     Example:
         ```python
@@ -117,7 +113,7 @@ def question_of(text: str, *, id: str | None = None, name: object = None) -> Mes
 
 
 def answer_of(text: str, *, id: str | None = None) -> Message | None:  # noqa: A002 - as Message has it
-    """A final answer as a message to be stored, without the reasoning in it; None when nothing is left.
+    """Returns a final answer as a message to store, without the reasoning in it; None if nothing is left.
 
     Example:
         ```python
@@ -132,10 +128,10 @@ def answer_of(text: str, *, id: str | None = None) -> Message | None:  # noqa: A
 
 
 def parts_text(content: object) -> str:
-    """The text of content as OpenAI has it: a text, or a list of parts; a placeholder where only media are.
+    """Returns the text of content in OpenAI's form; a placeholder if it contains only media.
 
     Args:
-        content: text, or parts of the forms of chat completions and Responses, as mappings or objects.
+        content: text, or a list of parts as in chat completions and Responses, mappings or objects.
 
     Example:
         ```python
@@ -154,11 +150,11 @@ def parts_text(content: object) -> str:
 
 
 def from_openai(item: object) -> Message | None:
-    """A message of chat completions or Responses; None when neither the user nor the assistant said it.
+    """Maps a message of chat completions or Responses; None if it is not the user's or the assistant's.
 
     Args:
-        item: a mapping or an object with `role` and `content`; tool calls, their outputs, reasoning and other
-            items are passed over.
+        item: a mapping or an object with `role` and `content`. For tool calls, their outputs, reasoning and
+            other items the result is None.
 
     Example:
         ```python
@@ -182,7 +178,7 @@ def from_openai(item: object) -> Message | None:
 
 
 def from_openai_all(items: Sequence[object]) -> list[Message]:
-    """The conversation within a list of items, in order.
+    """Returns the messages of the user and the assistant in a list of items, in order.
 
     Example:
         ```python

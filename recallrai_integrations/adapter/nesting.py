@@ -1,7 +1,7 @@
 """Runs inside a tool of another run: a sub-agent, whose question a model wrote.
 
-Such a run stores nothing, since nobody said it, and has the memories of the run around it. All frameworks
-share one context variable, so an agent of one framework may be a tool of an agent of another.
+Such a run stores nothing, because its question is not the user's, and has the memories of the outer run. All
+frameworks share one context variable, so an agent of one framework may be a tool of an agent of another.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _outer: ContextVar[tuple[Turn, Callable[[], bool]] | None] = ContextVar("recallr
 
 
 def outer_turn() -> Turn | None:
-    """The turn whose tool is running here; None outside of tools.
+    """Returns the turn whose tool is running here; None outside of tools.
 
     Example:
         ```python
@@ -38,7 +38,7 @@ def calling_tool(turn: Turn | None) -> Generator[None]:
     """Marks what runs inside as a tool of a turn; for a hook that wraps the call of a tool.
 
     Args:
-        turn: the turn that calls the tool; None leaves things as they are.
+                turn: the turn that calls the tool; None changes nothing.
 
     Example:
         ```python
@@ -62,7 +62,7 @@ def calling_tool(turn: Turn | None) -> Generator[None]:
 
 
 def begin_tool(turn: Turn) -> Turn | None:
-    """Marks what follows in this context as a tool of a turn, where no hook wraps the call of a tool.
+    """Marks what follows in this context as a tool of a turn, if no hook wraps the call of a tool.
 
     Only for frameworks that call two functions, one before and one after a tool, in the same context.
 
@@ -89,7 +89,7 @@ def begin_tool(turn: Turn) -> Turn | None:
 
 
 def end_tool(before: Turn | None) -> None:
-    """Takes the mark of `begin_tool` back, also after an error of the tool.
+    """Removes the mark of `begin_tool`; call it after an error of the tool too.
 
     Example:
         ```python
@@ -103,14 +103,14 @@ def end_tool(before: Turn | None) -> None:
 
 
 def while_calling(turn: Turn, is_calling: Callable[[], bool]) -> None:
-    """Marks what follows in this context as a tool of a turn, for as long as tools of it are running.
+    """Marks what follows in this context as a tool of a turn, as long as tools of the turn are running.
 
     Only for frameworks that call no function in the context of a tool, but one in the context that the tools
-    inherit. That context may outlive the run, so the mark counts only while `is_calling` says so.
+    inherit. That context may outlive the run, so the mark counts only while `is_calling` returns True.
 
     Args:
         turn: the turn that may call tools.
-        is_calling: asked wherever somebody wants to know; quick, and it raises nothing.
+        is_calling: called often, so it must be quick; it must not raise.
 
     Example:
         ```python
@@ -128,7 +128,7 @@ def while_calling(turn: Turn, is_calling: Callable[[], bool]) -> None:
 
         with connect(local=":memory:") as connection:
             turn = Turn.begin(Binding.of(connection, "ada"), "What shall I cook?")
-            copy_context().run(run, turn)  # the mark goes with the context that it was made in
+            copy_context().run(run, turn)  # the mark belongs to the context in which it was made
         ```
     """
     _outer.set((turn, is_calling))

@@ -1,7 +1,7 @@
-"""Work written once and carried out in two colours: a generator of steps, and two short drivers.
+"""Work that is written once and runs sync and async: a generator of steps, and two short drivers.
 
-An adapter's hooks come in pairs, one for threads and one for event loops, and do the same. What they do is a
-generator that asks for `Twin` steps; `run` carries it out on a thread, `arun` on an event loop.
+An adapter's hooks come in pairs, one for threads and one for event loops, that do the same. Both use one
+generator of `Twin` steps: `run` carries it out on a thread, `arun` on an event loop.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ T = TypeVar("T")
 
 
 class Twin(Generic[T]):
-    """One call that exists in both colours, such as `conversation.record` and `conversation.arecord`.
+    """One call in its sync and its async form, such as `conversation.record` and `conversation.arecord`.
 
     Args:
         call: the sync form.
         acall: the async form, with the same arguments.
-        args: for either.
-        kwargs: for either.
+        args: for both forms.
+        kwargs: for both forms.
 
     Example:
         ```python
@@ -58,14 +58,14 @@ class Twin(Generic[T]):
 
 
 Steps: TypeAlias = Generator[Twin[Any], Any, T]
-"""What `run` and `arun` carry out; it returns a `T`."""
+"""A generator for `run` and `arun` that returns a `T`."""
 
 
 def run(steps: Steps[T]) -> T:
     """Carries steps out on this thread.
 
     Raises:
-        Exception: whatever a step raises and the generator does not catch.
+                Exception: any error of a step that the generator does not catch.
 
     Example:
         ```python
@@ -90,7 +90,7 @@ def run(steps: Steps[T]) -> T:
         answer = error = None
         try:
             answer = step.call()
-        except BaseException as raised:  # noqa: BLE001 - the steps decide; what they do not handle goes on
+        except BaseException as raised:  # noqa: BLE001 - passed to the generator, which decides
             error = raised
 
 

@@ -1,4 +1,4 @@
-"""The tools by which a model looks into its user's memory and corrects it, once for all frameworks."""
+"""The tools with which a model searches and corrects its user's memories, defined once for all frameworks."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ __all__ = ["MEMORY_TOOLS", "MemoryTool", "ToolRefusal", "ToolResult"]
 _UNPROCESSABLE: Final = 422
 
 
-class ToolRefusal(Exception):  # noqa: N818 - an answer for the model, which the run goes on with
-    """What a tool says to the model in place of a result: one line, for the framework's own tool error."""
+class ToolRefusal(Exception):  # noqa: N818 - an answer for the model; the run continues
+    """One line for the model instead of a result, for the framework's own tool error."""
 
 
 class ToolResult(NamedTuple):
-    """What a tool found or did: as text for a model, and as the value that the text was made of.
+    """The result of a tool, as text for a model and as the value behind the text.
 
     Attributes:
         text: for the model.
@@ -60,18 +60,18 @@ class ToolResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MemoryTool:
-    """A tool over one user's memories, for the tool type of any framework. The model never chooses the user.
+    """A tool for one user's memories that fits any framework's tool type. The model never chooses the user.
 
     Frameworks that take a schema use `name`, `description` and `arguments` (a pydantic model) or `parameters`
     (JSON schema), and `call` or `acall`. Frameworks that read a function's signature use `function` or
     `afunction`.
 
     Attributes:
-        name: as the model sees it.
-        description: the same.
-        arguments: what the model passes.
-        read_only: it changes nothing.
-        destructive: it deletes for good.
+        name: for the model.
+        description: for the model.
+        arguments: the model of the tool's arguments.
+        read_only: the tool changes nothing.
+        destructive: the tool deletes permanently.
 
     Example:
         ```python
@@ -108,11 +108,11 @@ class MemoryTool:
             places: where the framework keeps identity, for `Binding.identity`.
 
         Returns:
-            Text for the model; one line when the service refuses, cannot do it now, or an argument is wrong.
+            Text for the model; one line if the service refuses or is down, or an argument is wrong.
 
         Raises:
-            MissingIdentityError: nobody says who the user is.
-            CredentialsError: the key was refused.
+            MissingIdentityError: there is no user id.
+            CredentialsError: the service refused the key.
         """
         try:
             return self.invoke(binding, arguments, *places)
@@ -132,7 +132,7 @@ class MemoryTool:
         """The same as `call`, for frameworks that mark a tool's errors.
 
         Raises:
-            ToolRefusal: in place of the line for the model.
+                        ToolRefusal: contains the line for the model.
         """
         return self.result(binding, arguments, *places).text
 
@@ -145,7 +145,7 @@ class MemoryTool:
     def result(
         self, binding: Binding, arguments: Mapping[str, Any] | str | BaseModel, *places: Any
     ) -> ToolResult:
-        """The same as `invoke`, with the value beside the text, for frameworks with structured results."""
+        """The same as `invoke`, with the value besides the text, for frameworks with structured results."""
         return run(self._calling(binding, arguments, places))
 
     async def aresult(
@@ -155,11 +155,11 @@ class MemoryTool:
         return await arun(self._calling(binding, arguments, places))
 
     def function(self, binding: Binding, places: Callable[[], tuple[Any, ...]] = tuple) -> Callable[..., str]:
-        """A function with the tool's name, docstring and typed signature, for frameworks that read those.
+        """Returns a function with the tool's name, docstring and signature, for frameworks that read those.
 
         Args:
             binding: of the adapter.
-            places: called at each call, for identity that belongs to the run, such as a context variable.
+            places: called for each tool call; returns where the run keeps identity.
         """
 
         def function(**arguments: Any) -> str:
@@ -199,7 +199,7 @@ class MemoryTool:
             wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
             raise InvalidInputError(f"The arguments are wrong: {wrong}") from error
         except ValueError as error:
-            raise InvalidInputError(f"The arguments are no JSON: {error}") from error
+            raise InvalidInputError(f"The arguments are not JSON: {error}") from error
 
     def _described(self, function: Callable[..., Any]) -> Callable[..., Any]:
         fields = self.arguments.model_fields
@@ -276,7 +276,7 @@ def _forget(user: UserMemory, asked: _Forget, _: RecallOptions | None) -> Steps[
     try:
         yield from Twin(user.forget_memory, user.aforget_memory, asked.memory_id)
     except RequestRejectedError as error:
-        if error.status == _UNPROCESSABLE:  # an id that is none
+        if error.status == _UNPROCESSABLE:  # a malformed id
             raise NotFoundError(str(error), status=error.status) from error
         raise
     return ToolResult(f"Memory {asked.memory_id} is deleted.", asked.memory_id)
@@ -336,4 +336,4 @@ MEMORY_TOOLS: Final = (
         _answer,
     ),
 )
-"""All of them, in the order in which they are offered."""
+"""All tools, in the order in which models get them."""

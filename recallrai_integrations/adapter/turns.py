@@ -1,14 +1,11 @@
-"""`Turn`: what every adapter does in a turn of its user; `TurnCache`: where it is found again."""
+"""`Turn`, which an adapter makes for each run."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
-
-from typing_extensions import TypeVar, override
+from functools import partial
+from typing import Any
 
 from recallrai_integrations.context import Prompt
 from recallrai_integrations.conversation import Conversation
@@ -19,37 +16,34 @@ from .alignment import not_landed
 from .binding import Binding, Identity
 from .mapping import answer_of, question_of
 from .nesting import outer_turn
+from .repeats import ending_run, recording
 from .steps import Steps, Twin, arun, run
 
-__all__ = ["Turn", "TurnCache"]
+__all__ = ["Turn"]
 
-T = TypeVar("T", default=Recall)
-
-_TAIL = 20
-"""How many of the latest stored messages a resumed turn is compared with."""
 _NOTHING = Prompt("", "")
 
 
 @dataclass(eq=False, slots=True)
 class Turn:
-    """One turn of one user: what was asked is stored, memories are recalled once, the answer is stored.
+    """One turn of one user: stores the question, recalls once, and stores the answer.
 
-    Made by `begin` or `abegin`, before the first request to the model, and kept for the run: in a variable
-    where one function spans the run, in what the framework makes for each run, or in a `TurnCache` by the
-    framework's id of the run. Never in a field of the adapter, which serves many users at once.
+    `begin` or `abegin` makes it before the first request to the model. Keep it for the run: in a variable if
+    one function spans the run, in an object that the framework creates for each run, or in a `TurnCache`
+    under the framework's run id. Never keep it in a field of the adapter, which serves many users at once.
 
-    A run that failed, was left or waits for somebody's approval needs nothing: its question is stored, and it
-    has no answer. Call `begin` with `resumed=True` when such a run goes on.
+    After a run that failed, was abandoned or waits for approval, call nothing: its question is stored, and
+    there is no answer. Call `begin` with `resumed=True` when such a run continues.
 
-    Inside a tool of another run (see `calling_tool`) a turn stores nothing, since a model wrote its
-    question. It has the memories of the run around it, if that is about the same user.
+    Inside a tool of another run (see `calling_tool`) a turn stores nothing, because a model wrote its
+    question. It has the memories of the outer run, if that has the same user.
 
     Attributes:
-        identity: whose turn it is.
-        conversation: where it is stored. Without a thread this very object is the conversation.
-        questions: what the user said, as it is stored; empty in a turn that nobody began, such as a later
-            step of a workflow.
-        recall: what was recalled; None when there was nothing to recall by.
+        identity: the user and the thread.
+        conversation: where messages are stored. Without a thread, only this object leads to the conversation.
+        questions: the user's messages, as they are stored; empty in a turn without a new question, such as a
+            later step of a workflow.
+        recall: the memories; None if there was no message to recall by.
         stores: False inside a tool of another run.
 
     Example:
@@ -82,20 +76,20 @@ class Turn:
         resumed: bool = False,
         on_progress: Callable[[str], object] | None = None,
     ) -> Turn:
-        """Stores what the user said and recalls what helps with it.
+        """Stores the user's new messages and recalls the memories that help with them.
 
         Args:
             binding: connection, identity and options of the adapter.
-            questions: what the user said that is new, or nothing: "" or an empty list. Text is taken as it
-                is; messages keep their ids, by which one that this process stored before is passed over.
+            questions: the user's new messages; "" or an empty list if there are none. Text is stored
+                unchanged. Messages keep their ids, so one that this process has stored before is skipped.
             places: where the framework keeps identity, for `Binding.identity`.
             resumed: the run may have begun before, here or in another process, as after an approval, a
-                crash or a retry. What of the questions is stored already is read first (one request) and not
-                stored again.
-            on_progress: told what a slow recall does; see `Conversation.recall`.
+                crash or a retry. Stored messages are then read first (one request), and questions among them
+                are not stored again.
+            on_progress: called with the status texts of a slow recall; see `Conversation.recall`.
 
         Raises:
-            MissingIdentityError: nobody says who the user is.
+            MissingIdentityError: there is no user id.
             RecallrAIIntegrationError: as `Conversation.record` and `Conversation.recall` do.
         """
         return run(cls.beginning(binding, questions, *places, resumed=resumed, on_progress=on_progress))
@@ -131,12 +125,8 @@ class Turn:
             return cls(identity, outer.conversation, (), recall, stores=False)
         asked = _messages(questions)
         conversation = yield from binding.opening(identity)
-        new = asked
-        if resumed and asked and identity.thread_id is not None:
-            tail = yield from Twin(conversation.history, conversation.ahistory, _TAIL)
-            new = not_landed(asked, tail)
-        if new:
-            yield from Twin(conversation.record, conversation.arecord, new)
+        in_doubt = partial(not_landed, asked) if resumed and identity.thread_id is not None else None
+        yield from recording(conversation, asked, in_doubt=in_doubt)
         recall = None
         if asked or identity.thread_id is not None:  # a new conversation without a question recalls nothing
             recall = yield from Twin(
@@ -149,25 +139,25 @@ class Turn:
         return cls(identity, conversation, tuple(asked), recall)
 
     def prompt(self, sent: Sequence[Message] | None = None) -> Prompt:
-        """What goes into one request to the model, and into nothing that outlives it; no I/O.
+        """Returns the memories for one request to the model; no I/O. Do not save them anywhere.
 
         `Prompt.system` belongs at the end of the system prompt, `Prompt.beside` before the user's last
-        message; either is "" where the placement has nothing there.
+        message; each is "" if the placement does not use it.
 
         Args:
-            sent: all conversation messages in the same request, which memories need not repeat; None stands
-                for the questions of this turn.
+            sent: all conversation messages in the same request, which the memories do not repeat; None means
+                the questions of this turn.
         """
         if self.recall is None:
             return _NOTHING
         return self.recall.prompt(self.questions if sent is None else sent)
 
     def answer(self, answer: str | Message | None, *, resumed: bool = False) -> None:
-        """Stores an answer, without the reasoning in it; blank text and None are none.
+        """Stores an answer without the reasoning in it. Blank text and None are not stored.
 
         Args:
-            answer: the final text for the user. Narration between tool calls is no answer.
-            resumed: it may be stored already, as in `begin`.
+            answer: the final text for the user. Narration between tool calls is not an answer.
+            resumed: the answer may be stored already, as in `begin`.
 
         Raises:
             RecallrAIIntegrationError: as `Conversation.record` does.
@@ -183,16 +173,13 @@ class Turn:
         message = answer_of(answer) if isinstance(answer, str) else answer
         if message is None or not self.stores:
             return
-        if resumed and self.identity.thread_id is not None:
-            tail = yield from Twin(self.conversation.history, self.conversation.ahistory, _TAIL)
-            if not not_landed([message], tail):
-                return
-        yield from Twin(self.conversation.record, self.conversation.arecord, message)
+        in_doubt = partial(not_landed, [message]) if resumed and self.identity.thread_id is not None else None
+        yield from recording(self.conversation, [message], in_doubt=in_doubt)
 
     def end(self, answer: str | Message | None = None, *, resumed: bool = False) -> None:
         """Stores the answer, if there is one, and ends the run: the `process` policy decides what follows.
 
-        Only for runs that came to their end; a second call does nothing, nor does one inside a tool of
+        Only for runs that completed. A second call does nothing, and neither does a call inside a tool of
         another run.
 
         Args:
@@ -211,76 +198,7 @@ class Turn:
             return
         self._ended = True
         yield from self.answering(answer, resumed=resumed)
-        yield from Twin(self.conversation.end_run, self.conversation.aend_run)
-
-
-class TurnCache(Generic[T]):
-    """What belongs to the latest user turns: a tool loop recalls once however often it calls the model.
-
-    Lives in the process only: memories are never put into a framework's state, nor into a pickle.
-
-    Args:
-        size: turns kept, the least recently used goes first; more than run at once. Runs that were left
-            without an end go this way.
-
-    Example:
-        ```python
-        from recallrai_integrations import connect
-        from recallrai_integrations.adapter import Binding, Turn, TurnCache
-
-        turns = TurnCache[Turn]()
-        with connect(local=":memory:") as connection:
-            binding = Binding.of(connection, user_id="ada")
-            for _ in range(3):  # each call of the model in the tool loop of one run
-                turn = turns.get("run-1")
-                if turn is None:
-                    turn = turns.put("run-1", Turn.begin(binding, "What should I cook?"))
-        ```
-    """
-
-    def __init__(self, size: int = 1024) -> None:
-        self._size = size
-        self._lock = threading.Lock()
-        self._turns: OrderedDict[Hashable, T] = OrderedDict()
-
-    def get(self, turn: Hashable) -> T | None:
-        """What was kept for a turn, if it is still there."""
-        with self._lock:
-            kept = self._turns.get(turn)
-            if kept is not None:
-                self._turns.move_to_end(turn)
-            return kept
-
-    def put(self, turn: Hashable, value: T) -> T:
-        """Keeps something for a turn, and returns it."""
-        with self._lock:
-            self._turns[turn] = value
-            self._turns.move_to_end(turn)
-            if len(self._turns) > self._size:
-                self._turns.popitem(last=False)
-        return value
-
-    def setdefault(self, turn: Hashable, value: T) -> T:
-        """What is kept for a turn already, else this value, which is kept then."""
-        with self._lock:
-            kept = self._turns.get(turn)
-        return self.put(turn, value if kept is None else kept)
-
-    def pop(self, turn: Hashable) -> T | None:
-        """What was kept for a turn that has ended, which is forgotten."""
-        with self._lock:
-            return self._turns.pop(turn, None)
-
-    def drop(self, turn: Hashable) -> None:
-        """Forgets a turn that has ended."""
-        self.pop(turn)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> TurnCache[T]:
-        return self
-
-    @override
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (TurnCache, (self._size,))
+        yield from ending_run(self.conversation)
 
 
 def _messages(questions: str | Message | Sequence[Message]) -> list[Message]:

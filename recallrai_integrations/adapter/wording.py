@@ -1,4 +1,4 @@
-"""What models and users are told of memories and merge conflicts, in the same form by every adapter."""
+"""Texts about memories and merge conflicts for models and users, the same in every adapter."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["conflicts_text", "conflicts_value", "memories_text", "settled_text"]
 
 
 def memories_text(memories: Sequence[Memory]) -> str:
-    """Memories for a model, one a line, each with the id by which it can be deleted."""
+    """Returns memories for a model, one per line, each with the id by which it can be deleted."""
     if not memories:
         return "Nothing is remembered."
     return "\n".join(f"- [{one.memory_id}] {one.content} ({', '.join(_details(one))})" for one in memories)
 
 
 def conflicts_text(conflicts: Sequence[MergeConflict]) -> str:
-    """Merge conflicts for a model, each with its id, questions and options."""
+    """Returns merge conflicts for a model, each with its id, questions and options."""
     if not conflicts:
         return "There are no contradictions to settle."
     lines: list[str] = []
@@ -30,16 +30,16 @@ def conflicts_text(conflicts: Sequence[MergeConflict]) -> str:
 
 
 def settled_text(resolved: bool) -> str:
-    """What came of an answer to a merge conflict."""
+    """Returns what an answer to a merge conflict did."""
     if resolved:
         return "Settled."
     return "Nothing was settled: it was settled already, or an answer is none of the options, word for word."
 
 
 def conflicts_value(conflicts: Sequence[MergeConflict]) -> dict[str, Any]:
-    """Merge conflicts for an application that asks its user, as JSON values.
+    """Returns merge conflicts as JSON values, for an application that asks its user.
 
-    The answer to it is `{conflict_id: {question: answer}}`.
+    The application answers with `{conflict_id: {question: answer}}`.
     """
     return {
         "type": "recallrai.merge_conflicts",

@@ -1,8 +1,7 @@
-"""What all commands share: options, connecting, output, and how an error becomes a line and an exit code."""
+"""What all commands share: options, the connection, and how an error becomes a line and an exit code."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -10,7 +9,6 @@ import sys
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from enum import IntEnum
 from io import TextIOWrapper
 from pathlib import Path
@@ -18,8 +16,6 @@ from types import FrameType
 from typing import Annotated, Any, cast
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.core import TyperGroup
 from typing_extensions import override
 
@@ -36,6 +32,8 @@ from recallrai_integrations import (
 from recallrai_integrations.credentials import Credentials
 from recallrai_integrations.identity import thread_id_text, user_id_text
 
+from ._output import notice, print_error
+
 __all__ = [
     "CREDENTIALS",
     "DEFAULT_DATABASE",
@@ -46,41 +44,26 @@ __all__ = [
     "UserOption",
     "WrongUseError",
     "connected",
-    "counted",
     "credentials",
+    "database_path",
     "exit_code_of",
-    "json_line",
-    "json_out",
-    "note",
-    "one_line",
-    "out",
-    "place",
-    "problem",
-    "progress_bars",
-    "require_user",
-    "status_line",
     "thread_given",
     "with_remedy",
 ]
 
 DEFAULT_DATABASE = "recallrai.db"
-"""The local memory when nothing else is said, in the working directory."""
+"""The database in the working directory that is used by default."""
 
 CREDENTIALS = ("RECALLRAI_API_KEY", "RECALLRAI_PROJECT_ID", "RECALLRAI_BASE_URL")
 
 TIMEOUT = 15.0
-"""Seconds for each phase of a request: somebody sits and waits."""
+"""Seconds that a request may take: a person is waiting."""
 
-_untold = logging.NullHandler()  # what happens is told by the command, in words that fit one
-
-out = Console(highlight=False)
-"""Results."""
-status_line = Console(stderr=True, highlight=False)
-"""Progress bars and notes, out of the way of a pipe."""
+_silent = logging.NullHandler()  # the command reports in its own words; log lines would repeat it
 
 
 class ExitCode(IntEnum):
-    """What the process ends with; told in `--help`."""
+    """Exit codes of the process; `--help` lists them."""
 
     FINE = 0
     NOT_COMPLETE = 1
@@ -114,8 +97,8 @@ LocalOption = Annotated[
     typer.Option(
         "--local",
         metavar="PATH",
-        help="The embedded service on this database file, in place of RECALLRAI_API_KEY, "
-        "RECALLRAI_PROJECT_ID and RECALLRAI_BASE_URL; without any of these, "
+        help="Use the embedded service with this database file, instead of RECALLRAI_API_KEY, "
+        "RECALLRAI_PROJECT_ID and RECALLRAI_BASE_URL. If neither is set, the database is "
         f"{DEFAULT_DATABASE} in the working directory.",
     ),
 ]
@@ -139,10 +122,10 @@ class Group(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        for stream in (sys.stdout, sys.stderr):  # a memory may hold what an old terminal cannot show
+        for stream in (sys.stdout, sys.stderr):  # old terminals cannot print every character
             if isinstance(stream, TextIOWrapper):
                 stream.reconfigure(errors="replace")
-        logging.getLogger("recallrai_integrations").addHandler(_untold)
+        logging.getLogger("recallrai_integrations").addHandler(_silent)
         args = list(sys.argv[1:] if args is None else args)
         try:
             with _stoppable():
@@ -155,12 +138,12 @@ class Group(TyperGroup):
                     **extra,
                 )
         except _UsageError as error:
-            problem(f"{_usage(error)} See {_command(error)} --help.")
+            print_error(f"{_usage(error)} See {_command(error)} --help.")
             code = ExitCode.WRONG_USE
         except typer.Abort:
-            problem("Stopped.")
+            print_error("Stopped.")
             code = ExitCode.STOPPED
-        except OSError as error:  # a pipe that was closed early is none: that has ended the process quietly
+        except OSError as error:  # not for a pipe closed early: that has ended the process quietly
             code = _os_error(error)
         if standalone_mode:
             sys.exit(code)
@@ -171,7 +154,7 @@ class Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except RecallrAIIntegrationError as error:
-            problem(with_remedy(error))
+            print_error(with_remedy(error))
             raise typer.Exit(exit_code_of(error)) from None
         except KeyboardInterrupt:
             raise typer.Abort from None
@@ -179,7 +162,7 @@ class Group(TyperGroup):
 
 @contextmanager
 def _stoppable() -> Generator[None]:
-    """The first Ctrl-C ends a command in order, the second at once; neither shows anything of Python."""
+    """Makes the first Ctrl-C end a command in an orderly way and the second at once, without a traceback."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -199,23 +182,23 @@ def _stoppable() -> Generator[None]:
 
 
 def exit_code_of(error: RecallrAIIntegrationError) -> ExitCode:
-    """1 for work that the service left undone, 2 for what the caller has to set right."""
+    """Returns 1 for work that the service did not complete, 2 for what the user has to correct."""
     undone = isinstance(error, ServiceUnavailableError | ForgetIncompleteError)
     return ExitCode.NOT_COMPLETE if undone else ExitCode.WRONG_USE
 
 
 def with_remedy(error: RecallrAIIntegrationError) -> str:
-    """What an error says, with what can be done about it on a command line."""
+    """Returns the text of an error, with what to do about it on a command line."""
     remedy = " Try again, or see recallrai-integrations doctor."
     return f"{error}{remedy if isinstance(error, ServiceUnavailableError) else ''}"
 
 
 def _os_error(error: OSError) -> ExitCode:
     if error.filename is not None:
-        problem(f"{error.filename}: {error.strerror}.")
+        print_error(f"{error.filename}: {error.strerror}.")
         return ExitCode.WRONG_USE
-    problem(f"{error.strerror or error}: the output is not complete.")
-    # What could not be written still waits in the stream, and would fail once more when the process ends.
+    print_error(f"{error.strerror or error}: the output is not complete.")
+    # The unwritten rest is still in the stream's buffer, and would fail again when the process ends.
     sys.stdout = None
     return ExitCode.NOT_COMPLETE
 
@@ -231,60 +214,12 @@ def _command(error: Exception) -> str:
     return "recallrai-integrations" if context is None else str(context.command_path)
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """A number with what it counts, such as "1 message" and "2 messages".
-
-    Args:
-        count: how many.
-        one: the words for one.
-        many: the words for any other number; None adds an s to the former.
-    """
-    return f"{count} {one if count == 1 else many or one + 's'}"
-
-
-def one_line(text: str) -> str:
-    """Text on one line."""
-    return " ".join(text.split())
-
-
-def problem(text: str) -> None:
-    """One line on stderr."""
-    typer.echo(f"Error: {one_line(text)}", err=True)
-
-
-def note(text: str) -> None:
-    """A remark on stderr, so that it does not get into a pipe."""
-    typer.echo(one_line(text), err=True)
-
-
-def progress_bars(what: str) -> Progress:
-    """Bars on stderr, on terminals only."""
-    return Progress(
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=status_line,
-        disable=not status_line.is_terminal,
-    )
-
-
-def json_out(value: Any) -> None:
-    """A value as JSON on stdout; times become ISO 8601 with zone."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=datetime.isoformat))
-
-
-def json_line(value: Any) -> None:
-    """A value as one line of JSON on stdout; times as in `json_out`."""
-    typer.echo(json.dumps(value, ensure_ascii=False, default=datetime.isoformat))
-
-
 def credentials() -> Credentials:
-    """The credentials of the environment.
+    """Returns the credentials of the environment.
 
     Raises:
         CredentialsError: missing or malformed.
-        ConfigurationError: a base URL that is none.
+        ConfigurationError: an invalid base URL.
     """
     missing = [name for name in CREDENTIALS[:2] if not os.environ.get(name)]
     if missing:
@@ -295,18 +230,18 @@ def credentials() -> Credentials:
     return Credentials.find()
 
 
-def place(local: str | None, *, must_exist: bool = True) -> str | None:
-    """The database that is meant; None for the service of the environment.
+def database_path(local: str | None, *, must_exist: bool = True) -> str | None:
+    """Returns the path of the local database; None for the service of the environment.
 
     Args:
         local: `--local`.
-        must_exist: do not choose `recallrai.db` where there is none.
+        must_exist: do not choose `recallrai.db` if it does not exist.
     """
     if local is not None or any(os.environ.get(name) for name in CREDENTIALS):
         return local
     if must_exist and not Path(DEFAULT_DATABASE).is_file():
         return None
-    note(f"No RECALLRAI_API_KEY: using {Path(DEFAULT_DATABASE).absolute()} (--local for another memory).")
+    notice(f"No RECALLRAI_API_KEY: using {Path(DEFAULT_DATABASE).absolute()} (or pass --local PATH).")
     return DEFAULT_DATABASE
 
 
@@ -314,42 +249,41 @@ def place(local: str | None, *, must_exist: bool = True) -> str | None:
 def connected(
     local: str | None,
     *,
+    user: str | None = None,
     must_exist: bool = True,
     timeout: float | None = None,
     **delivery: Any,
 ) -> Generator[Connection]:
-    """A connection by `--local`, else by the environment, else to `recallrai.db` here.
+    """Connects to `--local`, else to the service of the environment, else to `recallrai.db` here.
 
     Args:
         local: path of a database.
-        must_exist: a database that is not there is an error, not an empty one.
+        user: a user whom the service must know.
+        must_exist: a missing database is an error; otherwise it is created.
         timeout: see `connect`; default `TIMEOUT`.
         **delivery: options of `DeliveryOptions`; an outage is an error unless they say otherwise.
 
     Raises:
-        WrongUseError: no such database.
+        WrongUseError: no such database, or no such user.
         ConfigurationError: neither is given.
     """
-    local = place(local, must_exist=must_exist)
+    local = database_path(local, must_exist=must_exist)
     if local is None:
         credentials()
     if local is not None and must_exist and local != ":memory:" and not Path(local).is_file():
         raise WrongUseError(f"There is no database at {local}: check the path, or import into it first.")
     options: dict[str, Any] = {"on_error": "raise", **delivery}
     with connect(local=local, timeout=timeout or TIMEOUT, delivery=DeliveryOptions(**options)) as connection:
+        if user is not None:
+            _require(connection, user)
         yield connection
 
 
-def require_user(connection: Connection, user_id: str) -> None:
-    """Makes sure that the service knows the user.
-
-    Raises:
-        WrongUseError: it does not.
-    """
+def _require(connection: Connection, user_id: str) -> None:
     try:
         connection.user(user_id).info()
     except NotFoundError:
         raise WrongUseError(
-            f"There is no user {user_id!r} here. Check --user and where you are connected to; "
-            "a user comes into being with the first message (import, chat)."
+            f"There is no user {user_id!r} here. Check --user and the database or project you use; "
+            "the first message creates a user (import, chat)."
         ) from None

@@ -27,9 +27,9 @@ app = typer.Typer(
     cls=Group,
     rich_markup_mode="markdown",
     help="Long-term memory by RecallrAI, from the command line.",
-    epilog="Exit codes: 0 fine; 1 the work was not complete (a file could not be read, an answer missed its "
+    epilog="Exit codes: 0 success; 1 the work is incomplete (a file could not be read, an answer lacked its "
     "memory, doctor found a problem, the service was down); 2 wrong use or set-up (bad input, unknown user, "
-    "missing credentials); 130 stopped with Ctrl-C, which for serve is the way to end it: 0.",
+    "missing credentials); 130 stopped with Ctrl-C (0 for serve).",
     pretty_exceptions_enable=False,
 )
 

@@ -26,19 +26,8 @@ from recallrai_integrations.messages import clean_text
 from recallrai_integrations.models import SessionInfo
 from recallrai_integrations.options import Strategy
 
-from ._common import (
-    ExitCode,
-    LocalOption,
-    UserOption,
-    connected,
-    counted,
-    json_line,
-    note,
-    out,
-    problem,
-    status_line,
-    thread_given,
-)
+from ._common import ExitCode, LocalOption, UserOption, connected, thread_given
+from ._output import counted, json_line, notice, out, print_error, status_line
 from .models import ChatModel, ModelError, open_model
 from .recalled import panel
 
@@ -47,11 +36,11 @@ __all__ = ["chat_command"]
 _HISTORY = 20
 _HELP = "/finish makes memories of the conversation so far, /quit leaves."
 _SECONDS: Final = {"low_latency": 8.0, "balanced": 8.0, "agentic": 30.0, "auto": 30.0}
-"""For each phase of a request, by strategy: the slowest recalls that were measured took 4 and 20."""
+"""Longest time of a request, by strategy: the slowest recalls that were measured took 4 and 20 seconds."""
 
 
 class _Outage:
-    """Tells of an outage once, when it begins and when it is over; `seen` whether there was one."""
+    """Reports when an outage begins and ends; `seen` is True once there was one."""
 
     def __init__(self) -> None:
         self.seen = False
@@ -63,14 +52,16 @@ class _Outage:
             self.begins(event.detail["error"])
         elif event.kind == "recovered" and self._now:
             self._now = False
-            note("The service is back.")
+            notice("The service is back.")
 
     def begins(self, reason: str) -> None:
-        """Something could not be had or stored."""
+        """Reports an outage, unless it has been reported."""
         self.seen = True
         if not self._now:
             self._now = True
-            note(f"The service is not available ({reason.rstrip('.')}): going on without memories.")
+            notice(
+                f"The service is not available ({reason.rstrip('.')}). The chat continues without memories."
+            )
 
 
 @dataclass
@@ -80,13 +71,13 @@ class _Chat:
     options: RecallOptions
     as_json: bool
     said: list[Message] = field(default_factory=list[Message])
-    wish: bool = False
-    """Whether the wish to make memories waits with the messages."""
+    finish_pending: bool = False
+    """Whether the request to make memories is queued behind the messages."""
     asked: bool = False
     answering: bool = False
 
     def turn(self, question: str) -> None:
-        """One question: stored, memories recalled and shown, answered, and the answer stored."""
+        """Stores a question, shows the recalled memories, answers, and stores the answer."""
         self.asked = True
         self.conversation.record(("user", question))
         self.said.append(Message("user", question))
@@ -107,54 +98,56 @@ class _Chat:
             self._print_json(question, answer, recall, memories)
 
     def finish(self) -> None:
-        """Makes memories of what was said, and waits for them."""
+        """Makes memories of the conversation, and waits for them."""
         with status_line.status("Making memories …"):
             session = None if self._unstored() else self._finish()
         if session is not None and session.status == "processed":
-            note("Memories are made; what you say next begins a new session.")
+            notice("Memories were made. Your next message begins a new session.")
         elif session is not None:
-            problem(f"The session is {session.status}: no memories were made of it so far.")
+            print_error(f"No memories were made yet: the session is {session.status}.")
         elif self.conversation.connection.is_down:
-            note("No memories could be made: the service is not available.")
+            notice("No memories were made: the service is not available.")
         else:
-            note("There is nothing to make memories of.")
+            notice("There are no messages to make memories of.")
 
     def end(self) -> bool:
-        """Stores what waits and, unless a thread goes on, has memories made; whether all of it was done."""
+        """Stores pending messages and, without a thread, makes memories; False if anything failed."""
         with status_line.status("Making memories …"):
             unstored = self._unstored()
             session = None
             if self.asked and not unstored and self.conversation.thread_id is None:
                 session = self._finish()
         if unstored:
-            problem(f"{unstored} messages could not be stored and are lost: the service is not available.")
-        elif self.wish or (session is not None and session.status != "processed"):
-            problem("What was said is stored, and no memories could be made of it so far.")
+            print_error(
+                f"{counted(unstored, 'message was', 'messages were')} lost: the service is not available."
+            )
+        elif self.finish_pending or (session is not None and session.status != "processed"):
+            print_error("The messages are stored, but no memories were made of them yet.")
         else:
             return True
         return False
 
     def stop(self) -> None:
-        """Stores what waits, and says what became of what was said."""
+        """Stores pending messages, and reports what was stored and what was lost."""
         unstored = self._unstored()
         if unstored:
-            problem(f"Stopped. {unstored} messages could not be stored and are lost.")
+            print_error(f"Stopped. {counted(unstored, 'message was', 'messages were')} lost.")
         elif not self.asked:
-            problem("Stopped.")
+            print_error("Stopped.")
         else:
-            broken_off = ", but for the answer that was broken off" if self.answering else ""
-            made = "" if self.conversation.thread_id is not None else "; no memories are made of it yet"
-            problem(f"Stopped. What was said is stored{broken_off}{made}.")
+            broken_off = ", except for the interrupted answer" if self.answering else ""
+            made = "" if self.conversation.thread_id is not None else "; no memories were made of them yet"
+            print_error(f"Stopped. The messages are stored{broken_off}{made}.")
 
     def _unstored(self) -> int:
-        """How many messages wait still, after another try."""
+        """Tries again to deliver, and returns how many messages are still pending."""
         waiting = self.conversation.flush()
-        self.wish &= waiting > 0
-        return waiting - self.wish
+        self.finish_pending &= waiting > 0
+        return waiting - self.finish_pending
 
     def _finish(self) -> SessionInfo | None:
         session = self.conversation.finish(wait=True)
-        self.wish = session is None and self.conversation.connection.is_down
+        self.finish_pending = session is None and self.conversation.connection.is_down
         return session
 
     def _answer(self, system: str) -> str:
@@ -189,28 +182,29 @@ def chat_command(
             "--thread",
             metavar="ID",
             callback=thread_given,
-            help="Go on with this thread, which stays open afterwards; without one the chat is a "
-            "conversation by itself, and memories are made of it at the end.",
+            help="Continue this thread, which stays open afterwards. Without it the chat is a separate "
+            "conversation, and memories are made when it ends.",
         ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
             metavar="PROVIDER:NAME",
-            help="A chat model such as openai:gpt-5-mini (anything LangChain's init_chat_model takes); "
-            "without one a small offline model answers by quoting what was recalled.",
+            help="A chat model such as openai:gpt-5-mini (any that LangChain's init_chat_model accepts). "
+            "The default is a small offline model that quotes the recalled memories.",
         ),
     ] = None,
     strategy: Annotated[
-        Literal["low_latency", "balanced", "agentic", "auto"], typer.Option(help="How to recall.")
+        Literal["low_latency", "balanced", "agentic", "auto"], typer.Option(help="How the service recalls.")
     ] = "balanced",
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object for each question.")] = False,
 ) -> None:
-    """Chat with memory, shown for each question; reads one question a line when stdin is not a terminal.
+    """Chat with memory; each question shows the memories that were recalled for it.
 
-    Commands inside: /finish makes memories of the conversation so far, /quit (or Ctrl-D) leaves. A user who
-    is not known yet comes into being with the first message, and so does a database.
+    If stdin is not a terminal, each line is a question. In the chat, /finish makes memories of the
+    conversation so far, and /quit (or Ctrl-D) leaves. The first message creates an unknown user, and a
+    missing database.
     """
     chosen: Strategy = strategy
     outage = _Outage()
@@ -221,7 +215,7 @@ def chat_command(
         timeout=_SECONDS[strategy],
         on_error="degrade",
         on_event=outage.on_event,
-        # Somebody waits: what failed slowly is not tried again, and a service that is down not for a while.
+        # A person is waiting: few retries, and a service that is down is not asked again at once.
         retries=1,
         retry_budget=5.0,
         breaker_threshold=3,
@@ -229,7 +223,7 @@ def chat_command(
         try:
             connection.user(user).info()
         except NotFoundError:
-            note(f"{user} is new here: nothing is remembered yet.")
+            notice(f"{user} is a new user: there are no memories yet.")
         except ServiceUnavailableError as error:
             outage.begins(str(error))
         conversation = connection.conversation(user, thread)
@@ -247,19 +241,19 @@ def chat_command(
 
 
 def _converse(chat: _Chat) -> bool:
-    """Answers until there are no more questions; False when one could not be answered."""
+    """Answers all questions; False when one could not be answered."""
     complete = True
     for question in _questions(chat):
         if question == "/finish":
             chat.finish()
             continue
         if question.startswith("/"):
-            note(f"There is no command {question.split()[0]}. {_HELP}")
+            notice(f"There is no command {question.split()[0]}. {_HELP}")
             continue
         try:
             chat.turn(question)
         except (ModelError, InvalidInputError, RequestRejectedError) as error:
-            problem(str(error))
+            print_error(str(error))
             chat.answering = complete = False
     return complete
 
@@ -267,7 +261,7 @@ def _converse(chat: _Chat) -> bool:
 def _questions(chat: _Chat) -> Iterator[str]:
     interactive = sys.stdin.isatty()
     if interactive:
-        note(f"Chatting as {chat.conversation.user_id} with {chat.model.name}. {_HELP}")
+        notice(f"Chatting as {chat.conversation.user_id} with {chat.model.name}. {_HELP}")
     while True:
         line = _ask() if interactive else sys.stdin.buffer.readline().decode(errors="replace")
         if not line or line.strip() == "/quit":

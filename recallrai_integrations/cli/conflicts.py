@@ -1,4 +1,4 @@
-"""`recallrai-integrations conflicts`: contradictions that wait for the user's word."""
+"""`recallrai-integrations conflicts`: contradictions that the user has to settle."""
 
 from __future__ import annotations
 
@@ -13,19 +13,8 @@ from rich.text import Text
 from recallrai_integrations import InvalidInputError, MergeConflict, NotFoundError
 from recallrai_integrations.models import Question
 
-from ._common import (
-    ExitCode,
-    Group,
-    JsonOption,
-    LocalOption,
-    UserOption,
-    WrongUseError,
-    connected,
-    json_out,
-    out,
-    problem,
-    require_user,
-)
+from ._common import ExitCode, Group, JsonOption, LocalOption, UserOption, WrongUseError, connected
+from ._output import counted, json_out, out, print_error
 
 __all__ = ["conflicts_app"]
 
@@ -38,13 +27,12 @@ _Status = Literal["pending", "in_queue", "resolving", "resolved", "failed", "all
 def list_command(
     user: UserOption,
     local: LocalOption = None,
-    status: Annotated[_Status, typer.Option(help="Only those in this state.")] = "pending",
+    status: Annotated[_Status, typer.Option(help="Only conflicts in this state.")] = "pending",
     *,
     as_json: JsonOption = False,
 ) -> None:
     """List merge conflicts, oldest first."""
-    with connected(local) as connection:
-        require_user(connection, user)
+    with connected(local, user=user) as connection:
         found = connection.user(user).conflicts(None if status == "all" else status.upper())
     if as_json:
         json_out([asdict(one) for one in found])
@@ -64,14 +52,13 @@ def answer_command(
         typer.Option(
             "--answer",
             metavar="OPTION",
-            help="The text or the number of an option; once for each question, in their order. "
-            "Without it you are asked.",
+            help="The text or number of an option. Repeat it for each question, in their order. Without "
+            "--answer the command asks.",
         ),
     ] = None,
 ) -> None:
     """Answer all questions of a merge conflict."""
-    with connected(local) as connection:
-        require_user(connection, user)
+    with connected(local, user=user) as connection:
         memories = connection.user(user)
         try:
             conflict = memories.conflict(conflict_id)
@@ -80,13 +67,13 @@ def answer_command(
                 f"{user!r} has no merge conflict {conflict_id!r}: see conflicts list --user {user}."
             ) from None
         if conflict.status != "PENDING":
-            raise WrongUseError(f"The merge conflict is {conflict.status} and takes no answers any more.")
+            raise WrongUseError(f"The merge conflict is {conflict.status} and can no longer be answered.")
         answers = _answers(conflict, answer or [])
         resolved = memories.resolve(conflict, answers)
     if not resolved:
-        problem("Nothing was resolved: the conflict was answered meanwhile.")
+        print_error("Nothing was resolved: somebody else has answered the conflict.")
         raise typer.Exit(ExitCode.NOT_COMPLETE)
-    out.print("Answered; the service is putting the memories in order.")
+    out.print("Answered. The service is updating the memories.")
 
 
 def _answers(conflict: MergeConflict, given: Sequence[str]) -> dict[str, str]:
@@ -95,8 +82,8 @@ def _answers(conflict: MergeConflict, given: Sequence[str]) -> dict[str, str]:
         return {one.question: _ask(one) for one in conflict.questions}
     if len(given) != len(conflict.questions):
         raise WrongUseError(
-            f"The conflict has {len(conflict.questions)} questions and {len(given)} were answered: "
-            "pass --answer once for each, in their order (see conflicts list)."
+            f"The conflict has {counted(len(conflict.questions), 'question')}, but --answer was passed "
+            f"{counted(len(given), 'time')}: pass it once for each question, in order (see conflicts list)."
         )
     return {one.question: _option(one, text) for one, text in zip(conflict.questions, given, strict=True)}
 
@@ -107,17 +94,17 @@ def _ask(question: Question) -> str:
         try:
             return _option(question, text)
         except WrongUseError as error:
-            problem(str(error))
+            print_error(str(error))
 
 
 def _option(question: Question, text: str) -> str:
-    """The option that is meant by its number, or by its text in any case."""
+    """Returns the option with this number, or with this text in upper or lower case."""
     wanted = text.strip().lower()
     for number, option in enumerate(question.options, 1):
         if wanted in {str(number), option.strip().lower()}:
             return option
     choices = ", ".join(f"{number} {option!r}" for number, option in enumerate(question.options, 1))
-    raise WrongUseError(f"{text!r} is no option of {question.question!r}; choose from {choices}.")
+    raise WrongUseError(f"{text!r} is not an option of {question.question!r}; choose from {choices}.")
 
 
 def _show(conflict: MergeConflict) -> None:

@@ -37,7 +37,8 @@ from recallrai_integrations._flows.ops import GetUser
 from recallrai_integrations.credentials import Credentials
 from recallrai_integrations.outbox import ConversationStatus, status
 
-from ._common import ExitCode, JsonOption, LocalOption, credentials, json_out, out, place
+from ._common import ExitCode, JsonOption, LocalOption, credentials, database_path
+from ._output import counted, json_out, out
 
 __all__ = ["doctor_command"]
 
@@ -66,13 +67,13 @@ _CLOCK_TOLERANCE: Final = timedelta(seconds=30)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at; only a problem makes the exit code 1.
+    """The result of one check; only a problem makes the exit code 1.
 
     Args:
         about: `versions`, `credentials`, `service`, `clock`, `proxy` or `outbox`.
-        state: how it is.
+        state: the result.
         text: what was found.
-        remedy: what to do; "" when nothing.
+        remedy: what to do; "" if nothing.
     """
 
     about: str
@@ -109,7 +110,7 @@ def doctor_command(
 
 def _findings(local: str | None, outbox: Path | None) -> Iterator[Finding]:
     yield from _versions()
-    local = place(local)
+    local = database_path(local)
     if local is None:
         try:
             found = credentials()
@@ -178,7 +179,7 @@ def _service(connection: Connection, project: str) -> Iterator[Finding]:
     except NotFoundError as error:
         # The answer to a question about nobody names nobody; any other service says less.
         if _NOBODY not in str(error):
-            text = "something answers there that is not RecallrAI"
+            text = "another service than RecallrAI answers there"
             yield Finding("service", "problem", text, "Check RECALLRAI_BASE_URL: the host, without a path.")
             return
     except CredentialsError as error:
@@ -198,7 +199,7 @@ def _service(connection: Connection, project: str) -> Iterator[Finding]:
         "service",
         "note" if slow else "fine",
         f"answers in {seconds * 1000:.0f} ms and takes the credentials of {project}",
-        "Consider DeliveryOptions(recall_deadline=…), so that no turn waits for it." if slow else "",
+        "Consider DeliveryOptions(recall_deadline=…), so that turns do not wait for it." if slow else "",
     )
 
 
@@ -213,9 +214,9 @@ def _local_service(path: str) -> Iterator[Finding]:
 
 @contextmanager
 def _left_alone(path: str) -> Generator[str]:
-    """A database to look at in place of this one, which a service would leave its marks on.
+    """Returns a copy of the database to check, because a service would change the original.
 
-    Where a lock file is, a service may be at work: that is to be found, and its file is there already.
+    If there is a lock file, a service may be running; then the original is checked, to find that out.
     """
     if path == ":memory:" or Path(f"{path}-lock").exists():
         yield path
@@ -238,7 +239,7 @@ def _clock(credentials: Credentials) -> Iterator[Finding]:
         )
         apart = abs(datetime.now(timezone.utc) - parsedate_to_datetime(answer.headers["Date"]))
     except (httpx.HTTPError, KeyError, ValueError, TypeError):
-        return  # no answer is told by the next look at the service; a date of no zone tells nothing
+        return  # the next check reports a missing answer; a date without a zone is useless
     if apart < _CLOCK_TOLERANCE:
         yield Finding("clock", "fine", f"within {_CLOCK_TOLERANCE.seconds} s of the service's")
     else:
@@ -277,7 +278,7 @@ def _outbox(file: Path) -> Iterator[Finding]:
         yield Finding("outbox", "problem", str(error), "Check --outbox.")
         return
     if not conversations:
-        yield Finding("outbox", "fine", "nothing waits")
+        yield Finding("outbox", "fine", "no messages are pending")
     for project in dict.fromkeys(one.project for one in conversations):
         yield from _outbox_of(project, [one for one in conversations if one.project == project], file)
 
@@ -291,7 +292,8 @@ def _outbox_of(project: str, conversations: Sequence[ConversationStatus], file: 
         yield Finding(
             "outbox",
             "note",
-            f"{entries} entries of {len(waiting)} conversations wait for {project}, the oldest since "
+            f"{counted(entries, 'entry', 'entries')} of {counted(len(waiting), 'conversation')} pending for "
+            f"{project}, the oldest since "
             f"{oldest:%Y-%m-%d %H:%M} UTC",
             f"Connected to that project, run: recallrai-integrations outbox flush {file}",
         )
@@ -299,6 +301,6 @@ def _outbox_of(project: str, conversations: Sequence[ConversationStatus], file: 
         yield Finding(
             "outbox",
             "problem",
-            f"{rejected} messages were refused by {project} for good",
+            f"{counted(rejected, 'message was', 'messages were')} rejected by {project}",
             f"Look at them: recallrai-integrations outbox export {file}",
         )

@@ -12,17 +12,8 @@ from typing import Annotated, Any, Final, TextIO
 
 import typer
 
-from ._common import (
-    LocalOption,
-    UserOption,
-    WrongUseError,
-    connected,
-    counted,
-    json_line,
-    note,
-    progress_bars,
-    require_user,
-)
+from ._common import LocalOption, UserOption, WrongUseError, connected
+from ._output import counted, json_line, notice, progress_bars
 
 __all__ = ["export_command"]
 
@@ -36,15 +27,17 @@ def export_command(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Write here, whole or not at all; default stdout."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write to this file, completely or not at all; default stdout.",
         ),
     ] = None,
 ) -> None:
-    """Export the user, their conversations and their memories; import reads it again."""
+    """Export a user with their conversations and memories as JSON lines, which import reads."""
     if output is not None:
         _check_output(output)
-    with connected(local) as connection:
-        require_user(connection, user)
+    with connected(local, user=user) as connection:
         lines = connection.export(user)
         if output is None:
             for line in lines:
@@ -52,14 +45,14 @@ def export_command(
         else:
             with progress_bars("Exporting lines") as bars:
                 count = _write(output, bars.track(lines))
-            note(f"{counted(count, 'line')} in {output}.")
+            notice(f"{counted(count, 'line')} in {output}.")
 
 
 def _check_output(path: Path) -> None:
-    """Refuses what an export must not take the place of.
+    """Refuses files that an export must not replace.
 
-    To be called while nothing is connected: a process that closes a file gives up all its locks on it, those
-    of an embedded service among them.
+    Call it before connecting: a process that closes a file gives up all its locks on that file, including
+    those of an embedded service.
     """
     target = realpath(path)
     if path.is_dir() or Path(target).is_symlink() or not Path(target).parent.is_dir():
@@ -76,15 +69,15 @@ def _is_database(path: Path) -> bool:
 
 
 def _write(path: Path, lines: Iterable[dict[str, Any]]) -> int:
-    """Writes to the file that a path leads to, and counts the lines."""
-    if path.exists() and not path.is_file():  # a pipe or a device cannot be put in place, only written to
+    """Writes the lines to a file, and returns their number."""
+    if path.exists() and not path.is_file():  # a pipe or a device cannot be replaced, only written to
         with path.open("w", encoding="utf-8") as file:
             return _write_lines(file, lines)
     return _write_whole(Path(realpath(path)), lines)
 
 
 def _write_whole(path: Path, lines: Iterable[dict[str, Any]]) -> int:
-    """Writes beside the file and puts it in place when it is complete, so that no half ever has its name."""
+    """Writes a temporary file and renames it when it is complete, so that no half-written file remains."""
     handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""`recallrai-integrations forget`: deletes what is remembered of a user, and makes sure that it is gone."""
+"""`recallrai-integrations forget`: deletes what is remembered about a user, and checks that it is gone."""
 
 from __future__ import annotations
 
@@ -10,21 +10,8 @@ import typer
 
 from recallrai_integrations import NotFoundError
 
-from ._common import (
-    ExitCode,
-    JsonOption,
-    LocalOption,
-    UserOption,
-    WrongUseError,
-    connected,
-    counted,
-    json_out,
-    out,
-    problem,
-    require_user,
-    status_line,
-    thread_given,
-)
+from ._common import ExitCode, JsonOption, LocalOption, UserOption, WrongUseError, connected, thread_given
+from ._output import counted, json_out, out, print_error, status_line
 
 __all__ = ["forget_command"]
 
@@ -39,7 +26,7 @@ def forget_command(
         ),
     ] = None,
     session: Annotated[
-        str | None, typer.Option("--session", metavar="ID", help="Only this session of the service.")
+        str | None, typer.Option("--session", metavar="ID", help="Only this session, by the service's id.")
     ] = None,
     memory: Annotated[
         str | None, typer.Option("--memory", metavar="ID", help="Only this memory, with all its versions.")
@@ -48,17 +35,16 @@ def forget_command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete everything of a user, or one thread, session or memory; read back that it is gone.
+    """Delete everything of a user, or one thread, session or memory, and check that it is gone.
 
-    Cannot be undone: export first.
+    This cannot be undone: export first.
     """
     parts = {"thread": thread, "session": session, "memory": memory}
     chosen = [f"{what} {one!r} of user {user!r}" for what, one in parts.items() if one is not None]
     if len(chosen) > 1:
         raise WrongUseError("Pass one of --thread, --session and --memory, not several.")
     [what] = chosen or [f"everything of user {user!r}"]
-    with connected(local) as connection:
-        require_user(connection, user)
+    with connected(local, user=user) as connection:
         if not yes:
             _confirm(what)
         try:
@@ -67,21 +53,21 @@ def forget_command(
         except NotFoundError:
             raise WrongUseError(f"There is no {what}: nothing was deleted.") from None
         except KeyboardInterrupt:
-            problem("Stopped, perhaps half-way: the same command deletes the rest.")
+            print_error("Stopped before everything was deleted. Run the command again to delete the rest.")
             raise typer.Exit(ExitCode.STOPPED) from None
     if as_json:
         json_out(asdict(forgotten))
     else:
         sessions = counted(len(forgotten.sessions), "session")
         counts = f"{sessions}, {counted(len(forgotten.memories), 'memory', 'memories')}"
-        out.print(f"Deleted {what}, and read back that it is gone: {counts}.", markup=False, soft_wrap=True)
+        out.print(f"Deleted {what}, and checked that it is gone: {counts}.", markup=False, soft_wrap=True)
     for file in forgotten.remains_in:
-        problem(f"Text of it remains in {file} as long as another program reads that file.")
+        print_error(f"Deleted text remains in {file} until other programs close that file.")
 
 
 def _confirm(what: str) -> None:
     if not sys.stdin.isatty():
-        raise WrongUseError(f"To delete {what} without being asked, pass --yes.")
+        raise WrongUseError(f"To delete {what} without a question, pass --yes.")
     if not typer.confirm(f"Delete {what}? This cannot be undone", err=True):
-        problem("Nothing was deleted.")
+        print_error("Nothing was deleted.")
         raise typer.Exit(ExitCode.STOPPED)

@@ -23,20 +23,8 @@ from recallrai_integrations._flows import Transcript, import_transcript
 from recallrai_integrations._flows.ops import ListSessions
 from recallrai_integrations.models import Page
 
-from ._common import (
-    ExitCode,
-    JsonOption,
-    LocalOption,
-    UserOption,
-    WrongUseError,
-    connected,
-    counted,
-    json_out,
-    note,
-    out,
-    problem,
-    progress_bars,
-)
+from ._common import ExitCode, JsonOption, LocalOption, UserOption, WrongUseError, connected
+from ._output import counted, json_out, notice, out, print_error, progress_bars
 from .reading import UnreadableError, by_day, read_transcripts
 
 __all__ = ["import_command"]
@@ -49,7 +37,7 @@ _END_OF_TIME = datetime.max.replace(tzinfo=timezone.utc)
 
 @dataclass
 class _Outcome:
-    """What the command did, also its `--json` answer."""
+    """What the command did; `--json` prints it."""
 
     user_id: str
     files: int = 0
@@ -77,25 +65,25 @@ def import_command(
     local: LocalOption = None,
     *,
     process: Annotated[
-        bool, typer.Option(help="Make memories now; otherwise the service does after ten minutes.")
+        bool, typer.Option(help="Make memories now; otherwise the service makes them after ten minutes.")
     ] = True,
     wait: Annotated[bool, typer.Option(help="Wait until the memories are made.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Import conversations of one user from JSON files; what has been imported already is skipped.
+    """Import conversations of one user from JSON files; conversations imported before are skipped.
 
-    Reads RecallrAI's form (timestamp_utc and messages); exports of ChatGPT, Claude, Google AI Studio and
+    It reads RecallrAI's format (timestamp_utc and messages); exports of ChatGPT, Claude, Google AI Studio and
     Gemini (Takeout); messages of OpenAI, its Responses and threads, Gemini, LangChain, LlamaIndex, ShareGPT
-    and Zep; memories of mem0 and facts of Zep; JSON lines; and what export writes.
+    and Zep; memories of mem0 and facts of Zep; JSON lines; and the files that export writes.
 
-    The service keeps a time for each session and none for a message: a conversation of several days becomes
-    a session for each day (UTC), stored under its time. After an interruption, run the command again: it goes
-    on where it stopped.
+    The service keeps a time for each session but not for each message: a conversation of several days becomes
+    one session for each day (UTC), stored with its time. After an interruption, run the command again: it
+    continues where it stopped.
     """
     outcome = _Outcome(user)
     found = list(_read_all(list(_files(paths)), outcome))
     _warn(outcome)
-    # Facts change: a conversation must not be turned into memories before an older one.
+    # Facts change: an older conversation must be turned into memories before a newer one.
     found.sort(key=lambda one: one.transcript.started_at or _END_OF_TIME)
     if found:
         try:
@@ -104,7 +92,7 @@ def import_command(
                 if process and wait:
                     _wait(connection, user, session_ids, outcome)
         except KeyboardInterrupt:
-            problem(f"Stopped. {_progress(outcome, found)}; the same command goes on from there.")
+            print_error(f"Stopped. {_progress(outcome, found)}; run the command again to continue.")
             raise typer.Exit(ExitCode.STOPPED) from None
     _tell(outcome, as_json=as_json)
     if outcome.unreadable or outcome.not_processed:
@@ -120,7 +108,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
                 if one.suffix.lower() in _SUFFIXES and one.is_file() and not _is_hidden(one.relative_to(path))
             ]
             if not inside:
-                raise WrongUseError(f"{path} holds no .json or .jsonl file.")
+                raise WrongUseError(f"{path} contains no .json or .jsonl file.")
             yield from sorted(inside, key=_as_people_count)
         elif path.exists():
             yield path
@@ -163,20 +151,20 @@ def _read_all(files: Sequence[Path], outcome: _Outcome) -> Iterator[_Part]:
 
 
 def _warn(outcome: _Outcome) -> None:
-    """Tells what was left out of the files."""
+    """Reports what was left out of the files."""
     for path, kinds in outcome.left_out.items():
         for kind, times in kinds.items():
-            note(f"{path}: left out {kind}{f', {times} times' if times > 1 else ''}.")
+            notice(f"{path}: left out {kind}{f', {times} times' if times > 1 else ''}.")
 
 
 def _progress(outcome: _Outcome, found: Sequence[_Part]) -> str:
     total = len({part.conversation for part in found})
-    return f"{outcome.imported + outcome.already_there} of {total} conversations are in"
+    return f"{outcome.imported + outcome.already_there} of {total} conversations are imported"
 
 
 def _set_aside(outcome: _Outcome, path: Path, reason: str) -> None:
     outcome.unreadable[str(path)] = reason
-    problem(f"{path}: {reason}.")
+    print_error(f"{path}: {reason}.")
 
 
 def _store(
@@ -206,8 +194,8 @@ def _store(
                 continue
             except ServiceUnavailableError as error:
                 raise ServiceUnavailableError(
-                    f"{str(error).rstrip('.')}. {_progress(outcome, found)}; the same command goes on from "
-                    "there.",
+                    f"{str(error).rstrip('.')}. {_progress(outcome, found)}; run the command again "
+                    "to continue.",
                     status=error.status,
                 ) from error
             bars.advance(bar, imported.already)
@@ -224,14 +212,17 @@ def _store(
 
 
 def _wait(connection: Connection, user_id: str, session_ids: Sequence[str], outcome: _Outcome) -> None:
-    """Waits until nothing of the user is being processed, and notes the sessions that failed."""
+    """Waits until no imported session is being processed, and records the sessions that failed."""
     patience, pause = time.monotonic() + _PATIENCE_SECONDS, _FIRST_POLL
     with progress_bars("Making memories") as bars:
         bar = bars.add_task("", total=len(session_ids))
         while running := _ids(connection, user_id, "processing") & set(session_ids):
             if time.monotonic() > patience:
                 outcome.not_processed += sorted(running)
-                problem(f"{len(running)} conversations are still being processed after half an hour.")
+                print_error(
+                    f"{counted(len(running), 'session is', 'sessions are')} still being processed after "
+                    "half an hour."
+                )
                 return
             bars.update(bar, completed=len(session_ids) - len(running))
             time.sleep(pause)
@@ -240,14 +231,15 @@ def _wait(connection: Connection, user_id: str, session_ids: Sequence[str], outc
     failed = _ids(connection, user_id, "failed", "insufficient_balance") & set(session_ids)
     outcome.not_processed += sorted(failed)
     if failed:
-        problem(
-            f"The service could not make memories of {len(failed)} conversations (failed or no balance): "
+        print_error(
+            f"The service could not make memories of {counted(len(failed), 'session')} (failed or no "
+            "balance): "
             f"{', '.join(sorted(failed))}."
         )
 
 
 def _ids(connection: Connection, user_id: str, *statuses: str) -> set[str]:
-    """The sessions of a user that are in one of these states."""
+    """Returns the ids of a user's sessions that are in one of these states."""
     ids: set[str] = set()
     while True:
         page: Page = connection.runtime.run(iter(ListSessions(user_id, statuses=statuses, offset=len(ids))))
@@ -272,7 +264,7 @@ def _tell(outcome: _Outcome, *, as_json: bool) -> None:
         out.print(
             f"{counted(outcome.undated, 'conversation has', 'conversations have')} no time in the file and "
             'counted as held today: "yesterday" became the day before this import. To import a conversation '
-            "under its time, put a timestamp_utc beside its messages.",
+            "with its time, add timestamp_utc beside its messages.",
             markup=False,
             soft_wrap=True,
         )

@@ -1,4 +1,4 @@
-"""`recallrai-integrations memories`: what is remembered of a user."""
+"""`recallrai-integrations memories`: shows what is remembered about a user."""
 
 from __future__ import annotations
 
@@ -11,17 +11,8 @@ from rich.text import Text
 
 from recallrai_integrations import InvalidInputError, Memory, NotFoundError, RequestRejectedError
 
-from ._common import (
-    Group,
-    JsonOption,
-    LocalOption,
-    UserOption,
-    WrongUseError,
-    connected,
-    json_out,
-    out,
-    require_user,
-)
+from ._common import Group, JsonOption, LocalOption, UserOption, WrongUseError, connected
+from ._output import json_out, out
 
 __all__ = ["memories_app"]
 
@@ -33,24 +24,23 @@ def list_command(
     user: UserOption,
     local: LocalOption = None,
     category: Annotated[
-        list[str] | None, typer.Option("--category", help="Only of this category; may be repeated.")
+        list[str] | None, typer.Option("--category", help="Only memories of this category; may be repeated.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Show at most this many.")] = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """List current memories, newest first."""
-    with connected(local) as connection:
-        require_user(connection, user)
+    with connected(local, user=user) as connection:
         try:
             found = connection.user(user).memories(categories=category or (), limit=limit)
         except RequestRejectedError as error:
             if not category:
                 raise
-            # Each user has categories of their own: the service refuses any other.
+            # Categories differ from user to user: the service refuses unknown ones.
             raise WrongUseError(
                 f"--category {', '.join(category)}: {error} "
-                f"The categories are in memories list --json --user {user}."
+                f"For the categories of this user, run: memories list --json --user {user}."
             ) from None
     if as_json:
         json_out([asdict(one) for one in found])
@@ -66,15 +56,14 @@ def list_command(
 
 @memories_app.command("show")
 def show_command(
-    memory_id: Annotated[str, typer.Argument(metavar="ID", help="Of any version of the memory.")],
+    memory_id: Annotated[str, typer.Argument(metavar="ID", help="The id of any version of the memory.")],
     user: UserOption,
     local: LocalOption = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Show one memory with its versions and connections."""
-    with connected(local) as connection:
-        require_user(connection, user)
+    with connected(local, user=user) as connection:
         try:
             memory = connection.user(user).memory(memory_id)
         except (InvalidInputError, NotFoundError):
@@ -92,7 +81,7 @@ def _show(memory: Memory) -> None:
     facts = [f"version {memory.version}", f"happened {_day(memory.event_start)} to {_day(memory.event_end)}"]
     facts += [f"stored {_day(memory.created_at)}"]
     facts += [f"categories {', '.join(memory.categories)}"] if memory.categories else []
-    facts += ["a merge conflict waits for the user"] if memory.in_conflict else []
+    facts += ["in a merge conflict"] if memory.in_conflict else []
     out.print(Text("; ".join(facts), style="dim"), soft_wrap=True)
     for version in memory.previous_versions:
         why = f"{version.reason or 'superseded'}, {_day(version.created_at)} to {_day(version.expired_at)}"

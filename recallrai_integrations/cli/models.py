@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol, cast
 from recallrai_integrations import Message, MissingDependencyError
 from recallrai_integrations.testing.offline import Said, answer
 
-from ._common import WrongUseError, one_line
+from ._common import WrongUseError
+from ._output import one_line
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -22,7 +23,7 @@ __all__ = ["ChatModel", "ModelError", "init_langchain_model", "init_llama_index_
 
 
 class ModelError(WrongUseError):
-    """The model could not answer; the question is stored, and the next one may be asked."""
+    """The model could not answer; the question is stored, and the chat continues."""
 
 
 class ChatModel(Protocol):
@@ -113,11 +114,11 @@ class _LangChainModel:
 
 
 class _Failing:
-    """A block in which only a provider's package runs, whose errors, of its own types, are told in one line.
+    """Runs a block of a provider's package, and turns any of its errors into one line.
 
     Args:
-        kind: of the error that is raised in their place.
-        what: failed; the reason follows.
+        kind: class of the error to raise instead.
+        what: what failed; the reason follows.
     """
 
     def __init__(self, kind: type[WrongUseError], what: str) -> None:

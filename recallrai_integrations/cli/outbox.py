@@ -1,4 +1,4 @@
-"""`recallrai-integrations outbox`: messages that wait for the service in a file."""
+"""`recallrai-integrations outbox`: pending messages in an outbox file."""
 
 from __future__ import annotations
 
@@ -14,23 +14,12 @@ from rich.table import Table
 from recallrai_integrations import Connection, Event, RequestRejectedError
 from recallrai_integrations.outbox import export, status
 
-from ._common import (
-    ExitCode,
-    Group,
-    JsonOption,
-    LocalOption,
-    WrongUseError,
-    connected,
-    json_line,
-    json_out,
-    out,
-    problem,
-    progress_bars,
-)
+from ._common import ExitCode, Group, JsonOption, LocalOption, WrongUseError, connected
+from ._output import counted, json_line, json_out, out, print_error, progress_bars
 
 __all__ = ["outbox_app"]
 
-outbox_app = typer.Typer(cls=Group, help="Look at, deliver or export what waits in an outbox file.")
+outbox_app = typer.Typer(cls=Group, help="Show, deliver or export the pending messages of an outbox file.")
 
 _FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="The file of DeliveryOptions(outbox=FILE).")
@@ -39,13 +28,13 @@ _FileArgument = Annotated[
 
 @outbox_app.command("status")
 def status_command(file: _FileArgument, *, as_json: JsonOption = False) -> None:
-    """Show how much waits for whom, and since when; touches nothing."""
+    """Show how many messages of which user are pending, and since when; changes nothing."""
     found = status(_there(file))
     if as_json:
         json_out([asdict(one) for one in found])
         return
     if not found:
-        out.print("Nothing waits.")
+        out.print("No messages are pending.")
         return
     table = Table("user", "thread", "waiting", "oldest", "rejected", "project")
     for one in found:
@@ -58,10 +47,10 @@ def status_command(file: _FileArgument, *, as_json: JsonOption = False) -> None:
 
 @outbox_app.command("flush")
 def flush_command(file: _FileArgument, local: LocalOption = None) -> None:
-    """Deliver what waits for the project you are connected to.
+    """Deliver the pending messages of the project you are connected to.
 
-    Exit code 1 when something still waits in the file, also for another project or service: after 0 nobody
-    needs the file.
+    The exit code is 1 if messages remain in the file, also for another project or service. After exit code
+    0 the file is empty and can be deleted.
     """
     bars = progress_bars("Delivering")
     bar = bars.add_task("", total=sum(one.waiting for one in status(_there(file))))
@@ -75,8 +64,9 @@ def flush_command(file: _FileArgument, local: LocalOption = None) -> None:
         while (left := _flush(connection)) is None:
             rejected += 1
     if left:
-        problem(
-            f"{left} messages still wait: the service could not take them. See recallrai-integrations doctor."
+        print_error(
+            f"{counted(left, 'message was', 'messages were')} not delivered: the service refused them. "
+            "See recallrai-integrations doctor."
         )
         raise typer.Exit(ExitCode.NOT_COMPLETE)
     others = Counter[str]()
@@ -85,7 +75,9 @@ def flush_command(file: _FileArgument, local: LocalOption = None) -> None:
     delivered = "Everything else" if rejected else "Everything"
     if others.total():
         waiting = ", ".join(f"{count} for {project}" for project, count in others.items() if count)
-        problem(f"Messages still wait in {file} for others: {waiting}. Connect to each and flush again.")
+        print_error(
+            f"Messages for other projects remain in {file}: {waiting}. Connect to each and flush again."
+        )
         out.print(f"{delivered} for this project is delivered.")
     else:
         out.print(f"{delivered} is delivered.")
@@ -95,26 +87,26 @@ def flush_command(file: _FileArgument, local: LocalOption = None) -> None:
 
 @outbox_app.command("export")
 def export_command(file: _FileArgument) -> None:
-    """Print what waits or was rejected as JSON lines; touches nothing."""
+    """Print pending and rejected messages as JSON lines; changes nothing."""
     for entry in export(_there(file)):
         json_line(entry)
 
 
 def _flush(connection: Connection) -> int | None:
-    """How many still wait; None when one was refused for good, and the others may have been delivered."""
+    """Returns how many are still pending; None when the service rejected a message, and others may follow."""
     try:
         return connection.flush()
     except RequestRejectedError as error:
-        if error.status == HTTPStatus.PAYMENT_REQUIRED:  # the account's trouble: what waits goes on waiting
-            problem(f"{str(error).rstrip('.')}. What waits stays in the file.")
+        if (
+            error.status == HTTPStatus.PAYMENT_REQUIRED
+        ):  # no balance: the messages stay until the account is topped up
+            print_error(f"{str(error).rstrip('.')}. The messages stay in the file.")
             raise typer.Exit(ExitCode.NOT_COMPLETE) from None
-        problem(f"A message was refused for good and set aside: {error}")
+        print_error(f"The service rejected a message, which is set aside: {error}")
         return None
 
 
 def _there(file: Path) -> Path:
     if not file.is_file():
-        raise WrongUseError(
-            f"There is no outbox file {file}: pass the path that DeliveryOptions(outbox=…) was given."
-        )
+        raise WrongUseError(f"There is no outbox file {file}: pass the path in DeliveryOptions(outbox=…).")
     return file

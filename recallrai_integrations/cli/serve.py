@@ -14,22 +14,29 @@ __all__ = ["serve_command"]
 def serve_command(
     *,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; any but loopback lets others in who know the key.")
+        str,
+        typer.Option(
+            help="Address to listen on. Other machines that know the key can connect unless it is loopback."
+        ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on, 1 to 65535; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on, 1 to 65535; 0 picks a free port.")] = 8000,
     db: Annotated[
-        str, typer.Option("--db", metavar="PATH", help="Database file; :memory: keeps nothing.")
+        str, typer.Option("--db", metavar="PATH", help="Database file; :memory: saves nothing.")
     ] = DEFAULT_DATABASE,
     api_key: Annotated[
         str, typer.Option(metavar="KEY", envvar="RECALLRAI_LOCAL_API_KEY", help="Key that clients must send.")
     ] = "rai_local",
     project_id: Annotated[str, typer.Option(metavar="ID", help="Project that clients must name.")] = "local",
     min_auto_process_seconds: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Shortest inactivity that a session may ask for.")
+        float,
+        typer.Option(metavar="SECONDS", help="Shortest auto_process_after_seconds that clients may set."),
     ] = 600,
     model: Annotated[
         str | None,
-        typer.Option(metavar="PROVIDER:NAME", help="Chat model that extracts memories; rules do without it."),
+        typer.Option(
+            metavar="PROVIDER:NAME",
+            help="Chat model that extracts memories; the default extracts them by rules.",
+        ),
     ] = None,
     embeddings: Annotated[
         str | None,
@@ -39,7 +46,8 @@ def serve_command(
         ),
     ] = None,
     merge_conflicts: Annotated[
-        bool, typer.Option("--merge-conflicts", help="Ask about contradictions, for all users.")
+        bool,
+        typer.Option("--merge-conflicts", help="Turn contradictions into merge conflicts, for all users."),
     ] = False,
     faults: Annotated[
         str | None, typer.Option(metavar="PATH", help="JSON file of faults to inject, for tests.")
@@ -48,16 +56,17 @@ def serve_command(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Further name under which clients reach the service; may be repeated. It answers under "
-            "--host and loopback.",
+            help="Another host name under which clients may reach the service, besides --host and loopback; "
+            "may be repeated.",
         ),
     ] = None,
 ) -> None:
-    """Run the local service until Ctrl-C; its log goes to stderr as JSON lines, the page to look inside is /.
+    """Run the local service until Ctrl-C, with a web page at / that shows what it stores.
 
-    Stopped with Ctrl-C or SIGTERM it answers the requests in hand and ends with exit code 0.
+    The log goes to stderr as JSON lines. On Ctrl-C or SIGTERM the service answers the requests it has
+    received and ends with exit code 0.
 
-    Point clients to it with RECALLRAI_BASE_URL=http://127.0.0.1:8000, RECALLRAI_API_KEY=rai_local and
+    Clients connect with RECALLRAI_BASE_URL=http://127.0.0.1:8000, RECALLRAI_API_KEY=rai_local and
     RECALLRAI_PROJECT_ID=local.
     """
     from recallrai_integrations.local import serve  # noqa: PLC0415 - an extra, and not needed for --help

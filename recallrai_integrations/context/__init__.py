@@ -1,14 +1,14 @@
-"""From the service's context text to a prompt: parse, decide, print.
+"""Turns the service's context text into a prompt: parses it, selects entries, and prints them.
 
 ```text
-structure    text -> sections of entries, or one free section when the structure is not the known one
-current      leaves out what the request already sends as messages
+structure    text -> sections of entries, or one free section if the structure is unknown
+current      leaves out what the request already contains as messages
 compaction   leaves out version histories that only repeat the memory above them
 budget       leaves out whole entries, the least valuable first, until the block fits
-fence        the delimiters, and what makes untrusted text harmless inside them
+fence        the delimiters, and making untrusted text harmless inside them
 ```
 
-Pure: no I/O, no framework, no SDK. Nothing in here raises for any text.
+Pure: no I/O, no framework, no SDK. No text makes these functions raise an error.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ __all__ = ["Prompt", "neutralize", "render"]
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What goes into one request.
+    """The parts of a prompt for one request.
 
     Args:
-        instructions: how to read the memories; the same from turn to turn, so it goes first. "" when none.
-        memories: the delimited block, which changes from turn to turn; "" when there is nothing to tell.
-        omitted: memories, summaries, messages, paragraphs and version histories that were left out of
-            `memories` to keep `max_chars` or `max_tokens`; the block says the same number.
+        instructions: how to read the memories; the same in every turn, so it comes first; or "".
+        memories: the delimited block, which changes from turn to turn; "" if there are no memories.
+        omitted: number of memories, summaries, messages, paragraphs and version histories that were left out
+            because of `max_chars` or `max_tokens`; the block contains this number too.
         placement: where they go, see `ContextOptions`.
     """
 
@@ -48,7 +48,7 @@ class Prompt:
 
     @property
     def system(self) -> str:
-        """What goes at the end of the system prompt; "" when nothing does.
+        """The text for the end of the system prompt; "" if there is none.
 
         With `"split"` the instructions, also in a turn without memories: a prefix that changes is cached
         anew.
@@ -59,7 +59,7 @@ class Prompt:
 
     @property
     def beside(self) -> str:
-        """What goes before the text of the user's last message; "" when nothing does."""
+        """The text to put before the user's last message; "" if there is none."""
         if self.placement == "split":
             return self.memories
         return self.text if self.placement == "user" else ""
@@ -81,18 +81,18 @@ def render(
     """Turns a context text into the parts of a prompt.
 
     Args:
-        context: the service's text as it came, also with its instruction prompt in front.
-        strategy: the strategy that made it; `"agentic"` text has no fixed form and stays as it is, apart
-            from the sections at its end.
-        instructions: the service's instruction prompt. `options.instructions` wins over it, and with
-            placement `"user"` it is left out.
+        context: the service's text; it may begin with its instruction prompt.
+        strategy: the strategy that was used; `"agentic"` text has no fixed form and stays unchanged, except
+            for the sections at its end.
+        instructions: the service's instruction prompt. `options.instructions` replaces it, and with placement
+            `"user"` it is left out.
         options: placement, budget, compaction.
-        sent: conversation messages that the same request sends; lines of the ongoing conversation that
-            repeat them are left out when `options.drop_current_conversation` says so.
+        sent: conversation messages in the same request. With `options.drop_current_conversation`, lines of
+            the ongoing conversation that repeat them are left out.
 
     Returns:
-        The prompt. Text of an unknown structure stays whole, so that no memory is lost; only a budget
-        leaves memories out, and then `omitted` and the block itself say how many.
+        The prompt. Text of an unknown structure stays complete, so no memory is lost. Only a budget leaves
+        out memories, and then `omitted` and the block say how many.
 
     Example:
         ```python

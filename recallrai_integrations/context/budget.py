@@ -1,4 +1,4 @@
-"""The budget: which entries are left out when a context is larger than its user wants to pay for."""
+"""The budget: which entries are left out of a context that is too long."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from recallrai_integrations.options import ContextOptions
 
 from .fence import fence
-from .structure import Entry, Kind, Section, show
+from .structure import ContextEntry, Kind, Section, show
 
 __all__ = ["fit"]
 
@@ -35,16 +35,16 @@ _NAMES: Final = {
     Kind.MEMORIES: ("memory", "memories"),
     Kind.CONFLICTS: ("merge conflict", "merge conflicts"),
 }
-_Piece: TypeAlias = tuple[tuple[str, str], Entry]
+_Piece: TypeAlias = tuple[tuple[str, str], ContextEntry]
 _CHILD: Final = re.compile(r"\d+\.\d")
 _HISTORY: Final = ("version history", "version histories")
 
 
 def fit(sections: Sequence[Section], options: ContextOptions) -> tuple[str, int]:
-    """The delimited block within the budget, and how many entries and version histories it leaves out.
+    """Returns the delimited block within the budget, and the number of omitted entries and version histories.
 
-    Entries are left out whole. When not even the delimiters fit, the block is the one line that says what
-    was left out.
+    Entries are left out completely. If not even the delimiters fit, the block is one line that says what was
+    left out.
     """
     block = fence(show(sections))
     if not block or _fits(block, options):
@@ -66,7 +66,7 @@ def fit(sections: Sequence[Section], options: ContextOptions) -> tuple[str, int]
 
 
 def _refilled(sections: Sequence[Section], dropped: list[_Piece], options: ContextOptions) -> list[_Piece]:
-    """What stays left out when the room that is left is filled with shorter memories, the best first."""
+    """Fills the remaining room with shorter memories, the best first; returns what is still left out."""
     if options.max_chars is None:
         return dropped
     left = options.max_chars - len(fence(*_without(sections, dropped)))
@@ -90,7 +90,7 @@ def _least_valuable_first(sections: Sequence[Section]) -> Iterator[_Piece]:
                 yield _NAMES[kind], entry
 
 
-def _entries_least_valuable_first(section: Section) -> list[Entry]:
+def _entries_least_valuable_first(section: Section) -> list[ContextEntry]:
     if section.kind is Kind.ONGOING:  # the latest conversation first, each in the order of speaking
         return [entry for group in reversed(section.groups) for entry in group.entries]
     entries = list(section.entries)
@@ -100,7 +100,7 @@ def _entries_least_valuable_first(section: Section) -> list[Entry]:
 
 
 def _without(sections: Sequence[Section], pieces: Sequence[_Piece]) -> tuple[str, str]:
-    """The text without these pieces, and the line that says so."""
+    """Returns the text without these pieces, and the line that reports them."""
     without = {entry for name, entry in pieces if name != _HISTORY}
     bare = {entry for name, entry in pieces if name == _HISTORY}
     counts = Counter(name for name, entry in pieces if name != _HISTORY or entry not in without)

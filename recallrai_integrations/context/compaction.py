@@ -1,4 +1,4 @@
-"""Compaction: a memory with one version says everything in its own line, and nothing twice."""
+"""Compaction: the history of a memory with one version repeats its line, and is left out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from .structure import Entry, Group, Kind, Section
+from .structure import ContextEntry, Group, Kind, Section
 
 __all__ = ["compact"]
 
@@ -25,10 +25,10 @@ _MARKS: Final = re.compile(
 
 
 def compact(sections: Sequence[Section]) -> list[Section]:
-    """Leave out the histories of single-version memories; their line says what they alone say.
+    """Leaves out the histories of single-version memories; their line keeps the details.
 
-    Behind the memory stand its similarity and its days: "(0.91) [2026/03/01]", and the day on which it
-    was told where that is another one.
+    After the memory come its similarity and its days: "(0.91) [2026/03/01]", and the day of the conversation
+    if that is another day.
 
     A history that differs from its line in a single character stays, and so does every other section.
     """
@@ -44,21 +44,21 @@ def _compact_group(group: Group) -> Group:
     return Group.of(group.heading, [_compact(entry) for entry in group.entries])
 
 
-def _compact(entry: Entry) -> Entry:
+def _compact(entry: ContextEntry) -> ContextEntry:
     only = _ONLY_VERSION.fullmatch(entry.history)
     number = _NUMBER.match(entry.text)
     if not only or not number or not entry.text.startswith(only["content"], number.end()):
-        return Entry(entry.text, entry.history, "\n")
+        return ContextEntry(entry.text, entry.history, "\n")
     marks = _MARKS.fullmatch(entry.text, number.end() + len(only["content"]))
     if not marks or marks.group("event", "version") != only.group("event", "version"):
-        return Entry(entry.text, entry.history, "\n")
+        return ContextEntry(entry.text, entry.history, "\n")
     similarity = f" ({float(marks['similarity']):.2f})" if marks["similarity"] else ""
     content = entry.text[: number.end() + len(only["content"])]
-    return Entry(f"{content}{similarity} [{_when(only['event'], only['created'], only['expired'])}]\n")
+    return ContextEntry(f"{content}{similarity} [{_when(only['event'], only['created'], only['expired'])}]\n")
 
 
 def _when(event: str, created: str, expired: str) -> str:
-    """The days of a memory, and those on which it was told and expired where they are others."""
+    """Returns the days of a memory, and those of its conversation and its expiry if they differ."""
     days, told = _DAYS.fullmatch(event), created[:_DAY]
     first, last = days.group("first", "last") if days else (event, event)
     when = first if first == last else f"{first} to {last}"

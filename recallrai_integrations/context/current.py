@@ -1,4 +1,4 @@
-"""The conversation that is going on now: the service repeats it, and the framework sends it anyway."""
+"""The ongoing conversation, which the service repeats although the framework sends its messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from recallrai_integrations.messages import Message
 
 from .fence import plain
-from .structure import SPEAKER, Entry, Group, Kind, Section
+from .structure import SPEAKER, ContextEntry, Group, Kind, Section
 
 __all__ = ["without_sent"]
 
@@ -23,10 +23,10 @@ _Said: TypeAlias = tuple[str, str]
 
 
 def without_sent(sections: Sequence[Section], sent: Sequence[Message]) -> list[Section]:
-    """Leave out the lines of the current conversation that are among the messages sent.
+    """Leaves out the lines of the current conversation that are among the sent messages.
 
-    One sent message accounts for one line at most, so that a repeated "ok" that is not sent stays. Other
-    ongoing conversations stay whole, whatever they say.
+    Each sent message removes at most one line, so a repeated "ok" that is not sent stays. Other ongoing
+    conversations stay complete.
     """
     kept: list[Section] = []
     for section in sections:
@@ -40,7 +40,7 @@ def without_sent(sections: Sequence[Section], sent: Sequence[Message]) -> list[S
 
 
 def _without_current(groups: tuple[Group, ...], sent: Sequence[Message]) -> tuple[Group, ...]:
-    """The current conversation is the one that ends with what is sent and shares most with it."""
+    """Finds the current conversation, which ends with the sent messages and shares most with them."""
     repeated = _repeated(groups, sent)
     if repeated is not None:
         return groups[:repeated] + groups[repeated + 1 :]
@@ -78,7 +78,7 @@ def _repeated(groups: Sequence[Group], sent: Sequence[Message]) -> int | None:
 
 
 def _shared_when_whole(conversation: str, sent: Sequence[Message]) -> int:
-    """How many messages of a conversation are sent, to the letter; 0 unless all are, the latest included."""
+    """Returns the number of messages of a conversation if all of them are sent exactly, else 0."""
     count, end = 0, len(conversation.rstrip())
     for message in reversed(sent):
         text = message.content.strip()
@@ -96,9 +96,9 @@ def _shared_when_whole(conversation: str, sent: Sequence[Message]) -> int:
     return 0 if end else count
 
 
-def _matches(entries: Sequence[Entry], places: dict[_Said, list[int]]) -> dict[Entry, int]:
-    """Entries that were sent, with their place among the sent; from the end, both in order."""
-    matched: dict[Entry, int] = {}
+def _matches(entries: Sequence[ContextEntry], places: dict[_Said, list[int]]) -> dict[ContextEntry, int]:
+    """Returns the sent entries with their positions among the sent messages, aligned from the end."""
+    matched: dict[ContextEntry, int] = {}
     before = max(found[-1] for found in places.values()) + 1
     for entry in reversed(entries):
         speaker = SPEAKER.match(entry.text)

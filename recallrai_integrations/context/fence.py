@@ -1,4 +1,4 @@
-"""Untrusted text: the delimiters around memories, and what keeps the text inside from breaking out."""
+"""The delimiters around memories, which untrusted text cannot close."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ _CONTROLS: Final = {n: " " for n in chain(range(0x20), range(0x7F, 0xA0)) if chr
 
 
 def plain(text: str) -> str:
-    """Text with LF line ends, and with spaces in place of control characters."""
+    """Returns text with LF line ends, and with spaces instead of control characters."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.translate(_CONTROLS)
 
 
 def fence(text: str, notice: str = "") -> str:
-    """Puts memory text between delimiters that it cannot close; "" when there is nothing to tell.
+    """Puts memory text between delimiters that it cannot close; "" if there is no text.
 
     Args:
         text: untrusted.
@@ -74,7 +74,7 @@ def fence(text: str, notice: str = "") -> str:
 
 
 def _without_our_tag(text: str) -> str:
-    """Text in which nothing passes for our delimiters."""
+    """Returns text in which nothing looks like our delimiters."""
     if "&" in text or not text.isascii():
         return _OPENING.sub(lambda found: "[" if _our_name_at(found.end(), text) else found[0], text)
     if _MAY_OPEN.search(text) is None:  # nearly every text: one quick look is enough
@@ -84,14 +84,14 @@ def _without_our_tag(text: str) -> str:
 
 
 def _our_name_at(start: int, text: str) -> bool:
-    """Whether our name, or what a model may read as it, stands in a text from `start` on.
+    """Returns whether our name, or something a model may read as it, is in a text at `start`.
 
-    All readings are followed at once, since a character can be a letter and a gap ("|"): a regular expression
-    would try one after the other, and a user could write a text for which that takes for ever.
+    All readings are followed in parallel, because a character can be a letter and a gap ("|"). A regular
+    expression would try them one by one, and some texts would take it forever.
     """
     read = {0}  # how many letters of the name may have been read
-    for place in range(start, len(text)):
-        character = text[place]
+    for position in range(start, len(text)):
+        character = text[position]
         further = {count + 1 for count in read if _LETTERS[count].match(character)}
         read = further | read if _GAP.match(character) else further
         if not read or len(_LETTERS) in read:

@@ -1,4 +1,4 @@
-"""Reads a rendered prompt back: which memories stand in the very text that a model is sent."""
+"""Reads the memories back from a rendered prompt."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _HEADING: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class RecalledMemory:
-    """A memory in a prompt. `similarity` (0 to 1) is None for one that came along with another."""
+    """A memory in a prompt. `similarity` (0 to 1) is None if the memory came with another one."""
 
     content: str
     similarity: float | None = None
 
 
 def block_in(texts: Iterable[str]) -> str:
-    """The memories among the texts of a request, without their delimiters; "" when there are none."""
+    """Returns the block of memories in the texts of a request, without delimiters; "" if there is none."""
     for text in texts:
         start = text.find(OPEN)
         end = text.rfind(CLOSE)
@@ -47,7 +47,7 @@ def block_in(texts: Iterable[str]) -> str:
 def recalled_memories(block: str) -> list[RecalledMemory]:
     """The memories of a block: the recalled ones in the service's order, then those that came with summaries.
 
-    Of a block that was written freely, the paragraphs.
+    For a block in free form, the paragraphs.
     """
     headings = list(_HEADING.finditer(block))
     ends = [*(one.start() for one in headings), len(block)][1:]

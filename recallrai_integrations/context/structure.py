@@ -1,6 +1,6 @@
 """The structure of a context text: sections under known headings, and entries in them.
 
-Entries are slices of the text that tile their section: printing an untouched parse gives the text back,
+Entries are slices of the text that tile their section: printing an unchanged parse restores the text,
 apart from sections that say that they hold nothing. A text is cut no finer than somebody asks for.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-__all__ = ["SPEAKER", "Entry", "Group", "Kind", "Section", "parse", "show", "split_instructions"]
+__all__ = ["SPEAKER", "ContextEntry", "Group", "Kind", "Section", "parse", "show", "split_instructions"]
 
 
 class Kind(Enum):
@@ -32,7 +32,7 @@ class Kind(Enum):
 
 
 @dataclass(slots=True, eq=False)  # dozens are made in a turn, and a frozen one takes twice as long
-class Entry:
+class ContextEntry:
     """The smallest piece that is kept or left out: a memory, a summary, a message, a paragraph.
 
     Args:
@@ -59,20 +59,20 @@ class Group:
         self.heading = heading
         self.text = text
         self._starts = starts
-        self._entries: tuple[Entry, ...] | None = None
+        self._entries: tuple[ContextEntry, ...] | None = None
 
     @classmethod
-    def of(cls, heading: str, entries: Sequence[Entry]) -> Group:
+    def of(cls, heading: str, entries: Sequence[ContextEntry]) -> Group:
         """A group of entries that are known already."""
         group = cls(heading, "".join([e.text + e.history + e.space for e in entries]), _NOTHING)
         group._entries = tuple(entries)
         return group
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
-        """The same ones each time: entries are told apart by identity."""
+    def entries(self) -> tuple[ContextEntry, ...]:
+        """The same objects each time: entries are compared by identity."""
         if self._entries is None:
-            self._entries = tuple(map(Entry, _pieces(self.text, self._starts)))
+            self._entries = tuple(map(ContextEntry, _pieces(self.text, self._starts)))
         return self._entries
 
 
@@ -85,7 +85,7 @@ class Section:
     groups: tuple[Group, ...]
 
     @property
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[ContextEntry]:
         """All entries, in order."""
         return (entry for group in self.groups for entry in group.entries)
 
@@ -165,8 +165,8 @@ def parse(text: str, *, free: bool) -> list[Section]:
 
 def show(
     sections: Iterable[Section],
-    without: AbstractSet[Entry] = frozenset(),
-    bare: AbstractSet[Entry] = frozenset(),
+    without: AbstractSet[ContextEntry] = frozenset(),
+    bare: AbstractSet[ContextEntry] = frozenset(),
 ) -> str:
     """The text of sections, without some entries and with some entries bare of their histories."""
     parts: list[str] = []
@@ -252,7 +252,7 @@ def _free(text: str) -> Section:
         for paragraph in paragraphs
         for piece in (_ITEM.split(paragraph) if len(paragraph) > _LONG_PARAGRAPH else [paragraph])
     ]
-    return Section(Kind.FREE, "", (Group.of("", tuple(map(Entry, pieces))),))
+    return Section(Kind.FREE, "", (Group.of("", tuple(map(ContextEntry, pieces))),))
 
 
 def _conversation(piece: str) -> Group:
@@ -262,19 +262,19 @@ def _conversation(piece: str) -> Group:
     return Group(first and first + "\n", rest, _SPOKEN)
 
 
-def _memories(body: str) -> tuple[Entry, ...]:
-    entries: list[Entry] = []
+def _memories(body: str) -> tuple[ContextEntry, ...]:
+    entries: list[ContextEntry] = []
     place = 0
     while place < len(body):
         usual = _USUAL_MEMORY.match(body, place)
         if usual is None:
             return _unusual_memories(body)
-        entries.append(Entry(*usual.group("line", "history", "space")))
+        entries.append(ContextEntry(*usual.group("line", "history", "space")))
         place = usual.end()
     return tuple(entries)
 
 
-def _unusual_memories(body: str) -> tuple[Entry, ...]:
+def _unusual_memories(body: str) -> tuple[ContextEntry, ...]:
     histories = list(_histories(body))
     inside = iter(histories)
     span = next(inside, None)
@@ -284,7 +284,7 @@ def _unusual_memories(body: str) -> tuple[Entry, ...]:
             span = next(inside, None)
         if not (span and span[0] <= start):
             starts.append(start)
-    entries: list[Entry] = []
+    entries: list[ContextEntry] = []
     remaining = iter([*histories, (len(body), len(body))])
     begin, end = next(remaining)
     for piece_start, piece in _cut(body, starts):
@@ -297,14 +297,14 @@ def _unusual_memories(body: str) -> tuple[Entry, ...]:
         space = body[end:stop]
         if space.strip():  # something follows a history: another history, or text of nobody
             raise _Unknown
-        entries.append(Entry(body[piece_start:begin], body[begin:end], space))
+        entries.append(ContextEntry(body[piece_start:begin], body[begin:end], space))
         begin, end = next(remaining)
     return tuple(entries)
 
 
-def _spaced(piece: str) -> Entry:
+def _spaced(piece: str) -> ContextEntry:
     text = piece.rstrip("\n")
-    return Entry(text + "\n", "", piece[len(text) + 1 :])
+    return ContextEntry(text + "\n", "", piece[len(text) + 1 :])
 
 
 def _histories(body: str) -> Iterator[tuple[int, int]]:
@@ -328,7 +328,7 @@ def _histories(body: str) -> Iterator[tuple[int, int]]:
 
 
 def _starts(pattern: re.Pattern[str], text: str) -> list[int]:
-    """Where the lines begin that a pattern tells; it begins with the line break before them.
+    """Returns where the lines begin that match a pattern, which starts with the line break before them.
 
     A line break is found many times faster than any of several characters, or than a `^`.
     """

@@ -9,20 +9,18 @@ from typing import Final, TypeAlias
 
 from langchain_core.messages import BaseMessage
 
-from recallrai_integrations.adapter import Identity, Steps, TurnCache, Twin, not_landed
-from recallrai_integrations.conversation import Conversation
+from recallrai_integrations.adapter import Identity, TurnCache, not_landed
 from recallrai_integrations.messages import Message, fingerprint
 
 from ._messages import conversation_of, question_keys, turn_questions
 
-__all__ = ["Asked", "Handed", "Landed", "recording"]
+__all__ = ["Asked", "Handed", "Landed"]
 
 Landed: TypeAlias = Callable[[Sequence[Message]], list[Message]]
 """Given the latest messages of a thread, those that are still to be stored."""
 
 _SEEN_KEPT: Final = 50  # of the latest user messages; older ones stand before an answer anyway
 _CONVERSATIONS_KEPT: Final = 10_000
-_TAIL: Final = 20  # latest messages of a thread, with which those in doubt are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +122,3 @@ class Handed:
         self._known.put(digest, True)
         handed_whole = any(one.role == "assistant" for one in said)
         return handed_whole and (again is not None or known is None)
-
-
-def recording(
-    conversation: Conversation, messages: list[Message], *, in_doubt: Landed | None = None
-) -> Steps[None]:
-    """Stores messages.
-
-    Args:
-        conversation: where.
-        messages: to be stored; none is fine.
-        in_doubt: they may be stored already: reads the thread, and stores what this says.
-    """
-    if messages and in_doubt is not None:
-        messages = in_doubt((yield from Twin(conversation.history, conversation.ahistory, _TAIL)))
-    if messages:
-        yield from Twin(conversation.record, conversation.arecord, messages)

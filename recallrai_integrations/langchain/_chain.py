@@ -62,7 +62,7 @@ class Keys:
             return convert_to_messages(cast("list[Any]", given))
         raise InvalidInputError(
             f"The user's message must be text, a message or messages, not {type(given).__name__}; "
-            f"name its place with {self.input_option}."
+            f"name its key with {self.input_option}."
         )
 
     def output_messages(self, output: Any, *, whole: bool = False) -> list[BaseMessage]:
@@ -85,8 +85,8 @@ class Keys:
             return messages
         if not all(isinstance(one, _STORABLE) and not isinstance(one, Document) for one in parts):
             raise InvalidInputError(
-                f"The answer is of type {type(cast('object', output)).__name__}, which is no text; say where "
-                f"the text is with {self.output_option}=…"
+                f"The answer is a {type(cast('object', output)).__name__}, not text; name the key of "
+                f"the text with {self.output_option}=…"
             )
         return [AIMessage(output if isinstance(output, str) else as_json(output))]
 
@@ -143,8 +143,8 @@ def check(runnable: Runnable[Any, Any], keys: Keys) -> None:
         )
     if keys.context is None and _with_model(runnable, lambda model: model) is None:
         raise InvalidInputError(
-            "No chat model was found in this runnable, so that there is no request to put memories into. "
-            "Pass context_key=…, a variable of its dict input that is filled with them."
+            "This runnable contains no chat model, so there is no request to put memories into. "
+            "Pass context_key=…, the name of an input variable that receives the memories."
         )
 
 
@@ -260,6 +260,6 @@ def _picked(values: Mapping[str, Any], key: str | None, usual: str, option: str)
     if name not in values:
         raise InvalidInputError(
             f"There is no {name!r} among the keys {', '.join(map(repr, values))}; "
-            f"say where the message is with {option}=…"
+            f"name the key of the message with {option}=…"
         )
     return values[name]

@@ -10,11 +10,12 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import set_config_context
 from langchain_core.runnables.utils import ConfigurableFieldSpec
 from langgraph.config import get_config
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from recallrai_integrations.adapter import Binding, Identity, Steps
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.conversation import Conversation
+from recallrai_integrations.options import MemoryOptions
 
 __all__ = [
     "Bound",
@@ -30,7 +31,12 @@ __all__ = [
 _WHERE: Final = 'config={"configurable": {"user_id": …}} or the runtime context'
 
 
-def bind(connection: Connection | None, user_id: object, thread_id: object = None, **options: Any) -> Binding:
+def bind(
+    connection: Connection | None,
+    user_id: object,
+    thread_id: object = None,
+    **options: Unpack[MemoryOptions],
+) -> Binding:
     """The arguments of a surface, checked; see `Binding.of`."""
     return Binding.of(connection, user_id, thread_id, where=_WHERE, **options)
 
@@ -72,7 +78,7 @@ def config_specs(binding: Binding) -> list[ConfigurableFieldSpec]:
             id="thread_id",
             annotation=str | None,
             name="Thread id",
-            description="The ongoing conversation; without one, each call is a conversation by itself.",
+            description="The ongoing conversation; without one, each call is a separate conversation.",
             default=None,
             is_shared=True,
         ),

@@ -12,10 +12,20 @@ from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.runnables.utils import ConfigurableFieldSpec
 from typing_extensions import override
 
-from recallrai_integrations.adapter import Binding, Identity, Steps, TurnCache, Twin, arun, run
+from recallrai_integrations.adapter import (
+    Binding,
+    Identity,
+    Steps,
+    TurnCache,
+    Twin,
+    arun,
+    ending_run,
+    recording,
+    run,
+)
 from recallrai_integrations.conversation import Conversation
 
-from ._asked import Asked, Handed, recording
+from ._asked import Asked, Handed
 from ._identity import config_specs, places
 from ._messages import conversation_of, turn_answer
 from ._provenance import Nesting, outermost
@@ -168,7 +178,7 @@ class Remembering(_Step):
             answer = turn_answer(turn.messages)
             yield from recording(conversation, [] if answer is None else [answer])
             turn.close(conversation)
-            yield from Twin(conversation.end_run, conversation.aend_run)
+            yield from ending_run(conversation)
         return {}
 
 

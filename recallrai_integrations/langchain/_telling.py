@@ -1,4 +1,4 @@
-"""What applications are told in the log: once where it would come again with every turn."""
+"""Log lines for applications; warnings that every turn would repeat are logged once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ logger = logging.getLogger("recallrai_integrations")
 
 
 class Once:
-    """A warning that an object gives once, however often its cause comes up.
+    """A warning that an object logs once, however often its cause occurs.
 
     Args:
         text: what is lost, and the remedy.
@@ -40,5 +40,5 @@ class Once:
 
 
 def tell_not_stored(error: RecallrAIIntegrationError) -> None:
-    """Tells that an answer which the caller has is not in the memory."""
+    """Logs that an answer was given but could not be stored."""
     logger.error("The answer was given but could not be stored in RecallrAI: %s", error)

@@ -42,11 +42,11 @@ def recall_node(
     Args:
         connection: from `connect()`; None takes the one from the environment.
         user_id: the user; None reads the runtime context or `configurable`.
-        thread_id: the thread; None reads them as well. Without any, each run is a conversation by itself.
+        thread_id: the thread; None reads them as well. Without any, each run is a separate conversation.
         messages_key: the state key of the messages.
         context_key: the state key that gets the memories, as text; "" when there are none.
-        recall: what to ask for, in place of the connection's options.
-        context: how memories are written, in place of the connection's options.
+        recall: what to ask for; replaces the connection's options.
+        context: how memories are written; replaces the connection's options.
         metadata: for the sessions that are opened.
         auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
         nested: where the graph is called by another one, or by a tool; see `RecallrAIMiddleware`.

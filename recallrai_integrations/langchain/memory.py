@@ -9,7 +9,7 @@ from langchain_core.messages import BaseMessage, SystemMessage, get_buffer_strin
 from pydantic import PrivateAttr
 from typing_extensions import override
 
-from recallrai_integrations.adapter import Binding, Identity, Steps, Twin, arun, run
+from recallrai_integrations.adapter import Binding, Identity, Steps, Twin, arun, ending_run, recording, run
 from recallrai_integrations.adapter.copies import SharingConnection
 from recallrai_integrations.conversation import Conversation
 from recallrai_integrations.errors import (
@@ -22,7 +22,6 @@ from recallrai_integrations.models import SessionInfo
 from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
 from recallrai_integrations.recall import Recall
 
-from ._asked import recording
 from ._chain import Keys
 from ._identity import OwnConversation, bind
 from ._messages import to_langchain, turn_answer, turn_questions
@@ -67,8 +66,8 @@ class RecallrAIMemory(SharingConnection, BaseMemory):
         human_prefix: before what the user said, in text.
         ai_prefix: before what the assistant said, in text.
         history_limit: at most so many messages of the conversation so far; None for all.
-        recall: what to ask for, in place of the connection's options.
-        context: how memories are put into the prompt, in place of the connection's options. Its `placement`
+        recall: what to ask for; replaces the connection's options.
+        context: how memories are put into the prompt; replaces the connection's options. Its `placement`
             says nothing here: they stand where the variable does.
         process: when the session is made into memories; None: by `finish()` or the service's inactivity
             timer. `"every_run"` does so after each answer.
@@ -209,7 +208,7 @@ class RecallrAIMemory(SharingConnection, BaseMemory):
             asked = [] if _same(questions, self._asked_before()) else questions
             self._asked = None
             yield from recording(conversation, [*asked, *self._answers(outputs)])
-            yield from Twin(conversation.end_run, conversation.aend_run)
+            yield from ending_run(conversation)
         except RecallrAIIntegrationError as error:
             tell_not_stored(error)
 

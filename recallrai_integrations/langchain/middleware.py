@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, cast
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
@@ -10,15 +10,14 @@ from langchain.agents.middleware.types import ModelCallResult, PrivateStateAttr
 from langchain_core.messages import AnyMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import Runtime
-from typing_extensions import NotRequired, override
+from typing_extensions import NotRequired, Unpack, override
 
-from recallrai_integrations.adapter import Steps, Turn, TurnCache, Twin, arun, run
+from recallrai_integrations.adapter import Steps, Turn, TurnCache, Twin, arun, ending_run, recording, run
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.conversation import Conversation
-from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
+from recallrai_integrations.options import MemoryOptions
 from recallrai_integrations.recall import Recall
 
-from ._asked import recording
 from ._identity import Bound, bind, current_config
 from ._planning import Planner, Step
 from ._progress import Progress
@@ -63,14 +62,7 @@ class RecallrAIMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
     Args:
         connection: from `connect()`; None makes one from the environment on first use.
         user_id: the user, when the agent serves only one.
-        thread_id: the thread, when it is not the run's. Without any, each run is a conversation by itself.
-        recall: what to ask for, in place of the connection's options.
-        context: how memories are put into the prompt, in place of the connection's options.
-        process: when the session is made into memories; None: after each run without a thread, otherwise by
-            the service's inactivity timer or `finish()`. See `Connection.conversation`.
-        process_every: n of `process="every_n_turns"`.
-        auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
-        metadata: for the sessions that are opened.
+        thread_id: the thread, when it is not the run's. Without any, each run is a separate conversation.
         nested: for an agent within another graph. `"auto"` stores when it is asked what the user said, as a
             node and behind the hand-over of another agent. It only recalls when a tool calls it, or when the
             question is none of the words that the application's call was given: then a model wrote it.
@@ -81,6 +73,8 @@ class RecallrAIMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
         store_direct: store the results of tools with `return_direct` as answers; None does not, and warns
             once.
         progress: tell what the recall does in `stream_mode="custom"`; None while somebody streams.
+        **options: recall, context, metadata, process, process_every, auto_process_after_seconds; see
+            `MemoryOptions`.
 
     Raises:
         InvalidInputError: a wrong option or id.
@@ -110,31 +104,16 @@ class RecallrAIMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
         *,
         user_id: str | None = None,
         thread_id: str | None = None,
-        recall: RecallOptions | None = None,
-        context: ContextOptions | None = None,
-        process: ProcessPolicy | None = None,
-        process_every: int = 10,
-        auto_process_after_seconds: int = 600,
-        metadata: Mapping[str, Any] | None = None,
         nested: Nested = "auto",
         should_store: Callable[[Storing], bool] | None = None,
         store_structured: bool | None = None,
         store_direct: bool | None = None,
         progress: bool | None = None,
+        **options: Unpack[MemoryOptions],
     ) -> None:
         super().__init__()
         self.tools = []
-        self._binding = bind(
-            connection,
-            user_id,
-            thread_id,
-            recall=recall,
-            context=context,
-            metadata=metadata,
-            process=process,
-            process_every=process_every,
-            auto_process_after_seconds=auto_process_after_seconds,
-        )
+        self._binding = bind(connection, user_id, thread_id, **options)
         self._progress = progress
         self._planner = Planner(
             self._binding,
@@ -180,7 +159,7 @@ class RecallrAIMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
     def after_agent(
         self, state: AgentState[Any], runtime: Runtime[Any], config: RunnableConfig = _NO_CONFIG
     ) -> dict[str, Any] | None:
-        """Stores the final answer; a run that is a conversation by itself is made into memories."""
+        """Stores the final answer; a run that is a separate conversation is made into memories."""
         return run(self._ending(state, runtime, config))
 
     @override
@@ -240,7 +219,7 @@ class RecallrAIMiddleware(Bound, AgentMiddleware[AgentState[Any], Any]):
         if step is not None:
             conversation = yield from self._conversation(step.ledger)
             yield from recording(conversation, step.messages, in_doubt=step.in_doubt)
-            yield from Twin(conversation.end_run, conversation.aend_run)
+            yield from ending_run(conversation)
         return None
 
     def _recalling(

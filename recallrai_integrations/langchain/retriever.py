@@ -40,7 +40,7 @@ class RecallrAIRetriever(SharingConnection, BaseRetriever):
         connection: from `connect()`; None takes the one from the environment.
         user_id: the user; None reads the runtime context or `configurable` of the call.
         k: most documents, at least 1; also an argument of `invoke`.
-        recall: strategy and thresholds, in place of the connection's options.
+        recall: strategy and thresholds; replaces the connection's options.
 
     Raises:
         ValidationError: pydantic's, which is a ValueError: an id that cannot be sent, a wrong type.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from functools import partial
@@ -10,16 +10,16 @@ from typing import Any, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig, ensure_config
 from langchain_core.runnables.utils import ConfigurableFieldSpec, get_unique_config_specs
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
-from recallrai_integrations.adapter import Binding, Steps, Twin, arun, run
+from recallrai_integrations.adapter import Binding, Steps, Twin, arun, ending_run, recording, run
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.errors import InvalidInputError, RecallrAIIntegrationError
 from recallrai_integrations.messages import Message
-from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
+from recallrai_integrations.options import MemoryOptions
 from recallrai_integrations.recall import Recall
 
-from ._asked import Asked, Handed, recording
+from ._asked import Asked, Handed
 from ._chain import Keys, Sink, check, last_parser, with_recall
 from ._identity import Bound, bind, config_specs, places
 from ._messages import to_langchain
@@ -41,14 +41,9 @@ def with_recallrai_memory(
     history_messages_key: str | None = None,
     history_limit: int | None = None,
     context_key: str | None = None,
-    recall: RecallOptions | None = None,
-    context: ContextOptions | None = None,
-    process: ProcessPolicy | None = None,
-    process_every: int = 10,
-    auto_process_after_seconds: int = 600,
-    metadata: Mapping[str, Any] | None = None,
     store_partial: bool = False,
     nested: Nested = "auto",
+    **options: Unpack[MemoryOptions],
 ) -> RecallrAIRunnable:
     """Gives a chain, a chat model or another runnable the memory of its user.
 
@@ -71,7 +66,7 @@ def with_recallrai_memory(
             `RecallrAIMiddleware`.
         connection: from `connect()`; None makes one from the environment on first use.
         user_id: the user, when the chain serves only one.
-        thread_id: the thread. Without any, each call is a conversation by itself.
+        thread_id: the thread. Without any, each call is a separate conversation.
         input_messages_key: where a dict input has the user's message: text, a message, or messages. Not
             needed for a dict of one key, nor when the key is `"input"`.
         output_messages_key: where a dict output has the answer. Not needed for a dict of one key, nor when
@@ -81,14 +76,10 @@ def with_recallrai_memory(
         history_limit: at most so many of them; None for all.
         context_key: fills this variable of a dict input with the memories as text; None puts them into the
             system message of the request to the chat model, wherever in the chain that is.
-        recall: what to ask for, in place of the connection's options.
-        context: how memories are put into the prompt, in place of the connection's options.
-        process: when a session is made into memories; see `Connection.conversation`.
-        process_every: n of `process="every_n_turns"`.
-        auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
-        metadata: for the sessions that are opened.
         store_partial: store what an aborted or failed stream had produced.
         nested: where it runs in a tool or a graph; see `RecallrAIMiddleware`.
+        **options: recall, context, metadata, process, process_every, auto_process_after_seconds; see
+            `MemoryOptions`.
 
     Returns:
         A runnable that takes and gives what `runnable` does.
@@ -118,17 +109,7 @@ def with_recallrai_memory(
         context=context_key,
     )
     check(runnable, keys)
-    binding = bind(
-        connection,
-        user_id,
-        thread_id,
-        recall=recall,
-        context=context,
-        metadata=metadata,
-        process=process,
-        process_every=process_every,
-        auto_process_after_seconds=auto_process_after_seconds,
-    )
+    binding = bind(connection, user_id, thread_id, **options)
     return RecallrAIRunnable(
         runnable,
         binding,
@@ -293,6 +274,6 @@ class RecallrAIRunnable(Bound, Runnable[Any, Any]):
         try:
             yield from recording(conversation, [] if answer is None else [answer])
             if complete:
-                yield from Twin(conversation.end_run, conversation.aend_run)
+                yield from ending_run(conversation)
         except RecallrAIIntegrationError as error:
             tell_not_stored(error)

@@ -32,7 +32,7 @@ class RecallrAIToolkit(SharingConnection, BaseToolkit):
     Attributes:
         connection: from `connect()`; None takes the one from the environment.
         user_id: the user, when the agent serves only one.
-        recall: strategy and thresholds of searches, in place of the connection's options.
+        recall: strategy and thresholds of searches; replaces the connection's options.
 
     Example:
         ```python

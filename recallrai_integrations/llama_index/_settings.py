@@ -79,7 +79,7 @@ class Settings:
             "narration": self.narration,
             "process": binding.process,
             "process_every": binding.process_every,
-            "metadata": binding.metadata,
+            "metadata": None if binding.metadata is None else dict(binding.metadata),
             "auto_process_after_seconds": binding.auto_process_after_seconds,
             "connection": binding.source.mark,
             "made_up": self.made_up,

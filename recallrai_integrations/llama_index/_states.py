@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from enum import Enum
 
 from recallrai_integrations.adapter import Turn as OuterTurn
 from recallrai_integrations.adapter import outer_turn
+from recallrai_integrations.adapter.repeats import REPEAT_SECONDS
 from recallrai_integrations.messages import Message
 from recallrai_integrations.recall import Recall
 
@@ -76,12 +78,14 @@ class Turn:
         stage: where it stands.
         recall: what is remembered for it, asked for once.
         outer: the turn whose tool began this one: a model wrote the question, so nothing of it is stored.
+        began: when, by the monotonic clock.
     """
 
     question: Message
     stage: Stage = Stage.OPEN
     recall: Recall | None = None
     outer: OuterTurn | None = field(default_factory=outer_turn)
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def is_answered(self) -> bool:
@@ -105,6 +109,12 @@ class Turn:
     def put(self, text: str) -> Stage | None:
         """A question is put: the stage before, if it is this turn's own, which the service knows already."""
         before = self.stage
+        if (
+            before is Stage.OPEN
+            and self.recall is not None
+            and time.monotonic() - self.began < REPEAT_SECONDS
+        ):
+            before = Stage.RETRIED  # a model was asked with it, and gave no answer
         if not self.is_about(text) or before in (Stage.OPEN, Stage.RESUMED):
             return None
         self.stage = Stage.OPEN

@@ -127,7 +127,7 @@ class Transcript:
             if any(entry.kind == "question" for entry in new):
                 self.entries, self.turn = before
                 raise failure
-            logger.error("RecallrAI: an answer is not stored yet: %s", failure)
+            logger.error("The answer is not stored yet: %s", failure)
         elif self.ends_runs and any(entry.kind == "answer" for entry in new):
             yield from self._end_run()
 
@@ -287,7 +287,7 @@ class Transcript:
         try:
             yield from Twin(self.stored.conversation.end_run, self.stored.conversation.aend_run)
         except RecallrAIIntegrationError as error:
-            logger.error("RecallrAI: a session is not processed yet: %s", error)  # noqa: TRY400 - see `put`
+            logger.error("The session is not processed yet: %s", error)  # noqa: TRY400 - see `put`
 
     def _said(self) -> list[Message]:
         return [entry.said for entry in self.entries if entry.said is not None]

@@ -51,8 +51,8 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
         user_id: the application's id of the user.
         thread_id: the application's id of the conversation; None takes the `session_id` of the `Memory`.
         connection: where to keep it; None connects with the environment's credentials at the first use.
-        recall: in place of the connection's `RecallOptions`.
-        context: in place of the connection's `ContextOptions`.
+        recall: replaces the connection's `RecallOptions`.
+        context: replaces the connection's `ContextOptions`.
         metadata: for the session in RecallrAI.
         name: of the block, in the prompt.
         description: of the block.
@@ -169,7 +169,7 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
             transcript = await self._transcript(session_id)
             await transcript.arun(transcript.tell_leaving(messages))
         except RecallrAIIntegrationError as error:
-            logger.error("RecallrAI: messages that left the memory were not stored: %s", error)  # noqa: TRY400 - a trace says no more
+            logger.error("Messages that left LlamaIndex's memory were not stored: %s", error)  # noqa: TRY400 - a trace says no more
 
     @override
     async def _aput(self, messages: list[ChatMessage]) -> None:
@@ -207,8 +207,8 @@ class RecallrAIMemoryBlock(BaseMemoryBlock[str]):
         thread = self.thread_id or session_id
         if thread is None:
             raise InvalidInputError(
-                "The memory block does not know its conversation: pass thread_id=…, or use it in a Memory, "
-                "whose session_id it takes."
+                "The memory block has no thread id: pass thread_id=…, or use the block in a Memory, "
+                "whose session_id becomes the thread id."
             )
         identity = self._binding.identity({"user_id": self.user_id, "thread_id": thread})
         transcript = self._transcripts.get(identity)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.memory.memory import InsertMethod
-from typing_extensions import override
+from typing_extensions import Unpack, override
 
 from recallrai_integrations.adapter import Binding, Steps
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.errors import MissingIdentityError
-from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
+from recallrai_integrations.options import MemoryOptions
 
 from ._base import DEFAULT_TOKEN_LIMIT, TranscriptMemory
 from ._prompt import Tokenizer, default_tokenizer
@@ -57,23 +57,19 @@ class RecallrAIMemory(TranscriptMemory):
         thread_id: the application's id of the conversation; None for a new one, whose id is then made up and
             can be read from `memory.thread_id`.
         connection: where to keep it; None connects with the environment's credentials at the first use.
-        recall: in place of the connection's `RecallOptions`.
-        context: in place of the connection's `ContextOptions`.
         insert_method: `"system"` puts memories into the history's first system message, or a new one;
             `"user"` before the user's words, or, in engines that add these only afterwards, into a user
             message of their own. It is the framework's name of `ContextOptions.placement` and wins over it;
             None goes by the placement. An explicit `"system"` beside `placement="user"` is an error.
         token_limit: tokens of history and memories in one request, at least 1; whole turns are left out,
             the oldest first, and the latest always stays.
-        process: `"every_run"` or `"every_n_turns"` have the session processed after answers; by default, and
-            with `"manual"`, answers end nothing.
-        process_every: n of `"every_n_turns"`.
-        metadata: for the session in RecallrAI.
-        auto_process_after_seconds: of silence, until the service processes by itself; at least 600 (service).
         narration: also store what an agent says while it calls tools.
         resume: read a thread's earlier messages; False begins with an empty history.
         chat_history: messages so far. Those that the service does not hold yet are stored at the first use.
         tokenizer_fn: text in, tokens out; the framework's own by default.
+        **options: recall, context, metadata, process, process_every, auto_process_after_seconds; see
+            `MemoryOptions`. `process="every_run"` and `"every_n_turns"` have the session
+            processed after answers; by default, and with `"manual"`, answers end nothing.
 
     Raises:
         MissingIdentityError: no user id.
@@ -100,31 +96,17 @@ class RecallrAIMemory(TranscriptMemory):
         thread_id: str | None = None,
         *,
         connection: Connection | None = None,
-        recall: RecallOptions | None = None,
-        context: ContextOptions | None = None,
         insert_method: Literal["system", "user"] | InsertMethod | None = None,
         token_limit: int = DEFAULT_TOKEN_LIMIT,
-        process: ProcessPolicy | None = None,
-        process_every: int = 10,
-        metadata: Mapping[str, Any] | None = None,
-        auto_process_after_seconds: int = 600,
         narration: bool = False,
         resume: bool = True,
         chat_history: Sequence[ChatMessage] | None = None,
         tokenizer_fn: Tokenizer | None = None,
+        **options: Unpack[MemoryOptions],
     ) -> None:
         method = insert_method.value if isinstance(insert_method, InsertMethod) else insert_method
-        check(method, context, token_limit)
-        binding = Binding.of(
-            connection,
-            recall=recall,
-            context=context,
-            process=process,
-            process_every=process_every,
-            metadata=None if metadata is None else dict(metadata),
-            auto_process_after_seconds=auto_process_after_seconds,
-            where="RecallrAIMemory(user_id=…)",
-        )
+        check(method, options.get("context"), token_limit)
+        binding = Binding.of(connection, where="RecallrAIMemory(user_id=…)", **options)
         settings = Settings(binding, narration=narration, resume=resume)
         thread = settings.new_thread_id() if thread_id is None else thread_id
         identity = settings.identity(user_id, thread)
@@ -155,7 +137,7 @@ class RecallrAIMemory(TranscriptMemory):
         """
         if kwargs.get("user_id") is None:
             raise MissingIdentityError(
-                "RecallrAIMemory does not know its user. Pass user_id=…, or, for an engine's memory_cls, "
+                "RecallrAIMemory has no user id. Pass user_id=…, or, for an engine's memory_cls, "
                 "memory_cls=RecallrAIMemory.bound(user_id=…, thread_id=…)."
             )
         llm = kwargs.pop("llm", None)

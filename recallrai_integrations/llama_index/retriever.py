@@ -36,7 +36,7 @@ class RecallrAIRetriever(BaseRetriever):
         user_id: the application's id of the user; an attribute, which a copy may set for another user.
         connection: where memories are; None connects with the environment's credentials at the first use.
         k: most nodes to return, at least 1.
-        recall: strategy and thresholds, in place of the connection's.
+        recall: strategy and thresholds; replaces the connection's.
         callback_manager: the framework's.
 
     Raises:

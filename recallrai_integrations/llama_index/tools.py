@@ -25,7 +25,7 @@ class RecallrAIToolSpec(BaseToolSpec):
     Args:
         user_id: the application's id of the user; an attribute, which a copy may set for another user.
         connection: where memories are; None connects with the environment's credentials at the first use.
-        recall: strategy and thresholds, in place of the connection's.
+        recall: strategy and thresholds; replaces the connection's.
 
     Raises:
         MissingIdentityError: no user id.

@@ -4,6 +4,7 @@
 
 import asyncio
 import uuid
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, TypeVar
@@ -13,8 +14,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult
 from pydantic import Field, StringConstraints
 
-from recallrai_integrations.adapter import Binding, Turn, answer_of, question_of
+from recallrai_integrations.adapter import Binding, Identity, Turn, answer_of, question_of
 from recallrai_integrations.errors import InvalidInputError
+from recallrai_integrations.messages import Message
 
 from ._caller import Caller, telling
 from ._results import Recalled, Remembered, answered
@@ -23,6 +25,11 @@ from ._tools import hints
 __all__ = ["add_conversation", "recalled", "told"]
 
 T = TypeVar("T")
+
+Naming = Callable[[Message, Identity], Message]
+
+_REMEMBERED: Final = 10_000
+"""Conversations whose latest message is known, so that a call that a client repeats stores it once."""
 
 _ONE_TURN: Final = "turn-"
 """How conversation ids begin that were given out here: their sessions are processed at the answer."""
@@ -37,8 +44,30 @@ ConversationId = Annotated[
 ]
 
 
+class _Latest:
+    """Tells what a client says again, since it got no answer in time, from what is said twice.
+
+    Between two turns with the same words somebody else speaks; a message that follows itself is a repetition.
+    It has the id of the first one, by which the connection passes it over.
+    """
+
+    def __init__(self) -> None:
+        self._latest: OrderedDict[Identity, Message] = OrderedDict()
+
+    def named(self, message: Message, identity: Identity) -> Message:
+        """The message with its id."""
+        known = self._latest.pop(identity, None)
+        if known is None or (known.role, known.content) != (message.role, message.content):
+            known = replace(message, id=uuid.uuid4().hex)
+        self._latest[identity] = known
+        if len(self._latest) > _REMEMBERED:
+            self._latest.popitem(last=False)
+        return known
+
+
 def add_conversation(server: MCPServer[Any], caller: Caller) -> None:
     """Adds the tools of a turn."""
+    latest = _Latest()
 
     async def recall(
         message: Annotated[Text, Field(description="What the user said, word for word.")],
@@ -46,7 +75,7 @@ def add_conversation(server: MCPServer[Any], caller: Caller) -> None:
         conversation_id: ConversationId = "",
     ) -> Annotated[CallToolResult, Recalled]:
         with telling(ToolError):
-            found = await recalled(caller.binding(), message, conversation_id, context)
+            found = await recalled(caller.binding(), message, conversation_id, context, latest.named)
         return answered(told(found), found)
 
     async def remember(
@@ -57,7 +86,7 @@ def add_conversation(server: MCPServer[Any], caller: Caller) -> None:
         conversation_id: ConversationId = "",
     ) -> Annotated[CallToolResult, Remembered]:
         with telling(ToolError):
-            remembered = await _remember(caller.binding(), text, said_by, conversation_id)
+            remembered = await _remember(caller.binding(), text, said_by, conversation_id, latest.named)
         done = "Stored." if remembered.delivered else "The memory cannot be reached; this is stored later."
         return answered(f"{done} conversation_id: {remembered.conversation_id}", remembered)
 
@@ -78,9 +107,20 @@ def add_conversation(server: MCPServer[Any], caller: Caller) -> None:
 
 
 async def recalled(
-    binding: Binding, said: str, conversation_id: str, context: Context[Any, Any] | None = None
+    binding: Binding,
+    said: str,
+    conversation_id: str,
+    context: Context[Any, Any] | None = None,
+    named: Naming = lambda message, _: message,
 ) -> Recalled:
     """Stores what the user said and recalls what helps with it.
+
+    Args:
+        binding: of the caller.
+        said: what the user said.
+        conversation_id: "" for a new one.
+        context: of the request; None where progress cannot be told.
+        named: gives a message its id.
 
     Raises:
         InvalidInputError: a blank text, or an id that cannot be sent; nothing was sent.
@@ -89,12 +129,14 @@ async def recalled(
     if question is None:
         raise InvalidInputError("There is nothing to recall by: pass what the user said.")
     conversation_id = conversation_id or _new_id()
+    place = {"thread_id": conversation_id}
+    question = named(question, binding.identity(place))
     connection = await binding.source.aget()
     # Memories only: a result stands beside the question; the service's instructions are for system prompts.
     binding = replace(binding, context=replace(connection.context_options, placement="user"))
     turn = await _with_progress(
         context,
-        lambda listener: Turn.abegin(binding, question, {"thread_id": conversation_id}, on_progress=listener),
+        lambda listener: Turn.abegin(binding, question, place, on_progress=listener),
     )
     recall = turn.recall
     return Recalled(
@@ -117,7 +159,11 @@ def told(found: Recalled) -> str:
 
 
 async def _remember(
-    binding: Binding, text: str, said_by: Literal["assistant", "user"], conversation_id: str
+    binding: Binding,
+    text: str,
+    said_by: Literal["assistant", "user"],
+    conversation_id: str,
+    named: Naming,
 ) -> Remembered:
     message = answer_of(text) if said_by == "assistant" else question_of(text)
     if message is None:
@@ -125,8 +171,9 @@ async def _remember(
     is_new, conversation_id = not conversation_id, conversation_id or _new_id()
     if conversation_id.startswith(_ONE_TURN):
         binding = replace(binding, process="every_run")
-    conversation = await binding.aconversation(binding.identity({"thread_id": conversation_id}))
-    await conversation.arecord(message)
+    identity = binding.identity({"thread_id": conversation_id})
+    conversation = await binding.aconversation(identity)
+    await conversation.arecord(named(message, identity))
     if is_new or said_by == "assistant":
         await conversation.aend_run()
     return Remembered(conversation_id=conversation_id, delivered=not conversation.connection.is_down)

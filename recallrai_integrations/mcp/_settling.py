@@ -44,8 +44,8 @@ def add_settling(server: MCPServer[Any], caller: Caller) -> None:
     ) -> Elicit[Answers]:
         if not _can_ask(context):
             raise ToolError(
-                "Nothing was settled: this client cannot put a question to its user (it does not declare "
-                "form elicitation), and nobody else may settle a contradiction. The user can do it with: "
+                "Nothing was settled: this client cannot show its user a form (it does not declare "
+                "form elicitation), and only the user may settle a contradiction. The user can do it with: "
                 f"recallrai-integrations conflicts answer {conflict.conflict_id} --user USER_ID"
             )
         return Elicit(_message(conflict), _form(conflict.questions))

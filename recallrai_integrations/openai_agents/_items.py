@@ -27,7 +27,7 @@ def new_questions(items: Sequence[TResponseInputItem]) -> list[Message]:
 
 def said_in(items: Sequence[TResponseInputItem]) -> list[Message]:
     """What the user and the assistant said; without ids, which may be the same for all items."""
-    return [dataclasses.replace(message, id=None) for message in from_openai_all(items)]
+    return [Message(message.role, message.content) for message in from_openai_all(items)]
 
 
 def asked_before(items: Sequence[TResponseInputItem]) -> list[Message]:

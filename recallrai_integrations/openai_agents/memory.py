@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from agents import RunConfig, RunHooks, Session
+from typing_extensions import Unpack
 
 from recallrai_integrations.adapter import Binding
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.errors import InvalidInputError
 from recallrai_integrations.identity import thread_id_text
-from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
+from recallrai_integrations.options import MemoryOptions
 
 from ._run import Run
 from ._watching import NoSession, watched_hooks, watched_session
@@ -41,19 +42,14 @@ class RecallrAIMemory:
     Args:
         connection: from `connect()`; None makes one from the environment on first use.
         user_id: the user, when the application serves only one.
-        thread_id: the thread, when it is not the run's. Without any, each run is a conversation by itself.
-        recall: what to ask for, in place of the connection's options.
-        context: how memories are put into the prompt, in place of the connection's options.
-        process: when the session is made into memories; None: after each run without a thread, otherwise by
-            the service's inactivity timer or `finish()`. See `Connection.conversation`.
-        process_every: n of `process="every_n_turns"`.
-        auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
-        metadata: for the sessions that are opened.
+        thread_id: the thread, when it is not the run's. Without any, each run is a separate conversation.
         store_structured: store structured output, as JSON.
         store_direct: store a tool's result where it is the output of the run (`tool_use_behavior`). Versions
             of the SDK before 0.22 keep such a result, so it is stored, even when a guardrail blocks it.
         trace_memories: leave tracing as it is. By default runs are traced without the texts that go to models
             and tools (`trace_include_sensitive_data=False`), since memories would be among them.
+        **options: recall, context, metadata, process, process_every, auto_process_after_seconds; see
+            `MemoryOptions`.
 
     Example:
         ```python
@@ -77,28 +73,12 @@ class RecallrAIMemory:
         *,
         user_id: str | None = None,
         thread_id: str | None = None,
-        recall: RecallOptions | None = None,
-        context: ContextOptions | None = None,
-        process: ProcessPolicy | None = None,
-        process_every: int = 10,
-        auto_process_after_seconds: int = 600,
-        metadata: Mapping[str, Any] | None = None,
         store_structured: bool = False,
         store_direct: bool = False,
         trace_memories: bool = False,
+        **options: Unpack[MemoryOptions],
     ) -> None:
-        self._binding = Binding.of(
-            connection,
-            user_id,
-            thread_id,
-            recall=recall,
-            context=context,
-            process=process,
-            process_every=process_every,
-            auto_process_after_seconds=auto_process_after_seconds,
-            metadata=metadata,
-            where=WHERE,
-        )
+        self._binding = Binding.of(connection, user_id, thread_id, where=WHERE, **options)
         self._store_structured = store_structured
         self._store_direct = store_direct
         self._trace_memories = trace_memories

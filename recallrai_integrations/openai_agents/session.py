@@ -9,7 +9,7 @@ from agents import TResponseInputItem
 from agents.memory import SessionABC, SessionSettings
 from typing_extensions import override
 
-from recallrai_integrations.adapter import Binding
+from recallrai_integrations.adapter import Binding, arun, recording
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.conversation import Conversation
 
@@ -96,7 +96,7 @@ class RecallrAISession(SessionABC):
         calls = any(str(cast("Mapping[str, Any]", item).get("type")).endswith("_call") for item in items)
         new = [one for one in said_in(items) if one.role == "user" or not calls]
         if new:
-            await (await self._conversation()).arecord(new)
+            await arun(recording(await self._conversation(), new))
 
     @override
     async def pop_item(self) -> TResponseInputItem | None:

@@ -37,7 +37,7 @@ def recallrai_tools(
     Args:
         connection: from `connect()`; None makes one from the environment on first use.
         user_id: the user, when the agent serves only one.
-        recall: strategy and thresholds of searches, in place of the connection's options.
+        recall: strategy and thresholds of searches; replaces the connection's options.
         forget_needs_approval: a run that would delete a memory is interrupted until somebody approves.
 
     Example:

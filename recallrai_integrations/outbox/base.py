@@ -119,8 +119,8 @@ class SessionCursor:
         self.unreconciled, self.target = False, None
         self.sent.clear()
 
-    def note(self, entry: OutboxEntry) -> None:
-        """An entry's message is known to be stored."""
+    def acknowledge(self, entry: OutboxEntry) -> None:
+        """Records that the service has stored an entry's message."""
         self.delivered = entry.seq  # first: interrupted after it, no other step can have it sent again
         if entry.message is not None:
             self.sent[fingerprint(entry.message)] += 1

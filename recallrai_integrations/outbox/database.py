@@ -112,7 +112,7 @@ def connect(path: str | PathLike[str]) -> sqlite3.Connection:
     with reported(file):
         _check_is_no_folder(file)
         if not file.parent.is_dir():
-            raise OutboxError(f"The outbox {file} cannot be made: create the folder {file.parent} first.")
+            raise OutboxError(f"The outbox {file} cannot be created: create the folder {file.parent} first.")
         _keep_private(file)
         db = _open(file, "mode=rwc")
         try:
@@ -295,7 +295,7 @@ def _is_empty(db: sqlite3.Connection) -> bool:
 def _check_kind(db: sqlite3.Connection, file: Path) -> int:
     """The format of an outbox file."""
     if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
-        raise OutboxError(f"{file} is a database of something else; name another file for the outbox.")
+        raise OutboxError(f"{file} is a database of another program; name another file for the outbox.")
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if not 1 <= version <= _VERSION:
         raise OutboxError(
@@ -354,8 +354,8 @@ def reported(file: Path) -> Generator[None]:
         raise OutboxError(_explained(file, error)) from error
     except OSError as error:
         raise OutboxError(
-            f"The outbox {file} cannot be used: {error.strerror or error}; see that you may read and write "
-            "it and its folder."
+            f"The outbox {file} cannot be used: {error.strerror or error}. Check that you may read and write "
+            "the file and its folder."
         ) from error
 
 

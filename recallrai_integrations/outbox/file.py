@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import threading
@@ -42,6 +43,9 @@ class FileOutbox(Outbox):
         project: which service and project the messages are for; others in the same file are not touched.
         limit: most messages that may wait for this project.
 
+    On an event loop, which must not wait for a disk, or 30 s for the lock of another process, the file is
+    opened at the first use, which is on a thread; elsewhere at once, so that an error shows early.
+
     Raises:
         OutboxError: the file cannot be used; the message says why and what to do.
     """
@@ -53,21 +57,11 @@ class FileOutbox(Outbox):
         self._project = project
         self._limit = limit
         self._reading, self._writing, self._opening = threading.Lock(), threading.Lock(), threading.Lock()
-        self._closed = False
-        self._owner = new_owner()
-        self._open()
-        try:
-            with self._write() as db:
-                db.execute(
-                    "DELETE FROM conversations WHERE project = ? AND used_at < ? AND owner IS NULL"
-                    " AND NOT EXISTS (SELECT 1 FROM entries WHERE conversation = pk)"
-                    " AND NOT EXISTS (SELECT 1 FROM rejected WHERE conversation = pk)",
-                    (project, time.time() - _IDLE_SECONDS),
-                )
-        except BaseException:
-            self._close_file()
-            raise
-        _in_use.add(self)
+        self._closed = self._is_open = False
+        self._opened_by: int | None = None
+        if not _on_a_loop():
+            with self._read():
+                pass
 
     @override
     def put(self, key: ConversationKey, items: Sequence[Message | Request]) -> list[OutboxEntry]:
@@ -82,8 +76,8 @@ class FileOutbox(Outbox):
             waiting = rows.count(db, self._project)
             if waiting + len(fresh) > self._limit:
                 raise OutboxFullError(
-                    f"{waiting} messages wait for RecallrAI already in {self._file} "
-                    f"(outbox_limit={self._limit}); the new ones were not taken."
+                    f"The outbox {self._file} is full: it holds outbox_limit={self._limit} messages. "
+                    "The new ones were not accepted."
                 )
             return [rows.insert(db, pk, one, now) for one in fresh]
 
@@ -273,6 +267,8 @@ class FileOutbox(Outbox):
     # --- the file
 
     def _open(self) -> None:
+        if self._opened_by != os.getpid():  # the first time, or forked
+            self._owner, self._opened_by = new_owner(), os.getpid()
         self._writer = database.connect(self._file)
         try:
             self._reader = database.connect(self._file)  # reads wait for no write of this or another process
@@ -280,11 +276,27 @@ class FileOutbox(Outbox):
             self._writer.close()
             raise
         self._writer.row_factory = self._reader.row_factory = sqlite3.Row
-        if self._owner.pid != os.getpid():  # forked
-            self._owner = new_owner()
         self._is_open = True
+        try:
+            self._forget_idle()
+        except BaseException:
+            self._close_file()
+            raise
+        _in_use.add(self)
+
+    def _forget_idle(self) -> None:
+        database.begin(self._writer, synced=True)
+        with self._writer:  # commits, or rolls back
+            self._writer.execute(
+                "DELETE FROM conversations WHERE project = ? AND used_at < ? AND owner IS NULL"
+                " AND NOT EXISTS (SELECT 1 FROM entries WHERE conversation = pk)"
+                " AND NOT EXISTS (SELECT 1 FROM rejected WHERE conversation = pk)",
+                (self._project, time.time() - _IDLE_SECONDS),
+            )
 
     def _close_file(self) -> None:
+        if not self._is_open:
+            return
         self._is_open = False
         self._reader.close()
         self._writer.close()
@@ -330,6 +342,14 @@ class FileOutbox(Outbox):
         """The conversation's row while its claim is ours, else None."""
         row = rows.find(db, self._project, key)
         return row if row is not None and row["owner"] == self._owner.token else None
+
+
+def _on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 _in_use: WeakSet[FileOutbox] = WeakSet()

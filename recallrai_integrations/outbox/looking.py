@@ -30,15 +30,15 @@ _READ: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ConversationStatus:
-    """What waits for one conversation.
+    """The pending messages of one conversation.
 
     Args:
-        project: base URL and project id it is for.
+                project: base URL and project id of the service.
         user_id: the application's id of the user.
         thread_id: the application's id of the thread, or None.
-        waiting: messages, and requests to process or to clear, that wait.
-        oldest: when the oldest of them was recorded, timezone-aware; None when none waits.
-        rejected: messages that the service refused for good.
+        waiting: number of pending messages and requests to process or clear.
+        oldest: when the oldest of them was recorded, timezone-aware; None if none is pending.
+        rejected: number of messages that the service rejected permanently.
 
     Example:
         ```python
@@ -61,7 +61,7 @@ class ConversationStatus:
 
 
 def status(path: str | PathLike[str]) -> list[ConversationStatus]:
-    """The conversations of an outbox file for which something waits or was rejected, longest waiting first.
+    """Returns the conversations with pending or rejected messages, the longest pending first.
 
     Args:
         path: of the file; it may be in use.
@@ -109,7 +109,7 @@ def status(path: str | PathLike[str]) -> list[ConversationStatus]:
 
 
 def export(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
-    """All that waits or was rejected, as JSON-able dicts, conversation by conversation in order.
+    """Yields all pending and rejected messages as dicts for JSON, by conversation and in order.
 
     Args:
         path: of the file; it may be in use.

@@ -53,8 +53,8 @@ class MemoryOutbox(Outbox):
                 fresh.append(item)
             if self._count + len(fresh) > self._limit:
                 raise OutboxFullError(
-                    f"{self._count} messages wait for RecallrAI already (outbox_limit={self._limit}); "
-                    "the new ones were not taken."
+                    f"The outbox in memory is full: it holds outbox_limit={self._limit} messages. "
+                    "The new ones were not accepted."
                 )
             if new_ids:
                 kept = self._ids[key] = self._ids.pop(key, {})  # the latest used last

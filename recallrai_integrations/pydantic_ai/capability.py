@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -15,12 +15,12 @@ from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.output import OutputContext
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.tools import ToolDefinition
-from typing_extensions import Self, override
+from typing_extensions import Self, Unpack, override
 
 from recallrai_integrations.adapter import Binding, Identity, Turn, calling_tool, outer_turn
 from recallrai_integrations.connection import Connection
 from recallrai_integrations.messages import Message
-from recallrai_integrations.options import ContextOptions, ProcessPolicy, RecallOptions
+from recallrai_integrations.options import MemoryOptions
 from recallrai_integrations.recall import Recall
 
 from ._identity import WHERE, places
@@ -53,7 +53,7 @@ class RecallrAIMemory(AbstractCapability[Any]):
     Who is remembered: the arguments, else the run's `deps` (an attribute or key `user_id`, `thread_id`),
     else its `metadata`. A thread is Pydantic AI's conversation: `conversation_id=`, or that of the
     `message_history`. A run without either begins a conversation, and a new one stays open until the
-    service's timer ends it: use `process="every_run"` where each run is a conversation by itself.
+    service's timer ends it: use `process="every_run"` where each run is a separate conversation.
 
     Runs in tools and output functions of a run store nothing, since a model wrote their prompts, and have
     the memories of the run around them if they are about the same user.
@@ -67,15 +67,10 @@ class RecallrAIMemory(AbstractCapability[Any]):
         connection: from `connect()`; None makes one from the environment on first use.
         user_id: the user, when the agent serves only one.
         thread_id: the thread, when it is not the run's conversation.
-        recall: what to ask for, in place of the connection's options.
-        context: how memories are put into the prompt, in place of the connection's options.
-        process: when the session is made into memories; None: by the service's inactivity timer or
-            `finish()`. See `Connection.conversation`.
-        process_every: n of `process="every_n_turns"`.
-        auto_process_after_seconds: inactivity after which the service processes a session, at least 600.
-        metadata: for the sessions that are opened.
         store_structured: store structured output, as JSON; otherwise only text is an answer.
         id: of the capability. One that is given to a run replaces the agent's with the same id.
+        **options: recall, context, metadata, process, process_every, auto_process_after_seconds; see
+            `MemoryOptions`.
 
     Raises:
         InvalidInputError: a wrong option or id.
@@ -102,28 +97,12 @@ class RecallrAIMemory(AbstractCapability[Any]):
         *,
         user_id: str | None = None,
         thread_id: str | None = None,
-        recall: RecallOptions | None = None,
-        context: ContextOptions | None = None,
-        process: ProcessPolicy | None = None,
-        process_every: int = 10,
-        auto_process_after_seconds: int = 600,
-        metadata: Mapping[str, Any] | None = None,
         store_structured: bool = False,
         id: str | None = "recallrai_memory",  # noqa: A002 - as all capabilities have it
+        **options: Unpack[MemoryOptions],
     ) -> None:
         self.id = id
-        self._binding = Binding.of(
-            connection,
-            user_id,
-            thread_id,
-            recall=recall,
-            context=context,
-            process=process,
-            process_every=process_every,
-            auto_process_after_seconds=auto_process_after_seconds,
-            metadata=metadata,
-            where=WHERE,
-        )
+        self._binding = Binding.of(connection, user_id, thread_id, where=WHERE, **options)
         self._structured = store_structured
         self._turn: Turn | None = None  # of the copy for a run
 

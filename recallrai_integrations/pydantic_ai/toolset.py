@@ -27,7 +27,7 @@ class RecallrAIToolset(FunctionToolset[Any]):
     Args:
         connection: from `connect()`; None makes one from the environment on first use.
         user_id: the user, when the agent serves only one.
-        recall: how to search, in place of the connection's options.
+        recall: how to search; replaces the connection's options.
         id: of the toolset, for durable execution.
 
     Raises:

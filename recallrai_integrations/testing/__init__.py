@@ -1,4 +1,4 @@
-"""Suites of behaviour that your own classes, and ours, are held to.
+"""Test suites for your own adapters and memories, which this package's own pass too.
 
 `AdapterContract` is for an adapter to any framework, with pytest and the extra `local`:
 

@@ -1,4 +1,4 @@
-"""What the parts of `testing` need beyond the package itself, named when it is missing."""
+"""Errors for missing dependencies of `testing`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _EXTRAS: Final = {
     "langgraph": "langchain",
     "llama_index": "llama-index",
     "agents": "openai-agents",
+    "google": "google-adk",
     "pydantic_ai": "pydantic-ai",
     "snowballstemmer": "local",
 }
@@ -23,7 +24,7 @@ _EXTRAS: Final = {
 
 @contextmanager
 def naming_what_is_missing() -> Generator[None]:
-    """A block of imports, out of which an absent package comes with the command that installs it.
+    """Runs a block of imports, and names the command that installs a missing package.
 
     Raises:
         MissingDependencyError: a framework, the extra `local` or pytest is not installed.

@@ -76,7 +76,7 @@ def test_json_is_one_object_for_each_question(run):
 
 def test_a_new_user_is_told_and_comes_into_being(run):
     ended = run("chat", "--user", "ada", "--local", "m.db", stdin="My parrot is called Kiwi.\n")
-    assert "ada is new here" in ended.err
+    assert "ada is a new user" in ended.err
     assert "nothing" in ended.out
     again = run("chat", "--user", "ada", "--local", "m.db", stdin="What is my parrot called?\n")
     assert again.err == ""
@@ -106,8 +106,8 @@ def test_finish_makes_memories_and_the_thread_goes_on_in_a_new_session(run):
         "m.db",
         stdin="My parrot is called Kiwi.\n/finish\n/finish\nI live in Lisbon.\n",
     )
-    assert "Memories are made" in ended.err
-    assert "nothing to make memories of" in ended.err
+    assert "Memories were made" in ended.err
+    assert "no messages to make memories of" in ended.err
     assert sorted(_statuses()) == ["pending", "processed"]
     assert [role for role, _ in _history("t")] == ["user", "assistant"] * 2
 
@@ -147,8 +147,8 @@ def test_a_service_that_is_down_is_told_once_and_the_chat_goes_on(run, hosted, m
     assert ended.out.count("(offline model)") == 2
     told, lost = ended.err.splitlines()
     assert told.startswith("The service is not available (")
-    assert told.endswith("going on without memories.")
-    assert lost.startswith("Error: 4 messages could not be stored and are lost")
+    assert told.endswith("The chat continues without memories.")
+    assert lost.startswith("Error: 4 messages were lost")
 
 
 def test_an_outage_is_told_in_words_for_a_command_line_alone(spawn, hosted):
@@ -157,7 +157,7 @@ def test_an_outage_is_told_in_words_for_a_command_line_alone(spawn, hosted):
     assert ended.code == 1
     told, lost = ended.err.splitlines()
     assert told.startswith("The service is not available")
-    assert lost.startswith("Error: 2 messages could not be stored")
+    assert lost.startswith("Error: 2 messages were lost")
 
 
 class _Talker:
@@ -196,10 +196,10 @@ STOPPED = {
     "in a thread": (
         ("--thread", "t"),
         None,
-        "What was said is stored, but for the answer that was broken off.",
+        "The messages are stored, except for the interrupted answer.",
     ),
-    "alone": ((), None, "no memories are made of it yet."),
-    "in an outage": (("--thread", "t"), {"status": 503}, "2 messages could not be stored and are lost."),
+    "alone": ((), None, "no memories were made of them yet."),
+    "in an outage": (("--thread", "t"), {"status": 503}, "2 messages were lost."),
 }
 
 
@@ -253,7 +253,7 @@ def test_memories_that_cannot_be_had_are_told(run, hosted):
     hosted.faults.add(status=503, path="*/context")
     ended = run("chat", "--user", "ada", stdin="Hello!\n")
     assert ended.code == 1
-    assert "going on without memories" in ended.err
+    assert "continues without memories" in ended.err
     assert "(offline model)" in ended.out
 
 
@@ -261,8 +261,8 @@ def test_memories_that_could_not_be_made_at_the_end_are_told(run, hosted):
     hosted.faults.add(status=503, path="*/process")
     ended = run("chat", "--user", "ada", stdin="Hello!\n/finish\n")
     assert ended.code == 1
-    assert "No memories could be made" in ended.err
-    assert "no memories could be made of it so far" in ended.err
+    assert "No memories were made" in ended.err
+    assert "no memories were made of them yet" in ended.err
     hosted.faults.clear()
     hosted.faults.outcomes("failed")
     ended = run("chat", "--user", "ada", stdin="Hello!\n")
@@ -378,7 +378,7 @@ def test_on_a_terminal_one_can_talk_and_leave(end, code):
             rest = _read_until(ours, None)
             assert process.wait(timeout=60) == code, rest
             assert b"Traceback" not in rest
-            assert (b"Stopped. What was said is stored." in rest) == (code == 130)
+            assert (b"Stopped. The messages are stored." in rest) == (code == 130)
         finally:
             process.kill()  # whatever failed above, nobody waits for it for ever
     os.close(ours)

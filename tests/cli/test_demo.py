@@ -7,7 +7,9 @@ import re
 import pytest
 
 
-@pytest.mark.parametrize("framework", ["langchain", "llama-index", "mcp", "openai-agents", "pydantic-ai"])
+@pytest.mark.parametrize(
+    "framework", ["google-adk", "langchain", "llama-index", "mcp", "openai-agents", "pydantic-ai"]
+)
 def test_day_two_answers_from_memory_in_another_process(spawn, framework):
     ended = spawn("demo", "--framework", framework)
     assert (ended.code, ended.err) == (0, ""), ended
@@ -18,7 +20,7 @@ def test_day_two_answers_from_memory_in_another_process(spawn, framework):
     assert re.search(
         r"recalled.*?Biscuit.*?Agent: .*Biscuit.*?recalled.*?peanuts.*?Agent: .*peanuts", day_two, re.DOTALL
     )
-    assert "can only quote what it is sent" in day_one
+    assert "only quotes its prompt" in day_one
 
 
 @pytest.mark.parametrize("framework", ["langchain", "llama-index"])
@@ -66,7 +68,7 @@ def test_the_help_says_where_the_memory_is(run):
 def test_with_a_database_of_ones_own_the_memory_stays_to_be_looked_at(spawn, run):
     ended = spawn("demo", "--local", "memory.db")
     assert ended.code == 0, ended
-    [command] = re.findall(r"Look inside: recallrai-integrations (.*)", ended.err)
+    [command] = re.findall(r"To see the memories, run: recallrai-integrations (.*)", ended.err)
     assert "Biscuit" in run(*command.split()).out
 
 

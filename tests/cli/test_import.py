@@ -467,7 +467,7 @@ def test_a_stopped_import_is_completed_by_the_next(spawn, hosted, look, *, long_
     assert "Traceback" not in err
     if code == 130:
         assert err.splitlines() == [
-            "Error: Stopped. 0 of 1 conversations are in; the same command goes on from there."
+            "Error: Stopped. 0 of 1 conversations are imported; run the command again to continue."
         ]
     hosted.faults.clear()
     assert spawn("import", long_talk, "--user", "ada").code == 0

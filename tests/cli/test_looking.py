@@ -133,7 +133,7 @@ def test_a_conflict_is_listed_and_answered(run, asking):
     run(*answer).failed(2, "--answer", "1 questions")
     run(*answer, "--answer", "green").failed(2, "green", "1 ", "2 ")
     assert run(*answer, "--answer", number).code == 0
-    run(*answer, "--answer", number).failed(2, "takes no answers")
+    run(*answer, "--answer", number).failed(2, "can no longer be answered")
     assert run("conflicts", "list", "--user", "ada").out == "No merge conflicts.\n"
     assert conflict["conflict_id"] in run("conflicts", "list", "--user", "ada", "--status", "all").out
     assert ["red" in one.content for one in asking.user("ada").memories()] == [True]

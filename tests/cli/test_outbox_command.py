@@ -47,14 +47,14 @@ def test_flush_delivers_in_order_and_once(run):
         ended = run("outbox", "flush", "outbox.db")
         assert (ended.code, ended.out) == (0, "Everything is delivered.\n")
     assert _stored() == SAID
-    assert run("outbox", "status", "outbox.db").out == "Nothing waits.\n"
+    assert run("outbox", "status", "outbox.db").out == "No messages are pending.\n"
 
 
 def test_while_the_service_is_down_flush_says_what_still_waits(run, waiting):
     waiting.faults.add(status=503, path="*/users/*")
     ended = run("outbox", "flush", "outbox.db")
     assert ended.code == 1
-    assert "3 messages still wait" in ended.err
+    assert "3 messages were not delivered" in ended.err
     waiting.faults.clear()
     assert run("outbox", "flush", "outbox.db").code == 0
     assert _stored() == SAID
@@ -63,7 +63,7 @@ def test_while_the_service_is_down_flush_says_what_still_waits(run, waiting):
 def test_a_message_that_is_refused_for_good_is_told_and_the_others_go(run, waiting):
     waiting.faults.add(status=422, path="*/add-message", nth=2)
     ended = run("outbox", "flush", "outbox.db")
-    ended.failed(1, "refused", "set aside")
+    ended.failed(1, "rejected", "set aside")
     assert ended.out == "Everything else is delivered.\n"
     assert _stored() == [SAID[0], SAID[2]]
     [status] = json.loads(run("outbox", "status", "outbox.db", "--json").out)

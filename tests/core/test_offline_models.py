@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("agents", reason="the agent frameworks are not installed")
+pytest.importorskip("google.adk", reason="the agent frameworks are not installed")
 pytest.importorskip("pydantic_ai", reason="the agent frameworks are not installed")
 
 from recallrai_integrations import connect
@@ -12,6 +13,7 @@ from recallrai_integrations.testing.offline import (
     QuotingAgentModel,
     QuotingChatModel,
     QuotingLLM,
+    QuotingLlm,
     QuotingModel,
     Said,
     answer,
@@ -104,7 +106,28 @@ def pydantic_ai(request):
     return [], later
 
 
-@pytest.mark.parametrize("framework", [langchain, llama_index, openai_agents, pydantic_ai])
+def google_adk(request):
+    from google.adk.models import LlmRequest
+    from google.genai import types
+
+    contents = [
+        types.Content(role="user" if one.role == "user" else "model", parts=[types.Part(text=one.text)])
+        for one in request
+    ]
+
+    async def answered(*, stream):
+        answers = QuotingLlm().generate_content_async(LlmRequest(contents=contents), stream)
+        return [(one.content.parts[0].text, one.partial) async for one in answers]
+
+    async def later():
+        ((whole, _),) = await answered(stream=False)
+        *pieces, (last, _) = await answered(stream=True)
+        return [whole, last, "".join(piece for piece, _ in pieces)]
+
+    return [], later
+
+
+@pytest.mark.parametrize("framework", [google_adk, langchain, llama_index, openai_agents, pydantic_ai])
 async def test_a_models_answer_is_the_same_streamed_or_whole_and_in_both_colours(framework):
     request = [Said("user", FACT), Said("assistant", "A fine name."), Said("user", QUESTION)]
     now, later = framework(request)

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from recallrai_integrations import ContextOptions, DeliveryOptions, InvalidInputError, RecallOptions
+from recallrai_integrations import (
+    ContextOptions,
+    DeliveryOptions,
+    InvalidInputError,
+    MemoryOptions,
+    RecallOptions,
+)
+from recallrai_integrations.adapter import Binding
 
 
 @pytest.mark.parametrize(
@@ -75,3 +82,19 @@ def test_deep_is_the_older_name_of_agentic() -> None:
 
 def test_an_outbox_may_be_a_path_object() -> None:
     assert DeliveryOptions(outbox=Path("waiting.db")).outbox == Path("waiting.db")
+
+
+def test_every_option_of_automatic_memories_is_kept_by_their_binding_and_no_other_is_taken() -> None:
+    options: MemoryOptions = {
+        "recall": RecallOptions(strategy="auto"),
+        "context": ContextOptions(placement="user"),
+        "metadata": {"team": "red"},
+        "process": "every_n_turns",
+        "process_every": 3,
+        "auto_process_after_seconds": 700,
+    }
+    assert options.keys() == MemoryOptions.__annotations__.keys()
+    binding = Binding.of(None, "ada", **options)
+    assert {name: getattr(binding, name) for name in options} == options
+    with pytest.raises(TypeError, match="strategy"):
+        Binding.of(None, "ada", strategy="auto")

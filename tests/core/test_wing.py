@@ -328,7 +328,7 @@ async def test_merge_conflicts_wait_during_an_outage(server, make_connection, ca
     degrading, raising = make_connection(), make_connection(deliver={"on_error": "raise", "retries": 0})
     server.faults.add(status=503)
     assert await call(MergeConflictQuestions(Binding.of(degrading, "ada")).pending) == []
-    assert "Merge conflicts stay as they are" in caplog.text
+    assert "merge conflicts stay as they are" in caplog.text
     with pytest.raises(Exception, match="503"):
         await call(MergeConflictQuestions(Binding.of(raising, "ada")).pending)
 

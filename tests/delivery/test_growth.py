@@ -94,7 +94,7 @@ async def test_recalls_beyond_the_bound_are_an_outage_where_outages_are_raised(
     server.faults.add(hang=True, path="*/context")
     for _ in range(2):
         assert (await call(conversation.recall)).degraded, "late, which is no outage"
-    with pytest.raises(ServiceUnavailableError, match="earlier recalls still wait"):
+    with pytest.raises(ServiceUnavailableError, match="earlier recalls have not been answered"):
         await call(conversation.recall)
     server.faults.clear()
 

@@ -72,7 +72,7 @@ def deliver_all(outbox: Outbox, key: ConversationKey, cursor: SessionCursor) -> 
         assert outbox.holds(key, waiting)
         if waiting.message is not None:
             sent.append(waiting.message.content)
-            claimed.note(waiting)
+            claimed.acknowledge(waiting)
         outbox.done(key, waiting, claimed)
         assert not outbox.holds(key, waiting)
     outbox.release(key, claimed)
@@ -155,7 +155,7 @@ def test_a_file_keeps_texts_times_ids_and_places_for_the_next_process(file: Path
     waiting = first.next(ADA)
     assert waiting is not None
     assert waiting.message is not None
-    cursor.note(waiting)
+    cursor.acknowledge(waiting)
     first.done(ADA, waiting, cursor)
     following = first.next(ADA)
     assert following is not None
@@ -584,7 +584,7 @@ def foreign(file: Path) -> None:
         ),
         (damaged, "damaged.*recover"),
         (newer, "format 99.*outbox flush"),
-        (foreign, "something else.*another file"),
+        (foreign, "another program.*another file"),
         (lambda file: file.mkdir(), "folder"),
     ],
 )

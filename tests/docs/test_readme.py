@@ -23,6 +23,7 @@ ANSWERS = {
     "An agent of the OpenAI Agents SDK": "sesame",
     "Any MCP client": "Biscuit",
     "A Pydantic AI agent": "cello",
+    "An app of Google's ADK": "Miso",
     "No framework": "Lisbon",
 }
 

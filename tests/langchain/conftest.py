@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from recallrai_integrations import Connection
-from recallrai_integrations.local import LocalRecallrAI
 
 
 @pytest.fixture
@@ -18,33 +17,6 @@ def teach(connection: Connection):
             assert earlier.finish(wait=30).status == "processed"
 
     return teach
-
-
-@pytest.fixture
-def stored(make_connection):
-    """What a process that knows nothing yet reads of a thread."""
-
-    def stored(user_id: str, thread_id: str) -> list[tuple[str, str]]:
-        history = make_connection().conversation(user_id, thread_id).history()
-        return [(one.role, one.content) for one in history]
-
-    return stored
-
-
-@pytest.fixture
-def requests(server: LocalRecallrAI):
-    """Method and last part of the path of the requests since the last call, instructions left out."""
-
-    def requests() -> list[str]:
-        made = [
-            f"{one.method} {one.path.rsplit('/', 1)[-1]}"
-            for one in server.requests
-            if not one.path.endswith("system-prompt")
-        ]
-        server.requests.clear()
-        return made
-
-    return requests
 
 
 @pytest.fixture

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from typing import ClassVar
 
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import MessagesState, StateGraph
+from langgraph.types import Command, interrupt
 
 from recallrai_integrations.langchain import RecallrAIMiddleware
 from recallrai_integrations.testing import AdapterContract, Answered
@@ -18,6 +21,12 @@ from recallrai_integrations.testing.langchain import ScriptedChatModel, run, too
 def look_up() -> str:
     """Looks something up."""
     return "found nothing"
+
+
+@tool
+def approve() -> str:
+    """Asks for approval."""
+    return interrupt("May I?")
 
 
 def of(user_id, thread_id):
@@ -36,14 +45,45 @@ def asks(text):
 class TestMiddleware(AdapterContract):
     colour = "sync"
 
-    lacks = dict.fromkeys(("stream", "leave", "cancel", "pause", "kept"), "tried in MiddlewareContract")
+    lacks: ClassVar[dict[str, str]] = {"cancel": "nobody cancels a thread"}
 
-    def agent(self, connection, model, *tools):
-        return create_agent(model, tools=[look_up, *tools], middleware=[RecallrAIMiddleware(connection)])
+    def agent(self, connection, model, *tools, checkpointer=None):
+        memory = RecallrAIMiddleware(connection)
+        return create_agent(model, tools=[look_up, *tools], middleware=[memory], checkpointer=checkpointer)
 
     def turn(self, connection, user_id, thread_id, text):
-        model = ScriptedChatModel(script=[tool_call("look_up"), f"answer to {text}"])
-        result = run(self.colour, self.agent(connection, model), asks(text), of(user_id, thread_id))
+        model, saver = ScriptedChatModel(script=[tool_call("look_up"), f"answer to {text}"]), InMemorySaver()
+        config = of(user_id, thread_id)
+        agent = self.agent(connection, model, checkpointer=saver if thread_id else None)
+        result = run(self.colour, agent, asks(text), config)
+        kept = [repr(result), *(repr(one) for one in saver.list(config if thread_id else None))]
+        return Answered(result["messages"][-1].text, prompts(model), kept=kept)
+
+    def stream(self, connection, user_id, thread_id, text):
+        model = ScriptedChatModel(script=[f"answer to {text}"])
+        agent = self.agent(connection, model)
+        streamed = agent.stream(asks(text), of(user_id, thread_id), stream_mode="messages")
+        return Answered("".join(chunk.text for chunk, _ in streamed), prompts(model))
+
+    def leave(self, connection, user_id, thread_id, text):
+        model = ScriptedChatModel(script=["a long answer"])
+        agent = self.agent(connection, model)
+        streamed = agent.stream(asks(text), of(user_id, thread_id), stream_mode="messages")
+        next(streamed)
+        streamed.close()
+        return Answered("a long answer", prompts(model))
+
+    def pause(self, connection, user_id, thread_id, text):
+        model, self.saver = ScriptedChatModel(script=[tool_call("approve")]), InMemorySaver()
+        agent = self.agent(connection, model, approve, checkpointer=self.saver)
+        config = of(user_id, thread_id)
+        run(self.colour, agent, asks(text), config)
+        return "".join(repr(one) for one in self.saver.list(config))
+
+    def resume(self, connection, user_id, thread_id, saved):
+        model = ScriptedChatModel(script=["approved"])
+        agent = self.agent(connection, model, approve, checkpointer=self.saver)
+        result = run(self.colour, agent, Command(resume="yes"), of(user_id, thread_id))
         return Answered(result["messages"][-1].text, prompts(model))
 
     def fail(self, connection, user_id, thread_id, text):
@@ -108,3 +148,35 @@ class TestMiddleware(AdapterContract):
 
 class TestAsyncMiddleware(TestMiddleware):
     colour = "async"
+    lacks: ClassVar[dict[str, str]] = {}
+
+    async def stream(self, connection, user_id, thread_id, text):
+        model = ScriptedChatModel(script=[f"answer to {text}"])
+        agent = self.agent(connection, model)
+        streamed = agent.astream(asks(text), of(user_id, thread_id), stream_mode="messages")
+        return Answered("".join([chunk.text async for chunk, _ in streamed]), prompts(model))
+
+    async def leave(self, connection, user_id, thread_id, text):
+        model = ScriptedChatModel(script=["a long answer"])
+        agent = self.agent(connection, model)
+        streamed = agent.astream(asks(text), of(user_id, thread_id), stream_mode="messages")
+        await anext(streamed)
+        await streamed.aclose()
+        return Answered("a long answer", prompts(model))
+
+    async def cancel(self, connection, user_id, thread_id, text):
+        at_work = asyncio.Event()
+
+        @tool
+        async def wait() -> str:
+            """Waits."""
+            at_work.set()
+            await asyncio.Event().wait()
+            return ""
+
+        agent = self.agent(connection, ScriptedChatModel(script=[tool_call("wait")]), wait)
+        running = asyncio.create_task(agent.ainvoke(asks(text), of(user_id, thread_id)))
+        await at_work.wait()
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running

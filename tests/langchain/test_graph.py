@@ -245,4 +245,4 @@ async def test_in_an_outage_nothing_is_asked_and_the_run_goes_on(make_connection
     server.faults.add(status=503)
     app = asking_agent(make_connection(deliver={"retries": 0}), "hello")
     assert (await call(app.invoke, asks("hi"), of()))["messages"][-1].text == "hello"
-    assert "Merge conflicts stay" in caplog.text
+    assert "merge conflicts stay" in caplog.text

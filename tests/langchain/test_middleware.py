@@ -28,6 +28,7 @@ from pydantic import BaseModel
 from recallrai_integrations import (
     ContextOptions,
     InvalidInputError,
+    MemoryOptions,
     MissingIdentityError,
     ServiceUnavailableError,
 )
@@ -52,7 +53,7 @@ def agent_of(connection, *script, before=(), tools=(look_up,), checkpointer=True
     middleware = {
         name: options.pop(name)
         for name in tuple(options)
-        if name in RecallrAIMiddleware.__init__.__kwdefaults__
+        if name in {*RecallrAIMiddleware.__init__.__kwdefaults__, *MemoryOptions.__annotations__}
     }
     agent = create_agent(
         model,

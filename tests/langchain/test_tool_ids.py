@@ -45,7 +45,7 @@ async def test_an_unfit_id_is_told_to_the_model_in_one_line(users, call, tool, a
     assert len(answers) == len(users.unfit)
     for answer in answers:
         assert f"The {argument.replace('_', ' ')} " in answer.text
-        assert "is not one of the service" in answer.text
+        assert "is not an id of the service" in answer.text
         assert len(answer.text.splitlines()) == 1
     assert users.paths() == []
     assert users.bob() == before

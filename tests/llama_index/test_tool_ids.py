@@ -32,7 +32,7 @@ def test_the_tools_are_found() -> None:
 
 def check(argument: str, text: str) -> None:
     assert f"The {argument.replace('_', ' ')} " in text
-    assert "is not one of the service" in text
+    assert "is not an id of the service" in text
     assert len(text.splitlines()) == 1
 
 

@@ -384,3 +384,44 @@ async def test_many_calls_at_once_of_one_client_do_not_mix(desk):
         assert [m.content for m in desk.connection.conversation("ada", f"t{n}").history()] == [
             f"question {n}"
         ]
+
+
+async def test_what_a_client_says_again_is_stored_once(desk):
+    desk.teach("My dog is called Biscuit.")
+    async with desk.client() as client:
+        for conversation in ("t", "turn-17"):
+            for _ in range(2):  # two turns with the same words, each call of which is repeated
+                for _ in range(2):
+                    found = await told(client, "recall", message="My dog?", conversation_id=conversation)
+                    assert "Biscuit" in found["memories"]
+                for _ in range(2):
+                    await told(client, "remember", text="Biscuit.", conversation_id=conversation)
+            history = desk.connection.conversation("ada", conversation).history()
+            assert [one.content for one in history] == ["My dog?", "Biscuit."] * 2
+
+
+async def test_a_call_that_a_client_cancels_and_repeats_is_stored_once(desk):
+    desk.teach("My dog is called Biscuit.")
+    async with desk.client() as client:
+        for tool, argument, last in (
+            ("recall", "message", "GET context"),
+            ("remember", "text", "POST add-message"),
+        ):
+            desk.local.requests.clear()
+            desk.local.faults.add(delay=0.5)
+            calling = asyncio.create_task(
+                client.call_tool(tool, {argument: "Biscuit?", "conversation_id": "t"})
+            )
+            await reached(desk, last)
+            calling.cancel()
+            await asyncio.wait([calling])
+            desk.local.faults.clear()
+            await told(client, tool, **{argument: "Biscuit?", "conversation_id": "t"})
+    history = desk.connection.conversation("ada", "t").history()
+    assert [(one.role, one.content) for one in history] == [("user", "Biscuit?"), ("assistant", "Biscuit?")]
+
+
+async def reached(desk, request):
+    """Waits until the service has been asked for something."""
+    while request not in desk.requests():  # noqa: ASYNC110 - the service has no event for it
+        await asyncio.sleep(0.01)

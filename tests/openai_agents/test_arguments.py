@@ -13,6 +13,7 @@ from agents import (
     Runner,
     SQLiteSession,
     function_tool,
+    responses_websocket_session,
 )
 from agents.memory import SessionSettings
 from openai import AsyncOpenAI
@@ -24,9 +25,9 @@ from recallrai_integrations import (
     MissingIdentityError,
     ServiceUnavailableError,
 )
-from recallrai_integrations.openai_agents import RecallrAIMemory, RecallrAISession
+from recallrai_integrations.openai_agents import RecallrAIMemory, RecallrAISession, recallrai_tools
 
-from .scripted import Scripted, calls, says
+from .scripted import Scripted, calls, on_a_thread, says
 
 
 @function_tool
@@ -250,6 +251,15 @@ async def test_a_config_given_as_a_mapping_is_one(memory, run_it, stored):
     assert stored() == said("hi", "Hello.")
 
 
+async def test_the_config_of_a_session_over_a_websocket_keeps_its_connection(memory, stored, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    async with responses_websocket_session() as socket:
+        run = memory.for_run("ada", "t", run_config=socket.run_config)
+        assert run["run_config"].model_provider is socket.run_config.model_provider
+        await Runner.run(Agent("Friend", model=Scripted("Hello.")), "hi", **run)
+    assert stored() == said("hi", "Hello.")
+
+
 async def test_runs_are_traced_without_texts_unless_memories_may_be_in_traces(connection):
     config = RunConfig(trace_include_sensitive_data=True)
     for allowed in (False, True):
@@ -290,6 +300,20 @@ async def test_that_session_alone_stores_what_is_said(connection, run_it, stored
     assert len(await session.get_items()) == 2
     await session.clear_session()
     assert await session.get_items() == []
+
+
+@pytest.mark.parametrize("mode", ["inline", "background"])
+def test_one_memory_serves_one_event_loop_after_another(make_connection, stored, mode):
+    connection = make_connection(delivery=DeliveryOptions(mode=mode))
+    memory = RecallrAIMemory(connection)
+    session = RecallrAISession("ada", "t", connection=connection)
+    agent = Agent("Friend", model=Scripted(), tools=recallrai_tools(connection))
+    again = memory.for_run(session=session)  # these go from a loop that is closed to the next one
+    for number, arguments in enumerate((again, again, memory.for_run("ada", "t"))):
+        asyncio.run(Runner.run(agent, f"question {number}", **arguments))
+    on_a_thread(agent, "question 3", **memory.for_run("ada", "t"))
+    assert connection.flush() == 0
+    assert stored() == [one for n in range(4) for one in said(f"question {n}", f"answer {n + 1}")]
 
 
 async def test_delivery_in_the_background_stores_the_same(make_connection, run_it, stored):

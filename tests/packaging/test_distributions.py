@@ -97,7 +97,7 @@ def test_the_metadata_says_what_it_needs_and_shows_the_readme(metadata):
 
 def test_every_extra_is_part_of_all_or_of_the_agent_frameworks(metadata):
     extras = set(metadata.get_all("Provides-Extra"))
-    frameworks = {"openai-agents", "pydantic-ai", "mcp"}
+    frameworks = {"openai-agents", "pydantic-ai", "mcp", "google-adk"}
     of_all = {"langchain", "langchain-classic", "llama-index", "local", "cli", "otel"}
     alone = {"semantic"}  # a model of 100 MB, which nobody gets unasked
     assert extras == of_all | frameworks | alone | {"all", "frameworks"}

@@ -61,6 +61,8 @@ def test_connecting_warns_of_nothing():
         ("agents", "from recallrai_integrations import openai_agents", "[openai-agents]"),
         ("pydantic_ai", "from recallrai_integrations.testing.offline import QuotingModel", "[pydantic-ai]"),
         ("pydantic_ai", "from recallrai_integrations import pydantic_ai", "[pydantic-ai]"),
+        ("google", "from recallrai_integrations.testing.offline import QuotingLlm", "[google-adk]"),
+        ("google", "from recallrai_integrations import google_adk", "[google-adk]"),
         ("pytest", "from recallrai_integrations.testing import AdapterContract", "pip install pytest"),
         ("fastapi", "from recallrai_integrations.testing import AdapterContract", "[local]"),
         ("pytest", "from recallrai_integrations.testing import langchain", "pip install pytest"),
@@ -87,7 +89,17 @@ except MissingDependencyError as error:
 
 @pytest.mark.parametrize(
     "module",
-    ["", ".langchain", ".llama_index", ".openai_agents", ".pydantic_ai", ".local", ".testing", ".cli"],
+    [
+        "",
+        ".langchain",
+        ".llama_index",
+        ".openai_agents",
+        ".pydantic_ai",
+        ".google_adk",
+        ".local",
+        ".testing",
+        ".cli",
+    ],
 )
 def test_importing_writes_nothing_and_starts_nothing(module, tmp_path):
     code = f"""
@@ -122,6 +134,7 @@ assert os.listdir(".") == []
         (".llama_index", ["langchain_core", "langgraph", "fastapi", "typer"]),
         (".openai_agents", ["langchain_core", "llama_index", "fastapi", "typer"]),
         (".pydantic_ai", ["langchain_core", "llama_index", "fastapi", "typer"]),
+        (".google_adk", ["langchain_core", "llama_index", "typer"]),
         (".local", ["langchain_core", "llama_index", "typer", "recallrai"]),
         (".testing", ["pytest", "langchain_core", "llama_index", "fastapi"]),
         (".testing.offline", ["pytest", "langchain_core", "llama_index", "fastapi"]),

@@ -38,5 +38,5 @@ def test_every_surface_is_used_right_and_wrong():
         wrong = [line for line in lines if "# type: ignore[" in line]
         assert len(wrong) >= 5, path.name
         assert all("# pyright: ignore[" in line for line in wrong), path.name
-    surfaces = ("core", "langchain", "llama_index", "mcp", "openai_agents", "pydantic_ai")
+    surfaces = ("core", "google_adk", "langchain", "llama_index", "mcp", "openai_agents", "pydantic_ai")
     assert [Path(path).stem for path in FILES] == [f"use_{surface}" for surface in surfaces]

@@ -18,15 +18,8 @@ from rich.text import Text
 
 from recallrai_integrations import Connection, MissingDependencyError
 from recallrai_integrations._flows.ops import DeleteUser
-from recallrai_integrations.cli._common import (
-    CREDENTIALS,
-    ExitCode,
-    connected,
-    counted,
-    note,
-    out,
-    problem,
-)
+from recallrai_integrations.cli._common import CREDENTIALS, ExitCode, connected
+from recallrai_integrations.cli._output import counted, notice, out, print_error
 from recallrai_integrations.cli.recalled import panel
 from recallrai_integrations.context.reading import block_in, recalled_memories
 
@@ -34,32 +27,33 @@ from .story import DAY_ONE, DAY_TWO, THREADS, Exchange, Line, Talk
 
 __all__ = ["demo_command"]
 
-_Framework = Literal["langchain", "llama-index", "mcp", "openai-agents", "pydantic-ai"]
+_Framework = Literal["google-adk", "langchain", "llama-index", "mcp", "openai-agents", "pydantic-ai"]
 _AGENTS = {
+    "google-adk": "an app of Google's ADK",
     "langchain": "a LangChain agent",
     "llama-index": "a LlamaIndex chat engine and agent",
     "mcp": "an assistant that speaks MCP",
-    "openai-agents": "an agent of the OpenAI Agents SDK",
+    "openai-agents": "an OpenAI Agents SDK agent",
     "pydantic-ai": "a Pydantic AI agent",
 }
 
 
 def demo_command(
-    framework: Annotated[_Framework, typer.Option(help="Whose agent talks to the user.")] = "langchain",
+    framework: Annotated[_Framework, typer.Option(help="The framework of the agent.")] = "langchain",
     model: Annotated[
         str | None,
         typer.Option(
             metavar="PROVIDER:NAME",
-            help="A real chat model such as openai:gpt-5-mini; without one a small offline model answers by "
-            "quoting what it was sent.",
+            help="A real chat model such as openai:gpt-5-mini. The default is a small offline model that "
+            "quotes its prompt.",
         ),
     ] = None,
     local: Annotated[
         str | None,
         typer.Option(
             metavar="PATH",
-            help="The embedded service on this database file, in place of RECALLRAI_API_KEY, "
-            "RECALLRAI_PROJECT_ID and RECALLRAI_BASE_URL; without any of these, on a temporary file.",
+            help="Use the embedded service with this database file, instead of RECALLRAI_API_KEY, "
+            "RECALLRAI_PROJECT_ID and RECALLRAI_BASE_URL. If neither is set, it is a temporary file.",
         ),
     ] = None,
     day: Annotated[int, typer.Option(hidden=True, min=1, max=2)] = 1,
@@ -83,7 +77,10 @@ def demo_command(
                 if is_hosted:
                     _clean_up(user_id)
             if local is not None:
-                note(f"Look inside: recallrai-integrations memories list --user {user_id} --local {local}")
+                notice(
+                    "To see the memories, run: recallrai-integrations memories list "
+                    f"--user {user_id} --local {local}"
+                )
     if not complete:
         raise typer.Exit(ExitCode.NOT_COMPLETE)
 
@@ -102,7 +99,7 @@ def _place(local: str | None) -> Generator[tuple[str | None, str, bool]]:
 
 def _introduce(framework: str, model: str | None, where: str | None) -> None:
     service = "the RecallrAI service of your environment" if where is None else "the embedded local service"
-    talker = model or "a small offline model that can only quote what it is sent"
+    talker = model or "a small offline model that only quotes its prompt"
     told = f"The user talks to {_AGENTS[framework]}. Memory: {service}. Model: {talker}."
     out.print(Text(told, style="dim"), soft_wrap=True)
 
@@ -113,11 +110,11 @@ def _day_one(framework: _Framework, model: str | None, local: str | None, user_i
         talk = _talk(framework, 1)(connection, user_id, THREADS[1], model)
         for line in DAY_ONE:
             _turn(talk, line)
-        out.print(Text("The conversation is finished and made into memories …", style="dim"))
+        out.print(Text("The conversation ends, and the service makes memories of it …", style="dim"))
         session = connection.conversation(user_id, THREADS[1]).finish(wait=True)
     if session is None or session.status != "processed":
         status = "not there" if session is None else session.status
-        problem(
+        print_error(
             f"No memories were made of day one: its session is {status}. See recallrai-integrations doctor."
         )
         return False
@@ -146,7 +143,7 @@ def _day_two(framework: _Framework, model: str | None, local: str | None, user_i
             missed += _missed(line, exchange)
         connection.conversation(user_id, THREADS[2]).finish()
     for reason in missed:
-        problem(reason)
+        print_error(reason)
     if not missed:
         out.print(Text("Remembered: every answer of day two came from memory.", style="bold green"))
     return not missed
@@ -182,6 +179,10 @@ def _talk(framework: _Framework, day: int) -> Callable[[Connection, str, str, st
             from .langchain import AgentTalk  # noqa: PLC0415 - an extra
 
             return AgentTalk
+        if framework == "google-adk":
+            from . import google_adk  # noqa: PLC0415 - an extra
+
+            return google_adk.AppTalk
         if framework == "mcp":
             from .mcp import AssistantTalk  # noqa: PLC0415 - an extra
 
@@ -205,4 +206,4 @@ def _talk(framework: _Framework, day: int) -> Callable[[Connection, str, str, st
 def _clean_up(user_id: str) -> None:
     with connected(None) as connection:
         connection.runtime.run(iter(DeleteUser(user_id)))
-    note(f"The demo's user {user_id} has been deleted from the project again.")
+    notice(f"The demo's user {user_id} has been deleted from the project again.")

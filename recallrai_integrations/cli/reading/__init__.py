@@ -1,8 +1,8 @@
 """Reading conversations from files: our own form, the vendor's, those of frameworks, providers and chat apps.
 
-`transcripts` recognises the form of a whole file, `exports` knows what chat applications write, `messages`
-the form of a single message, `content` its text and `times` when it was said. `located` finds the line that
-a complaint is about.
+`transcripts` recognises the form of a whole file, `exports` that of chat applications' exports, `messages`
+that of a single message. `content` extracts its text, `times` its time, and `located` finds the line of an
+error.
 """
 
 from .located import UnreadableError

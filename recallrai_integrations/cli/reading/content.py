@@ -7,17 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from .located import Place, UnreadableError, is_list, is_object
+from recallrai_integrations.adapter import placeholder
+
+from .located import JsonPath, UnreadableError, is_list, is_object
 
 __all__ = ["calls_tools", "kind_of", "text_of"]
 
 _KEYS: Final = ("blocks", "content", "parts", "value", "text", "message")
 _TEXT: Final = frozenset({"text", "input_text", "output_text", "text-plain", "audio_transcription"})
-_MEDIA: Final = re.compile(
-    r"(?:input_)?(image|audio|video|document|file)(?:_url|_file|_asset_pointer)?|inline_?data|file_?data|"
-    r"\w+_asset_pointer",
-    re.IGNORECASE,
-)
 _TOOL: Final = re.compile(
     r"(?:\w+_)?(?:tool|function|code_execution|executable)_?(?:use|calls?|result|response|code)|mcp_\w+",
     re.IGNORECASE,
@@ -27,7 +24,7 @@ _LEFT_OUT: Final = re.compile(
     r"(?:redacted_)?(?:thinking|thoughts?|reasoning\w*)|non_standard|compaction|flag|token_budget",
     re.IGNORECASE,
 )
-"""What belongs to an agent's work and is nobody's words, besides tools."""
+"""Parts of an agent's work, besides tools, that are not text for the user."""
 _NONE: Final[list[Any]] = []
 _CHATGPT_TEXTS: Final = frozenset({"text", "multimodal_text"})
 _CHATGPT_WORK: Final = re.compile(
@@ -36,12 +33,12 @@ _CHATGPT_WORK: Final = re.compile(
 )
 
 
-def text_of(fields: Mapping[str, Any], place: Place, left_out: Counter[str]) -> str:
-    """The words of a message; "" when there are none, and `[image]` for media alone.
+def text_of(fields: Mapping[str, Any], json_path: JsonPath, left_out: Counter[str]) -> str:
+    """Returns the text of a message; "" if there is none, and `[image]` for media only.
 
     Args:
         fields: of the message.
-        place: of the message.
+        json_path: of the message.
         left_out: counts the parts of unknown kinds.
 
     Raises:
@@ -56,7 +53,7 @@ def text_of(fields: Mapping[str, Any], place: Place, left_out: Counter[str]) -> 
         return str(fields["refusal"])
     if content is None:
         if {*_KEYS}.isdisjoint(fields):
-            raise UnreadableError("a message without content", place)
+            raise UnreadableError("a message without content", json_path)
         return ""
     if is_object(content):
         content = _from_object(content, left_out)
@@ -64,16 +61,16 @@ def text_of(fields: Mapping[str, Any], place: Place, left_out: Counter[str]) -> 
         return content
     if not is_list(content):
         raise UnreadableError(
-            f"content must be text or a list of parts, not {kind_of(content)}", (*place, key)
+            f"content must be text or a list of parts, not {kind_of(content)}", (*json_path, key)
         )
     return _from_parts(content, left_out)
 
 
 def calls_tools(fields: Mapping[str, Any]) -> bool:
-    """Whether an assistant's message calls tools, so that its text is narration and no answer."""
+    """Returns whether an assistant's message calls tools, so that its text is narration, not an answer."""
     extra = fields.get("additional_kwargs")
-    places = [fields, extra] if is_object(extra) else [fields]
-    if any(place.get(name) for place in places for name in ("tool_calls", "function_call")):
+    objects = [fields, extra] if is_object(extra) else [fields]
+    if any(one.get(name) for one in objects for name in ("tool_calls", "function_call")):
         return True
     lists = (fields[key] for key in ("blocks", "content", "parts") if is_list(fields.get(key)))
     parts: list[Any] = next(lists, _NONE)
@@ -82,12 +79,12 @@ def calls_tools(fields: Mapping[str, Any]) -> bool:
 
 
 def kind_of(value: object) -> str:
-    """A JSON value's type, for people."""
+    """Returns the name of a JSON value's type, for error messages."""
     return "null" if value is None else type(value).__name__
 
 
 def _from_object(content: Mapping[str, Any], left_out: Counter[str]) -> object:
-    """The content of ChatGPT's exports, and of others that wrap it once."""
+    """Returns the content of ChatGPT's exports, and of others that wrap it once."""
     kind = content.get("content_type")
     if kind is None or str(kind) in _CHATGPT_TEXTS:
         return next(
@@ -99,14 +96,13 @@ def _from_object(content: Mapping[str, Any], left_out: Counter[str]) -> object:
 
 
 def _from_parts(parts: Sequence[Any], left_out: Counter[str]) -> str:
-    """The text after the last use of a tool, or else before it: what comes between is narration."""
+    """Returns the text after the last use of a tool, else all text: text between tools is narration."""
     tools = [n for n, one in enumerate(parts) if _TOOL.fullmatch(_type(one))]
     for some in (parts[tools[-1] :] if tools else _NONE, parts):
         text = "\n".join(text for text in (_part_text(one, left_out) for one in some) if text)
         if text:
             return text
-    media = next((found for found in (_MEDIA.fullmatch(_type(one)) for one in parts) if found), None)
-    return "" if media is None else f"[{media[1] or 'file'}]"
+    return placeholder(map(_type, parts))
 
 
 def _part_text(part: object, left_out: Counter[str]) -> str:
@@ -116,7 +112,7 @@ def _part_text(part: object, left_out: Counter[str]) -> str:
         return ""
     kind = _type(part)
     if kind not in _TEXT and kind != "refusal":
-        if not any(known.fullmatch(kind) for known in (_TOOL, _MEDIA, _LEFT_OUT)):
+        if not placeholder([kind]) and not any(known.fullmatch(kind) for known in (_TOOL, _LEFT_OUT)):
             left_out[f"a part of the unknown type {kind!r}"] += 1
         return ""
     text = part.get("refusal") if kind == "refusal" else part.get("text")

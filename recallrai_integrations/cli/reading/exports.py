@@ -9,12 +9,12 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from .located import Place, UnreadableError, is_list, is_object
+from .located import JsonPath, UnreadableError, is_list, is_object
 
 __all__ = ["Items", "activities", "branch", "is_activity", "is_statement", "is_tree", "statements", "tree"]
 
-Items = list[tuple[Place, object]]
-"""Messages, each with its place in the file."""
+Items = list[tuple[JsonPath, object]]
+"""Messages, each with its path in the file."""
 
 _STATEMENTS: Final = ("memory", "fact")
 _PROMPTED: Final = "Prompted "
@@ -25,7 +25,7 @@ def is_tree(document: Mapping[str, Any]) -> bool:
     return is_object(document.get("mapping"))
 
 
-def tree(document: Mapping[str, Any], place: Place, left_out: Counter[str]) -> Items:
+def tree(document: Mapping[str, Any], json_path: JsonPath, left_out: Counter[str]) -> Items:
     """The messages that ChatGPT shows: the branch that ends in the current node.
 
     An edited question and an answer that was generated anew begin another branch of the tree.
@@ -38,15 +38,15 @@ def tree(document: Mapping[str, Any], place: Place, left_out: Counter[str]) -> I
     if other:
         left_out["a message of another branch (edited, or answered anew)"] += len(other)
     return [
-        ((*place, "mapping", key, "message"), nodes[key]["message"])
+        ((*json_path, "mapping", key, "message"), nodes[key]["message"])
         for key in shown
         if is_object(nodes[key].get("message"))
     ]
 
 
-def branch(messages: Sequence[Any], leaf: object, place: Place, left_out: Counter[str]) -> Items:
+def branch(messages: Sequence[Any], leaf: object, json_path: JsonPath, left_out: Counter[str]) -> Items:
     """The messages of a conversation of Claude: those that lead to the latest one, where it has branches."""
-    items: Items = [((*place, index), one) for index, one in enumerate(messages)]
+    items: Items = [((*json_path, index), one) for index, one in enumerate(messages)]
     by_id = {str(one["uuid"]): item for item in items if is_object(one := item[1]) and one.get("uuid")}
     parents = {key: item[1].get("parent_message_uuid") for key, item in by_id.items() if is_object(item[1])}
     if len(by_id) < len(items) or not any(parents.values()):
@@ -89,7 +89,7 @@ def is_statement(item: object) -> bool:
     return is_object(item) and any(isinstance(item.get(key), str) for key in _STATEMENTS)
 
 
-def statements(items: Sequence[Any], place: Place, left_out: Counter[str]) -> Items:
+def statements(items: Sequence[Any], json_path: JsonPath, left_out: Counter[str]) -> Items:
     """Memories of another service as what the user said: the service makes memories from conversations alone.
 
     Raises:
@@ -100,7 +100,7 @@ def statements(items: Sequence[Any], place: Place, left_out: Counter[str]) -> It
         raise UnreadableError(
             f"memories of {len(users)} users ({', '.join(sorted(users)[:3])} …); an import is for one user: "
             "make a file for each",
-            place,
+            json_path,
         )
     found: Items = []
     for index, one in enumerate(items):
@@ -112,7 +112,7 @@ def statements(items: Sequence[Any], place: Place, left_out: Counter[str]) -> It
         if text is None:
             left_out["an entry without a memory or a fact"] += 1
         else:
-            found.append(((*place, index), {**one, "role": "user", "content": text, "metadata": None}))
+            found.append(((*json_path, index), {**one, "role": "user", "content": text, "metadata": None}))
     return found
 
 
@@ -121,7 +121,7 @@ def is_activity(item: object) -> bool:
     return is_object(item) and "header" in item and "title" in item and "time" in item
 
 
-def activities(items: Sequence[Any], place: Place, left_out: Counter[str]) -> Items:
+def activities(items: Sequence[Any], json_path: JsonPath, left_out: Counter[str]) -> Items:
     """Question and answer of each entry."""
     found: Items = []
     for index, one in enumerate(items):
@@ -133,7 +133,7 @@ def activities(items: Sequence[Any], place: Place, left_out: Counter[str]) -> It
         html = [str(part.get("html") or "") for part in answer if is_object(part)] if is_list(answer) else []
         said = {"role": "model", "content": _text_of_html("\n".join(html)), "time": one["time"]}
         asked = {"role": "user", "content": title.removeprefix(_PROMPTED), "time": one["time"]}
-        found = [((*place, index), asked), ((*place, index), said), *found]  # the newest comes first
+        found = [((*json_path, index), asked), ((*json_path, index), said), *found]  # the newest comes first
     return found
 
 

@@ -1,4 +1,4 @@
-"""Complaints about a JSON file that name the line."""
+"""Errors in a JSON file that name the line."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias, TypeGuard
 
-__all__ = ["Place", "UnreadableError", "is_list", "is_object", "line_of"]
+__all__ = ["JsonPath", "UnreadableError", "is_list", "is_object", "line_of"]
 
-Place: TypeAlias = tuple[str | int, ...]
+JsonPath: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from the top of a document to a value in it."""
 
 _SPACE: Final = re.compile(r"\s*")
@@ -17,40 +17,40 @@ _decoder: Final = json.JSONDecoder(strict=False)
 
 
 def is_object(value: object) -> TypeGuard[Mapping[str, Any]]:
-    """Whether a JSON value is an object."""
+    """Returns whether a JSON value is an object."""
     return isinstance(value, Mapping)
 
 
 def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Whether a JSON value is an array."""
+    """Returns whether a JSON value is an array."""
     return isinstance(value, list)
 
 
 class UnreadableError(Exception):
-    """A file, or a part of it, is not what it has to be.
+    """A file, or a part of it, cannot be read.
 
     Args:
         reason: a sentence without a full stop.
-        place: what it is about, inside the document.
+        json_path: the value in the document that is wrong.
         line: the line in the file, once it is known.
     """
 
-    def __init__(self, reason: str, place: Place = (), line: int | None = None) -> None:
+    def __init__(self, reason: str, json_path: JsonPath = (), line: int | None = None) -> None:
         super().__init__(reason if line is None else f"line {line}: {reason}")
         self.reason = reason
-        self.place = place
+        self.json_path = json_path
         self.line = line
 
 
-def line_of(text: str, place: Place) -> int:
-    """The line, counted from 1, on which a value of a JSON text begins.
+def line_of(text: str, json_path: JsonPath) -> int:
+    """Returns the line, counted from 1, on which a value of a JSON text begins.
 
     Args:
         text: valid JSON.
-        place: of the value; it is there.
+        json_path: of an existing value.
     """
     position = _skip_space(text, 0)
-    for step in place:
+    for step in json_path:
         position = _child(text, position, step)
     return text.count("\n", 0, position) + 1
 

@@ -1,7 +1,7 @@
-"""One message, in the forms of frameworks, of providers' APIs and of chat applications' exports, as ours.
+"""Maps a message of a framework, a provider's API or a chat application's export to `Message`.
 
-Kept is what adapters keep as well: the words of the user, and those of the assistant that were meant for
-the user. System and tool messages, calls of tools, reasoning and empty messages are left out.
+As in the adapters, the words of the user and the assistant's answers are kept. System and tool messages,
+tool calls, reasoning and empty messages are left out.
 """
 
 from __future__ import annotations
@@ -13,25 +13,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from recallrai_integrations.messages import Message, Role, clean_text
-from recallrai_integrations.reasoning import without_reasoning
+from recallrai_integrations.adapter import answer_of, named, question_of, role_of
+from recallrai_integrations.messages import Message, Role
 
 from .content import calls_tools, kind_of, text_of
-from .located import Place, UnreadableError, is_object
+from .located import JsonPath, UnreadableError, is_object
 from .times import as_time, time_in
 
 __all__ = ["as_message", "as_messages", "looks_like_message"]
 
-_ROLES: Final[dict[str, Role]] = {
-    **dict.fromkeys(("user", "human", "humanmessagechunk"), "user"),
-    **dict.fromkeys(
-        (
-            *("assistant", "ai", "aimessagechunk", "model", "chatbot", "bot"),
-            *("gpt", "chatgpt", "claude", "gemini", "bard", "bing"),
-        ),
-        "assistant",
-    ),
-}
+_ASSISTANTS: Final = frozenset(
+    {"aimessagechunk", "bard", "bing", "bot", "chatgpt", "claude", "gemini", "gpt"}
+)
+"""Names of the assistant in exports, besides those that `role_of` knows."""
 _LEFT_OUT: Final = frozenset(
     {
         *("system", "developer", "systemmessagechunk", "remove", "root"),
@@ -49,7 +43,7 @@ _SPEAKERS: Final = ("role_type", "role", "from", "sender", "author")
 
 
 def looks_like_message(item: object) -> bool:
-    """Whether a value has the outline of a message, so that a list of such is a conversation."""
+    """Returns whether a value looks like a message, so that a list of them is a conversation."""
     if not is_object(item):
         return False
     if not {"role", "role_type"}.isdisjoint(item) or _is_beside_messages(item):
@@ -59,20 +53,20 @@ def looks_like_message(item: object) -> bool:
     return "type" in item and not {"data", "kwargs", "content"}.isdisjoint(item)
 
 
-def as_messages(items: Sequence[tuple[Place, object]], left_out: Counter[str]) -> list[Message]:
-    """The messages of a conversation, in which several people are told apart by their names.
+def as_messages(items: Sequence[tuple[JsonPath, object]], left_out: Counter[str]) -> list[Message]:
+    """Returns the messages of a conversation; if several people speak, each text has its speaker's name.
 
     Args:
-        items: each with its place.
+        items: each with its path in the file.
         left_out: counts what was said and is not kept.
 
     Raises:
         UnreadableError: an item is not a message of a known form.
     """
-    found = [(as_message(item, place, left_out), _name(item)) for place, item in items]
+    found = [(as_message(item, json_path, left_out), _name(item)) for json_path, item in items]
     names = {name for message, name in found if message is not None and message.role == "user" and name}
     return [
-        replace(message, content=f"{name}: {message.content}")
+        replace(message, content=named(message.content, name))
         if message.role == "user" and name and len(names) > 1
         else message
         for message, name in found
@@ -80,35 +74,41 @@ def as_messages(items: Sequence[tuple[Place, object]], left_out: Counter[str]) -
     ]
 
 
-def as_message(item: object, place: Place, left_out: Counter[str]) -> Message | None:
-    """The message, or None when it is none of the user's or the assistant's words.
+def as_message(item: object, json_path: JsonPath, left_out: Counter[str]) -> Message | None:
+    """Returns the message, or None if it is not one of the user or the assistant.
 
     Raises:
         UnreadableError: it is not a message of a known form.
     """
     if not is_object(item):
-        raise UnreadableError(f"a message must be an object, not {kind_of(item)}", place)
+        raise UnreadableError(f"a message must be an object, not {kind_of(item)}", json_path)
     if _is_beside_messages(item):
         return None
     name, fields = _outline(item)
     if name.lower() in _LEFT_OUT or _is_hidden(item):
         return None
-    role = _ROLES.get(name.lower())
+    role = _role(name)
     if role is None:
-        raise UnreadableError(f"unknown role {name!r}; known are user, assistant, system and tool", place)
+        raise UnreadableError(f"unknown role {name!r}; known are user, assistant, system and tool", json_path)
     if role == "assistant" and "sender" not in fields and calls_tools(fields):
         return None
-    text = clean_text(text_of(fields, place, left_out))
+    text = text_of(fields, json_path, left_out)
     if not text.strip() and (fields.get("attachments") or fields.get("files")):
         text = "[file]"
-    if role == "assistant" and text.strip():
-        text = without_reasoning(text)
-        if not text:
-            left_out["an answer that is nothing but reasoning"] += 1
     identity = fields.get("id")
-    if not text.strip():
+    storable = question_of if role == "user" else answer_of
+    message = storable(text, id=identity if isinstance(identity, str) else None)
+    if message is None:
+        if role == "assistant" and text.strip():
+            left_out["an answer that is nothing but reasoning"] += 1
         return None
-    return Message(role, text, identity if isinstance(identity, str) else None, _time(item, fields, left_out))
+    return replace(message, created_at=_time(item, fields, left_out))
+
+
+def _role(name: str) -> Role | None:
+    if name.lower() == "humanmessagechunk":
+        return "user"
+    return "assistant" if name.lower() in _ASSISTANTS else role_of(name)
 
 
 def _is_beside_messages(item: Mapping[str, Any]) -> bool:
@@ -116,7 +116,7 @@ def _is_beside_messages(item: Mapping[str, Any]) -> bool:
 
 
 def _is_hidden(item: Mapping[str, Any]) -> bool:
-    """What ChatGPT shows to nobody: calls of tools, the system's notes, drafts of thoughts."""
+    """Returns whether ChatGPT hides the message: tool calls, notes of the system, drafts."""
     metadata = item.get("metadata")
     return (
         item.get("recipient") not in (None, "all")
@@ -127,7 +127,7 @@ def _is_hidden(item: Mapping[str, Any]) -> bool:
 
 
 def _outline(item: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """A message's role, and where its content is."""
+    """Returns a message's role, and the object with its content."""
     fields, role = item, next((item[key] for key in _SPEAKERS if item.get(key)), item.get("type"))
     if is_object(role):  # ChatGPT's author
         role = role.get("role")
@@ -142,7 +142,7 @@ def _outline(item: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 
 
 def _name(item: object) -> str:
-    """Who of several people speaks; Zep has it where others have the role."""
+    """Returns the speaker's name; Zep has it in the field of the role."""
     if not is_object(item):
         return ""
     fields = _outline(item)[1]

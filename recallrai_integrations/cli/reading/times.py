@@ -32,12 +32,12 @@ _FRACTION: Final = re.compile(r"(?<=\d)[.,](\d{1,6})\d*")
 
 
 def as_time(value: object) -> datetime:
-    """A time in UTC: ISO 8601, the form of e-mail, or a number of (milli)seconds since 1970.
+    """Returns a time in UTC from ISO 8601, the form of e-mail, or a number of (milli)seconds since 1970.
 
-    Without a zone it is UTC.
+    A time without a zone is taken as UTC.
 
     Raises:
-        ValueError: it is none of these, or no year from 1 to 9999 holds it.
+        ValueError: another form, or a year that is not from 1 to 9999.
     """
     if is_object(value) and "$date" in value:  # MongoDB
         value = value["$date"]
@@ -50,7 +50,7 @@ def as_time(value: object) -> datetime:
             return datetime.fromtimestamp(0, timezone.utc) + timedelta(seconds=number / unit)
     except (OverflowError, StopIteration, TypeError) as error:  # too far away, or infinite
         raise ValueError(str(error)) from None
-    raise ValueError(f"{type(value).__name__} is no time")
+    raise ValueError(f"{type(value).__name__} is not a time")
 
 
 def _from_text(text: str) -> datetime:
@@ -64,18 +64,18 @@ def _from_text(text: str) -> datetime:
     return when.astimezone(timezone.utc) if when.tzinfo else when.replace(tzinfo=timezone.utc)
 
 
-def time_in(*places: Mapping[str, Any]) -> tuple[str, object] | None:
-    """Where a message or a conversation says its time: the key and the value; None where nothing does."""
-    beside = (place[name] for place in places for name in _BESIDE if is_object(place.get(name)))
-    for place in (*places, *beside):
+def time_in(*objects: Mapping[str, Any]) -> tuple[str, object] | None:
+    """Returns the key and the value of the time of a message or a conversation; None if there is none."""
+    beside = (one[name] for one in objects for name in _BESIDE if is_object(one.get(name)))
+    for one in (*objects, *beside):
         for key in _KEYS:
-            if place.get(key) not in (None, "", 0) and not isinstance(place[key], bool):
-                return key, place[key]
+            if one.get(key) not in (None, "", 0) and not isinstance(one[key], bool):
+                return key, one[key]
     return None
 
 
 def in_order(messages: Sequence[Message]) -> list[Message]:
-    """Messages as they were said: some exports begin with the newest."""
+    """Returns messages in the order of their times: some exports begin with the newest."""
     times = [one.created_at for one in messages]
     known = [one for one in times if one is not None]
     descending = len(known) == len(times) and all(before >= after for before, after in pairwise(known))
@@ -83,9 +83,9 @@ def in_order(messages: Sequence[Message]) -> list[Message]:
 
 
 def by_day(transcript: Transcript) -> Iterator[Transcript]:
-    """The conversation in parts, each of one day (UTC) and under the time at which that part began.
+    """Splits the conversation into days (UTC), each with the time at which it began.
 
-    An answer stays with its question, also past midnight; a message without a time with the one before.
+    An answer stays with its question, also after midnight; a message without a time with the previous one.
     """
     started = transcript.started_at
     first = next((one.created_at for one in transcript.messages if one.created_at is not None), None)

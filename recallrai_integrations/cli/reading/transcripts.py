@@ -25,7 +25,7 @@ from typing import Any, Final, TypeGuard
 from recallrai_integrations._flows import Profile, Transcript, rules
 
 from .exports import Items, activities, branch, is_activity, is_statement, is_tree, statements, tree
-from .located import Place, UnreadableError, is_list, is_object, line_of
+from .located import JsonPath, UnreadableError, is_list, is_object, line_of
 from .messages import as_messages, looks_like_message
 from .times import as_time, in_order, time_in
 
@@ -49,9 +49,7 @@ _OF_MESSAGES: Final = _THREADS[:3]
 _TITLES: Final = ("title", "name")
 _BACKDATED: Final = timedelta(days=1)
 _LINE_SUFFIXES: Final = frozenset({".jsonl", ".ndjson"})
-_NO_KEYS: Final = frozenset(
-    {"", "chat_history"}
-)  # the second is LlamaIndex's when the application gives none
+_NO_KEYS: Final = frozenset({"", "chat_history"})  # "chat_history" is LlamaIndex's default key
 _OTHER_EXPORT_LINES: Final = frozenset({"user", "memory"})
 _FORMS: Final = (
     'not a conversation; expected {"messages": […]}, a list of messages, an export of ChatGPT or Claude, '
@@ -62,11 +60,11 @@ _LONG_NUMBER: Final = re.compile(r"\d{4301,}")  # Python refuses to spend its ti
 
 
 def read_transcripts(path: Path, left_out: Counter[str] | None = None) -> list[Transcript]:
-    """The conversations of a file; those without a word of the user or the assistant are left out.
+    """Returns the conversations of a file; those without a message of the user or the assistant are left out.
 
     Args:
         path: of the file.
-        left_out: counts what somebody may miss: other branches, pages that follow, unknown kinds of content.
+        left_out: counts what a user may miss: other branches, missing pages, unknown kinds of content.
 
     Raises:
         UnreadableError: with the line.
@@ -85,17 +83,17 @@ def read_transcripts(path: Path, left_out: Counter[str] | None = None) -> list[T
     try:
         return [one for one in _from_document(document, (), left_out) if one.messages]
     except UnreadableError as error:
-        raise UnreadableError(error.reason, error.place, line_of(text, error.place)) from None
+        raise UnreadableError(error.reason, error.json_path, line_of(text, error.json_path)) from None
     except RecursionError:
         raise UnreadableError(_TOO_DEEP, line=1) from None
 
 
 def _parsed(text: str, line: int) -> Any:
-    """The value of a JSON text that begins on this line of its file.
+    """Returns the value of a JSON text that begins on this line of its file.
 
     Raises:
-        JSONDecodeError: it is no JSON.
-        UnreadableError: it is, and Python has no value for it.
+        JSONDecodeError: the text is not JSON.
+        UnreadableError: Python cannot represent the value.
     """
     try:
         return json.loads(text)
@@ -147,9 +145,9 @@ def _conversations_in_lines(lines: Sequence[tuple[int, Any]], left_out: Counter[
     try:
         return [one for one in _by_thread(items, {}, None, left_out) if one.messages]
     except UnreadableError as error:
-        line = error.place[0]
+        line = error.json_path[0]
         assert isinstance(line, int)
-        raise UnreadableError(error.reason, error.place, line) from None
+        raise UnreadableError(error.reason, error.json_path, line) from None
     except RecursionError:
         raise UnreadableError(_TOO_DEEP, line=lines[0][0]) from None
 
@@ -159,7 +157,7 @@ def _on_line(number: int) -> Generator[None]:
     try:
         yield
     except UnreadableError as error:
-        raise UnreadableError(error.reason, error.place, number) from None
+        raise UnreadableError(error.reason, error.json_path, number) from None
     except RecursionError:
         raise UnreadableError(_TOO_DEEP, line=number) from None
 
@@ -169,69 +167,73 @@ def _is_other_line_of_export(document: object) -> TypeGuard[Mapping[str, Any]]:
     return is_object(document) and document.get("type") in _OTHER_EXPORT_LINES
 
 
-def _from_document(document: object, place: Place, left_out: Counter[str]) -> Iterator[Transcript]:
+def _from_document(document: object, json_path: JsonPath, left_out: Counter[str]) -> Iterator[Transcript]:
     if is_object(document):
-        yield from _from_object(document, place, left_out)
+        yield from _from_object(document, json_path, left_out)
     elif not is_list(document):
-        raise UnreadableError(_FORMS, place)
+        raise UnreadableError(_FORMS, json_path)
     elif any(is_activity(item) for item in document):
-        yield _conversation(activities(document, place, left_out), {}, None, left_out)
+        yield _conversation(activities(document, json_path, left_out), {}, None, left_out)
     elif any(looks_like_message(item) for item in document):
-        yield from _by_thread(_placed(document, place), {}, None, left_out)
+        yield from _by_thread(_with_paths(document, json_path), {}, None, left_out)
     elif any(is_statement(item) for item in document):
-        yield _conversation(statements(document, place, left_out), {}, None, left_out)
+        yield _conversation(statements(document, json_path, left_out), {}, None, left_out)
     else:
         for index, item in enumerate(document):
-            yield from _from_document(item, (*place, index), left_out)
+            yield from _from_document(item, (*json_path, index), left_out)
 
 
-def _from_object(document: Mapping[str, Any], place: Place, left_out: Counter[str]) -> Iterator[Transcript]:
+def _from_object(
+    document: Mapping[str, Any], json_path: JsonPath, left_out: Counter[str]
+) -> Iterator[Transcript]:
     for wrapper in ("chat_store", "chunkedPrompt"):  # LlamaIndex's ChatMemoryBuffer, Google AI Studio
         if is_object(document.get(wrapper)):
-            document, place = document[wrapper], (*place, wrapper)
+            document, json_path = document[wrapper], (*json_path, wrapper)
     if document.get("has_more") is True or document.get("next"):
         left_out["a page that follows this one"] += 1
     if is_object(document.get("store")):
         for key, messages in document["store"].items():
             thread = {} if key in _NO_KEYS else {rules.THREAD_KEY: key}
-            items = _placed(messages, (*place, "store", key))
+            items = _with_paths(messages, (*json_path, "store", key))
             yield _conversation(items, thread, None, left_out)
     elif is_tree(document):
-        items = tree(document, place, left_out)
-        yield _conversation(items, _named(document, _THREADS), _started_at(document, place), left_out)
+        items = tree(document, json_path, left_out)
+        yield _conversation(items, _named(document, _THREADS), _started_at(document, json_path), left_out)
     elif is_list(document.get("chat_messages")):
         leaf = document.get("current_leaf_message_uuid")
-        items = branch(document["chat_messages"], leaf, (*place, "chat_messages"), left_out)
-        yield _conversation(items, _named(document, _THREADS), _started_at(document, place), left_out)
+        items = branch(document["chat_messages"], leaf, (*json_path, "chat_messages"), left_out)
+        yield _conversation(items, _named(document, _THREADS), _started_at(document, json_path), left_out)
     else:
-        yield from _from_lists(document, place, left_out)
+        yield from _from_lists(document, json_path, left_out)
 
 
-def _from_lists(document: Mapping[str, Any], place: Place, left_out: Counter[str]) -> Iterator[Transcript]:
+def _from_lists(
+    document: Mapping[str, Any], json_path: JsonPath, left_out: Counter[str]
+) -> Iterator[Transcript]:
     """An object with a list of messages, of conversations or of memories in it."""
     memories = next((key for key in _MEMORIES if is_list(document.get(key)) and document[key]), None)
     key = next((key for key in _LISTS if key in document), None)
     if key is None and memories is not None:
-        yield from _from_document(document[memories], (*place, memories), left_out)
+        yield from _from_document(document[memories], (*json_path, memories), left_out)
         return
     if key is None:
-        raise UnreadableError(_FORMS, place)
+        raise UnreadableError(_FORMS, json_path)
     inside = document[key]
     if is_object(inside):  # a page of them
-        yield from _from_document({**inside, **_named(document, _OF_MESSAGES)}, (*place, key), left_out)
+        yield from _from_document({**inside, **_named(document, _OF_MESSAGES)}, (*json_path, key), left_out)
     elif key != "messages" and is_list(inside) and not any(map(looks_like_message, inside)):
-        yield from _from_document(inside, (*place, key), left_out)
+        yield from _from_document(inside, (*json_path, key), left_out)
     else:
-        yield from _from_messages(document, key, place, left_out)
+        yield from _from_messages(document, key, json_path, left_out)
 
 
 def _from_messages(
-    document: Mapping[str, Any], key: str, place: Place, left_out: Counter[str]
+    document: Mapping[str, Any], key: str, json_path: JsonPath, left_out: Counter[str]
 ) -> Iterator[Transcript]:
-    items = _placed(document[key], (*place, key))
-    started_at = _started_at(document, place)
+    items = _with_paths(document[key], (*json_path, key))
+    started_at = _started_at(document, json_path)
     if document.get("type") == "session":  # a line of our export
-        [conversation] = [_conversation(items, _metadata(document, place), started_at, left_out)]
+        [conversation] = [_conversation(items, _metadata(document, json_path), started_at, left_out)]
         first = next((one.created_at for one in conversation.messages), None)
         if started_at is not None and first is not None and abs(first - started_at) > _BACKDATED:
             # It was imported itself: its messages are as old as that import.
@@ -244,7 +246,7 @@ def _from_messages(
     total = document.get("total_count")
     if isinstance(total, int) and total > len(items):
         left_out["a page that follows this one"] += 1
-    metadata = {**_metadata(document, place), **_named(document, _OF_MESSAGES)}
+    metadata = {**_metadata(document, json_path), **_named(document, _OF_MESSAGES)}
     yield from _by_thread(items, metadata, started_at, left_out)
 
 
@@ -253,9 +255,9 @@ def _by_thread(
 ) -> Iterator[Transcript]:
     """Conversations out of messages that name theirs."""
     threads: dict[str, Items] = {}
-    for place, item in items:
+    for json_path, item in items:
         named = _named(item, _OF_MESSAGES) if is_object(item) else {}
-        threads.setdefault(str(named.get(rules.THREAD_KEY, "")), []).append((place, item))
+        threads.setdefault(str(named.get(rules.THREAD_KEY, "")), []).append((json_path, item))
     for thread, some in threads.items():
         found = {**metadata, rules.THREAD_KEY: thread} if thread else metadata
         yield _conversation(some, found, started_at, left_out)
@@ -267,10 +269,10 @@ def _conversation(
     return Transcript(in_order(as_messages(items, left_out)), started_at, metadata)
 
 
-def _placed(messages: object, place: Place) -> Items:
+def _with_paths(messages: object, json_path: JsonPath) -> Items:
     if not is_list(messages):
-        raise UnreadableError("messages must be a list", place)
-    return [((*place, index), item) for index, item in enumerate(messages)]
+        raise UnreadableError("messages must be a list", json_path)
+    return [((*json_path, index), item) for index, item in enumerate(messages)]
 
 
 def _named(document: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
@@ -289,18 +291,18 @@ def _named(document: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _metadata(fields: Mapping[str, Any], place: Place) -> Mapping[str, Any]:
+def _metadata(fields: Mapping[str, Any], json_path: JsonPath) -> Mapping[str, Any]:
     metadata = fields.get("metadata")
     if metadata is not None and not is_object(metadata):
-        raise UnreadableError("metadata must be an object", (*place, "metadata"))
+        raise UnreadableError("metadata must be an object", (*json_path, "metadata"))
     try:
         json.dumps(metadata, allow_nan=False)
-    except ValueError:  # Python reads NaN and Infinity, which are no JSON and cannot be sent
-        raise UnreadableError("metadata holds what is no number", (*place, "metadata")) from None
+    except ValueError:  # Python reads NaN and Infinity, which are not JSON and cannot be sent
+        raise UnreadableError("metadata contains NaN or Infinity", (*json_path, "metadata")) from None
     return metadata or {}
 
 
-def _started_at(fields: Mapping[str, Any], place: Place) -> datetime | None:
+def _started_at(fields: Mapping[str, Any], json_path: JsonPath) -> datetime | None:
     """The time of the conversation; without a zone it is UTC, as the field's name says."""
     for name in _STRICT_TIMES:
         if fields.get(name) is None:
@@ -309,7 +311,8 @@ def _started_at(fields: Mapping[str, Any], place: Place) -> datetime | None:
             return as_time(fields[name])
         except ValueError:
             raise UnreadableError(
-                f"{name} must be a time such as 2026-03-01T09:00:00Z, not {fields[name]!r}", (*place, name)
+                f"{name} must be a time such as 2026-03-01T09:00:00Z, not {fields[name]!r}",
+                (*json_path, name),
             ) from None
     said = time_in({**fields, "metadata": None})
     try:

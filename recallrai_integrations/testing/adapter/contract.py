@@ -14,18 +14,18 @@ __all__ = ["AdapterContract"]
 
 
 class AdapterContract(AbilityContract):
-    """What an adapter has to do, over the real local service. Subclass it and implement `turn`.
+    """Tests what every adapter must do, with the real local service. Subclass it and implement `turn`.
 
-    Then implement a hook for each further thing that the framework can do: streams, sub-agents, hand-offs,
-    approvals … (see `testing.adapter.hooks`); what it cannot do is listed in `lacks`, with the reason.
+    Then implement a hook for each further ability of the framework: streams, sub-agents, hand-offs, approvals
+    … (see `testing.adapter.hooks`). List in `lacks` what the framework cannot do, with the reason.
 
-    Each test has a service and a connection of its own, and needs no plugin of pytest. An adapter that comes
-    in both colours has a subclass for each.
+    Each test has its own service and connection, and needs no pytest plugin. For an adapter with a sync and
+    an async form, write a subclass for each.
 
     Attributes:
         server: the service, with the log of its requests and its faults.
         connection: to that service; the adapter under test must use it.
-        elsewhere: another process, which knows only what the service tells.
+        elsewhere: a second connection, as of another process.
 
     Example:
         ```python
@@ -58,7 +58,7 @@ class AdapterContract(AbilityContract):
         """Also the later requests of a tool loop."""
         self._teach("ada")
         prompts = self._turn("ada", "t", self.question).prompts
-        assert prompts, "the turn tells of no request to the model"
+        assert prompts, "the turn reports no request to the model"
         assert all(self.clue in prompt for prompt in prompts)
 
     def test_a_warm_turn_makes_two_requests_before_the_model_and_one_after(self) -> None:
@@ -95,7 +95,7 @@ class AdapterContract(AbilityContract):
 
     @pytest.mark.parametrize("thread_id", ["t", None])
     def test_an_outage_costs_no_answer_and_no_message(self, thread_id: str | None) -> None:
-        """Turns go on without memories; what waits arrives afterwards, in order and once."""
+        """Turns continue without memories; pending messages arrive afterwards, in order and once."""
         self.server.faults.add(status=503)
         one, two = (said(text, self._turn("ada", thread_id, text).answer) for text in ("one", "two"))
         self.server.faults.clear()

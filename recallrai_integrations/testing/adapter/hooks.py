@@ -1,4 +1,4 @@
-"""What a suite tells of its framework: a turn, and a hook for each thing that not all frameworks can do."""
+"""The hooks that a suite implements for its framework: a turn, and one for each optional ability."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class RunFailed(Exception):  # noqa: N818 - the framework's word: it has no erro
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came of a turn of the adapter under test.
+    """The result of a turn of the adapter under test.
 
     Args:
-        answer: what the user gets to see.
-        prompts: all that the model was sent, one text for each request of the turn, system prompt included.
-        kept: all that the framework keeps of the turn, as text: saved sessions, states, histories,
-            checkpoints, results that an application may save. None when the suite does not look.
+        answer: the text that the user sees.
+        prompts: everything the model received, one text per request, including the system prompt.
+        kept: everything the framework keeps of the turn, as text: saved sessions, states, histories,
+            checkpoints, results that an application may save. None if the suite does not check this.
 
     Example:
         ```python
@@ -79,7 +79,8 @@ class Hooks(ABC):
     """The hooks of a suite. Each may be a coroutine function; it then has an event loop of its own.
 
     Attributes:
-        lacks: abilities that the framework does not have, by name, each with the reason. Whatever a suite
+                lacks: abilities that the framework does not have, by name, each with the reason. An ability
+                    that a suite
             neither implements nor lists here makes a test fail.
         narration: what the model says in `narrate` while it calls a tool.
         delegated: the question that the model writes in `delegate`.
@@ -93,65 +94,65 @@ class Hooks(ABC):
 
     @abstractmethod
     def turn(self, connection: Connection, user_id: str | None, thread_id: str | None, text: str) -> Turned:
-        """One run of the framework with the adapter and a fake model, to its normal end.
+        """Runs the framework once with the adapter and a fake model, to its normal end.
 
-        The answer is not to quote the prompt. Errors come as the framework raises them, as they are or as
-        the cause of its own; where it has none, raise `RunFailed`.
+        The answer must not quote the prompt. Let errors of the framework through, whether they are ours or
+        have ours as their cause; if the framework raises none, raise `RunFailed`.
 
         Args:
-            connection: what the adapter is given.
-            user_id: where the framework keeps it; None leaves it out.
+            connection: for the adapter.
+            user_id: to be put where the framework keeps it; None leaves it out.
             thread_id: the same.
-            text: what the user says.
+            text: the user's message.
         """
 
     def stream(self, connection: Connection, user_id: str, thread_id: str, text: str) -> Turned:
-        """`turn`, streamed, and read to the end."""
+        """Runs `turn` as a stream that is read to the end."""
         raise NotImplementedError
 
     def leave(self, connection: Connection, user_id: str, thread_id: str, text: str) -> Turned:
-        """`turn`, streamed, and left behind its first piece; the answer is the whole one of the model."""
+        """Runs `turn` as a stream, abandoned after its first piece; returns the model's complete answer."""
         raise NotImplementedError
 
     def cancel(
         self, connection: Connection, user_id: str, thread_id: str, text: str
     ) -> Coroutine[Any, Any, None] | None:
-        """`turn` in a task that is cancelled while the model is at work."""
+        """Runs `turn` in a task that is cancelled while the model works."""
         raise NotImplementedError
 
     def fail(
         self, connection: Connection, user_id: str, thread_id: str | None, text: str
     ) -> Coroutine[Any, Any, None] | None:
-        """`turn` with a model that raises an error, which is caught here."""
+        """Runs `turn` with a model that raises an error, and catches it."""
         raise NotImplementedError
 
     def retry(self, connection: Connection, user_id: str, thread_id: str, text: str) -> Turned:
-        """A run that fails in the model and is run as a whole again, as the framework does that."""
+        """Runs `turn` with a model that fails once, and with the framework's retry of the whole run."""
         raise NotImplementedError
 
     def narrate(self, connection: Connection, user_id: str, thread_id: str, text: str) -> Turned:
-        """`turn` with a model that first says `narration` and calls a tool, in one message, then answers."""
+        """Runs `turn` with a model whose first message has `narration` and a tool call; then it answers."""
         raise NotImplementedError
 
     def delegate(self, connection: Connection, user_id: str, thread_id: str, text: str) -> Turned:
-        """`turn` with a tool that is an agent with the adapter too, called with `delegated`.
+        """Runs `turn` with a tool that is an agent with the adapter too, called with `delegated`.
 
         The prompts are those of both agents.
         """
         raise NotImplementedError
 
     def hand_off(self, connection: Connection, user_id: str, thread_id: str, text: str) -> Turned:
-        """`turn` with an agent that hands over to another one, which answers the user."""
+        """Runs `turn` with an agent that hands over to another one, which answers the user."""
         raise NotImplementedError
 
     def pause(
         self, connection: Connection, user_id: str, thread_id: str, text: str
     ) -> str | Coroutine[Any, Any, str]:
-        """`turn` up to a tool that needs somebody's approval; returns what an application saves of it."""
+        """Runs `turn` up to a tool that needs approval; returns what an application saves of it."""
         raise NotImplementedError
 
     def resume(self, connection: Connection, user_id: str, thread_id: str, saved: str) -> Turned:
-        """The rest of a run from `pause`, approved, with new objects, as in another process.
+        """Runs the rest of a run from `pause`, approved, with new objects, as in another process.
 
         The prompts are those of the rest.
         """
@@ -160,7 +161,7 @@ class Hooks(ABC):
     def at_once(
         self, connection: Connection, asked: Sequence[tuple[str, str, str]]
     ) -> list[Answered] | Coroutine[Any, Any, list[Answered]]:
-        """Turns at the same time on one and the same adapter object, each of (user_id, thread_id, text)."""
+        """Runs several turns in parallel on one adapter object, each with (user_id, thread_id, text)."""
         raise NotImplementedError
 
     def _implements(self, ability: str) -> bool:
@@ -173,7 +174,7 @@ class Hooks(ABC):
 
 
 def done(turned: T | Coroutine[Any, Any, T]) -> T:
-    """What a hook of either colour returns."""
+    """Returns the result of a sync or async hook."""
     if isinstance(turned, Coroutine):
         return asyncio.run(cast("Coroutine[Any, Any, T]", turned))
     return turned

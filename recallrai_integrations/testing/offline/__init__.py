@@ -1,14 +1,15 @@
 """A small chat model that needs no key and no network, for examples, demos and tests.
 
-It answers by quoting the line of what it was sent that fits the question best, and says so: whatever it
-knows, it knows from its prompt. `quoting` is the whole of its wits; `QuotingChatModel` (LangChain),
-`QuotingLLM` (LlamaIndex), `QuotingAgentModel` (OpenAI Agents) and `QuotingModel` (Pydantic AI) dress it up as
-a model of a framework, each imported when it is asked for.
+It quotes the line of its prompt that fits the question best, so its only knowledge is the prompt. `quoting`
+chooses the line; the others are models of a framework, each imported on first use: `QuotingChatModel`
+(LangChain), `QuotingLLM` (LlamaIndex), `QuotingAgentModel` (OpenAI Agents), `QuotingModel` (Pydantic AI),
+`QuotingLlm` (Google ADK).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import TYPE_CHECKING, Any, Final
 
 from recallrai_integrations.testing._missing import naming_what_is_missing
 
@@ -16,33 +17,33 @@ with naming_what_is_missing():
     from .quoting import Said, answer
 
 if TYPE_CHECKING:
+    from .google_adk import QuotingLlm
     from .langchain import QuotingChatModel
     from .llama_index import QuotingLLM
     from .openai_agents import QuotingAgentModel
     from .pydantic_ai import QuotingModel
 
-__all__ = ["QuotingAgentModel", "QuotingChatModel", "QuotingLLM", "QuotingModel", "Said", "answer"]
+__all__ = [
+    "QuotingAgentModel",
+    "QuotingChatModel",
+    "QuotingLLM",
+    "QuotingLlm",
+    "QuotingModel",
+    "Said",
+    "answer",
+]
+
+_MODULES: Final = {
+    "QuotingAgentModel": "openai_agents",
+    "QuotingChatModel": "langchain",
+    "QuotingLLM": "llama_index",
+    "QuotingLlm": "google_adk",
+    "QuotingModel": "pydantic_ai",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "QuotingChatModel":
-        with naming_what_is_missing():
-            from .langchain import QuotingChatModel  # noqa: PLC0415 - needs the extra langchain
-
-        return QuotingChatModel
-    if name == "QuotingLLM":
-        with naming_what_is_missing():
-            from .llama_index import QuotingLLM  # noqa: PLC0415 - needs the extra llama-index
-
-        return QuotingLLM
-    if name == "QuotingAgentModel":
-        with naming_what_is_missing():
-            from .openai_agents import QuotingAgentModel  # noqa: PLC0415 - needs the extra openai-agents
-
-        return QuotingAgentModel
-    if name == "QuotingModel":
-        with naming_what_is_missing():
-            from .pydantic_ai import QuotingModel  # noqa: PLC0415 - needs the extra pydantic-ai
-
-        return QuotingModel
-    raise AttributeError(name)
+    if name not in _MODULES:
+        raise AttributeError(name)
+    with naming_what_is_missing():
+        return getattr(importlib.import_module(f".{_MODULES[name]}", __name__), name)

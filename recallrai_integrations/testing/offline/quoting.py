@@ -48,10 +48,10 @@ class Said:
 
 
 def answer(request: Sequence[Said]) -> str:
-    """The answer to the last user message of a request.
+    """Returns the answer to the last user message of a request.
 
     Args:
-        request: all that a model is sent: nothing else is looked at.
+        request: all messages of the request; nothing else is used.
 
     Example:
         ```python
@@ -74,7 +74,7 @@ def answer(request: Sequence[Said]) -> str:
 
 
 def _best(question: str, lines: Sequence[str]) -> int | None:
-    """The line that shares most with the question, rare words counting more; the first one of equals."""
+    """Returns the line that shares most words with the question, weighted by rarity."""
     asked = _stems(question)
     stems = [_stems(line) for line in lines]
     frequency = Counter(stem for line in stems for stem in line)
@@ -87,7 +87,7 @@ def _best(question: str, lines: Sequence[str]) -> int | None:
 
 
 def _without_memories(text: str) -> str:
-    """The question alone, where the memories are put into the user's message."""
+    """Returns the question without memories that were put into the user's message."""
     start, end = text.find(OPEN), text.rfind(CLOSE)
     return text if start == -1 or end < start else text[:start] + text[end + len(CLOSE) :]
 
