@@ -41,7 +41,8 @@ def serve_command(
     embeddings: Annotated[
         str | None,
         typer.Option(
-            metavar="PROVIDER:NAME", help="Embeddings for recall; the default compares words and their stems."
+            metavar="PROVIDER:NAME",
+            help="Embeddings for recall; by default the extra `semantic`, if installed; `off` for none.",
         ),
     ] = None,
     merge_conflicts: Annotated[

@@ -145,6 +145,7 @@ def _check_and_create(db: sqlite3.Connection, path: str) -> None:
     # An acknowledged write is on the disk: each commit waits for the log to be flushed.
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA cache_size = -65536")  # 64 MB: a session writes all over the word index
     with transaction(db):
         for statement in _TABLES.split(";"):
             if statement.strip():

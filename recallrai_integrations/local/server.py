@@ -57,7 +57,8 @@ class LocalRecallrAI:
             is 600; a lower one is for tests of the inactivity timer.
         model: a LangChain chat model, or its name for `init_chat_model` such as `openai:gpt-5-mini`; None for
             the rules. One that fails marks the session `failed`, and nothing is lost.
-        embeddings: LangChain embeddings, or their name for `init_embeddings`; None for lexical search alone.
+        embeddings: LangChain embeddings, or their name for `init_embeddings`; None for those of the extra
+            `semantic` where it is installed, "off" for words alone.
         merge_conflict_enabled: whether contradictions become merge conflicts for users who do not say.
         faults: what shall go wrong; see `Faults`. May be replaced or added to while the service runs.
         allowed_hosts: further names under which clients reach the service, such as `memory` in a container

@@ -32,7 +32,8 @@ class Settings:
             service's is 600.
         merge_conflict_enabled: whether contradictions become merge conflicts for users who do not say.
         model: a chat model or its name for `init_chat_model`; None for the rules.
-        embeddings: embeddings or their name for `init_embeddings`; None for lexical search alone.
+        embeddings: embeddings or their name for `init_embeddings`; None for those of the extra
+            `semantic` where it is installed, "off" for words alone.
     """
 
     api_key: str = PUBLIC_KEY
@@ -63,7 +64,7 @@ class Service:
     def __init__(self, path: str, settings: Settings, faults: Faults) -> None:
         self.settings = settings
         self.faults = faults
-        self.engine = Engine(settings.model, settings.embeddings)
+        self.engine = Engine.local(settings.model, settings.embeddings)
         self.database = Database(path)
         self.jobs = Jobs(
             self.database,

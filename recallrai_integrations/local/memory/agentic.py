@@ -6,6 +6,7 @@ what was said in past conversations, by the assistant too.
 
 from __future__ import annotations
 
+import logging
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -21,8 +22,9 @@ from .finding import Found
 from .question import Question
 from .render import Clock, Entry
 from .text import clean, one_line, terms
-from .types import ContextQuery, Message
-from .vectors import Vector
+from .types import ContextQuery, Message, ModelError
+
+logger = logging.getLogger("recallrai_integrations.local")
 
 _MOST_QUERIES: Final = 4
 _SESSIONS: Final = 3  # past conversations that are read again
@@ -70,11 +72,7 @@ def analyse(
     now: datetime,
     clock: Clock,
 ) -> Iterator[str | Analysis]:
-    """Status texts, then the analysis.
-
-    Raises:
-        ModelError: a configured model failed.
-    """
+    """Status texts, then the analysis; rules plan and write where the model fails."""
     yield "Planning the search"
     plan = _plan(messages, asked, engine)
     queries = plan.queries
@@ -83,7 +81,7 @@ def analyse(
         yield f"Searching for: {one_line(text)[:80]}"
         today = now.date()
         part = asked if text == asked.text else question.read([Message("user", text, now)], today)
-        vector = Vector(engine.embeddings_name, engine.embed_query(text)) if engine.has_embeddings else None
+        vector = engine.place(text) if asked.text else None
         found = _merged(
             found, finding.find(db, user_pk, part, query, thorough=True, vector=vector), query.max_top_k
         )
@@ -93,7 +91,10 @@ def analyse(
     notes = _notes(found, quotes, clock)
     text = notes
     if engine.has_model and asked.text:
-        text = engine.written(prompts.ANALYSIS, f"# Last user message\n{asked.text}\n\n# Found\n{notes}")
+        try:
+            text = engine.written(prompts.ANALYSIS, f"# Last user message\n{asked.text}\n\n# Found\n{notes}")
+        except ModelError as error:
+            logger.warning("agentic recall by rules: %s", error)
     yield Analysis(_HEADING.sub(r"\\\1", text), plan.reasoning, queries, found, session_ids)
 
 
@@ -102,9 +103,13 @@ def _plan(messages: Sequence[Message], asked: Question, engine: Engine) -> _Sear
         return _Searches(reasoning="There is no user message to search for.")
     if engine.has_model:
         end = "\n".join(f"{m.role.upper()}: {one_line(m.content)}" for m in messages[-_MOST_QUERIES:])
-        plan = engine.structured(_Searches, prompts.SEARCHES, end)
-        queries = [one_line(text) for text in plan.queries if text.strip()][:_MOST_QUERIES]
-        return plan.model_copy(update={"queries": list(dict.fromkeys([asked.text, *queries]))})
+        try:
+            plan = engine.structured(_Searches, prompts.SEARCHES, end)
+        except ModelError as error:
+            logger.warning("agentic recall plans by rules: %s", error)
+        else:
+            queries = [one_line(text) for text in plan.queries if text.strip()][:_MOST_QUERIES]
+            return plan.model_copy(update={"queries": list(dict.fromkeys([asked.text, *queries]))})
     parts = [" ".join(facet.term for facet in part) for part in asked.parts]
     reasoning = (
         f"Searched the memories for the message and {len(parts)} part(s) of it ({'; '.join(parts)}), "

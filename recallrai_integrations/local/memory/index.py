@@ -13,11 +13,12 @@ import difflib
 import heapq
 import json
 import math
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from dataclasses import replace
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from .facets import Facet
 from .text import speaker_term
@@ -33,18 +34,20 @@ _STORED: Final = {
     "session": "SELECT pk, session_terms FROM summaries WHERE pk IN (SELECT value FROM json_each(?))",
     "summary": "SELECT pk, summary_terms FROM summaries WHERE pk IN (SELECT value FROM json_each(?))",
 }
-_BUDGET: Final = 1_500  # postings read for the search that decides what is found
-_SHARE: Final = 40  # postings read for a term even when the budget is used up
+_BUDGET: Final = 1_000  # postings read for the search that decides what is found
+_SHARE: Final = 30  # postings read for a term even when the budget is used up
 _SMALL_BUDGET: Final = 300  # the same for searches that only add to it
 _SMALL_SHARE: Final = 15
 _ALIKE: Final = 0.8  # what a word that looks like the one asked for counts
 _MENTION: Final = 0.3  # what is said about a person, where that person speaks too
-_SPEAKER_WEIGHT: Final = 1.5
-_RESCORED: Final = 80  # documents scored exactly when lists were cut short
+_SPEAKER_WEIGHT: Final = 2.2
+_RESCORED: Final = 60  # documents scored exactly when lists were cut short
 _ALIKE_LENGTH: Final = 4  # shorter words are not compared
 _ALIKE_PREFIX: Final = 2  # letters that have to agree
-_ALIKE_COMPARED: Final = 2_000
+_ALIKE_COMPARED: Final = 500
 _ALIKE_RATIO: Final = 0.75
+_VOWELS: Final = re.compile("[aeiouy]")
+_DOUBLED: Final = re.compile(r"(.)\1+")
 _PRIOR: Final = 20  # documents imagined beside the real ones, so that rarity means little among a handful
 _RAREST: Final = 3.5  # the most a single term may count
 _UNKNOWN: Final = 0.7  # what a term that the user never said counts against a document
@@ -92,8 +95,7 @@ def remove(db: sqlite3.Connection, user_pk: int, kind: Kind, doc: int, stored: s
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A document found.
 
     Args:
@@ -176,6 +178,9 @@ def _weighed(
         known = facet
         if speaker_term(facet.term) in counts:
             known = _about_speaker(facet)
+        elif facet.name and kind == "memory" and (heard := _heard(db, user_pk, facet.term)):
+            known = _about_speaker(facet, heard)
+            counts |= document_counts(db, user_pk, kind, known.variants)
         elif thorough and kind == "memory" and total and not any(term in counts for term in facet.variants):
             known = replace(facet, variants=facet.variants | _alike(db, user_pk, facet.term))
             counts |= document_counts(db, user_pk, kind, known.variants)
@@ -214,24 +219,39 @@ def _alike(db: sqlite3.Connection, user_pk: int, term: str) -> dict[str, float]:
         return {}
     prefix = term[:_ALIKE_PREFIX]
     rows = db.execute(
-        "SELECT term FROM vocabulary WHERE user_pk = ? AND kind = 'memory' AND term >= ? AND term < ? LIMIT "
-        "?",
-        (user_pk, prefix, prefix + "\U0010ffff", _ALIKE_COMPARED),
+        "SELECT term FROM vocabulary WHERE user_pk = ? AND kind = 'memory' AND term >= ? AND term < ?"
+        " AND length(term) BETWEEN ? AND ? LIMIT ?",
+        (user_pk, prefix, prefix + "\U0010ffff", len(term) - 3, len(term) + 3, _ALIKE_COMPARED),
     )
     close = difflib.get_close_matches(term, [row[0] for row in rows], n=3, cutoff=_ALIKE_RATIO)
     return dict.fromkeys(close, _ALIKE)
 
 
 def alike(db: sqlite3.Connection, user_pk: int, terms: Iterable[str]) -> bool:
-    """Whether the user said something that looks like one of these terms."""
-    return any(_alike(db, user_pk, term) for term in terms)
+    """Whether the user said something that looks or sounds like one of these terms."""
+    return any(_alike(db, user_pk, term) or _heard(db, user_pk, term) for term in terms)
 
 
-def _about_speaker(facet: Facet) -> Facet:
-    """A question about somebody who speaks in the memories is answered first by what that person said."""
-    return Facet(
-        facet.term, {speaker_term(facet.term): 1.0, facet.term: _MENTION}, facet.weight * _SPEAKER_WEIGHT
+def _heard(db: sqlite3.Connection, user_pk: int, name: str) -> list[str]:
+    """Speakers whose names sound like this one: "Mohammed" may be written "Muhamad"."""
+    asked = _consonants(name)
+    rows = db.execute(
+        "SELECT term FROM vocabulary WHERE user_pk = ? AND kind = 'memory' AND term > '@' AND term < 'A'"
+        " LIMIT ?",
+        (user_pk, _ALIKE_COMPARED),
     )
+    return [term for (term,) in rows if len(asked) > _ALIKE_PREFIX and _consonants(term[1:]) == asked]
+
+
+def _consonants(name: str) -> str:
+    """How a name sounds, roughly: its first consonants, doubled ones once."""
+    return _DOUBLED.sub(r"\1", _VOWELS.sub("", name))[:3]
+
+
+def _about_speaker(facet: Facet, heard: Sequence[str] = ()) -> Facet:
+    """A question about somebody who speaks in the memories is answered first by what that person said."""
+    said = dict.fromkeys(heard or [speaker_term(facet.term)], 1.0)
+    return Facet(facet.term, said | {facet.term: _MENTION}, facet.weight * _SPEAKER_WEIGHT)
 
 
 def _postings(

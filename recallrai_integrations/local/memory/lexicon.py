@@ -294,7 +294,7 @@ CHITCHAT: Final = word_list(
     "merci beaucoup salut ciao grazie danke schon hallo tschuss guten tag morgen abend buenos dias oi "
     "ola obrigado "
     "obrigada bom dia adios namaste 你好 您好 谢谢 こん にち ちは んに あり りが がと とう 안녕하세요 "
-    "감사합니다 "
+    "감사합니다 う ち "
     "नमस्ते धन्यवाद مرحبا شكرا"
 )
 # Function words of scripts without spaces: a text is cut at them.

@@ -168,6 +168,7 @@ def _by_rules(session_id: str, session_created_at: datetime, messages: Sequence[
             created_at=created_at,
             around=_asked_before(messages, fact.position),
             asks=fact.asks,
+            standing=fact.standing,
         )
         told.append(_Told(draft))
     return told

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,10 +15,7 @@ from .engine import Engine
 from .question import Question
 from .render import Clock, Entry, Findings, SummaryEntry
 from .store import COLUMNS, Memory
-from .types import ContextAnswer, ContextQuery, ModelError, SessionView
-from .vectors import Vector
-
-logger = logging.getLogger("recallrai_integrations.local")
+from .types import ContextAnswer, ContextQuery, SessionView
 
 _SEVERAL: Final = 2  # more parts than this are several questions
 _MOST_SUMMARIES: Final = 4
@@ -34,11 +30,7 @@ def recall(
     engine: Engine,
     now: datetime,
 ) -> ContextAnswer:
-    """The context for a session's last user message.
-
-    Raises:
-        ModelError: a configured model failed.
-    """
+    """The context for a session's last user message."""
     answer = None
     for step in recall_steps(db, user_pk=user_pk, session=session, query=query, engine=engine, now=now):
         answer = step
@@ -57,8 +49,7 @@ def recall_steps(
 ) -> Iterator[str | ContextAnswer]:
     """What `recall` does, step by step: status texts, then the answer.
 
-    Raises:
-        ModelError: a configured model failed.
+    A model that fails costs nothing but itself: words and rules answer instead, and the log says why.
     """
     zone = ZoneInfo(query.timezone)
     asked = question.read(session.messages, now.astimezone(zone).date())
@@ -69,8 +60,7 @@ def recall_steps(
         )
         return
     yield "Searching the user's memories"
-    meaning = strategy == "balanced" and engine.has_embeddings and bool(asked.text)
-    vector = _meaning(engine, asked.text) if meaning else None
+    vector = engine.place(asked.text) if strategy == "balanced" and asked.text else None
     found = finding.find(db, user_pk, asked, query, thorough=strategy == "balanced", vector=vector)
     yield "Reading past conversations"
     summaries = _summaries(db, user_pk, asked, query, found.entries)
@@ -90,15 +80,6 @@ def recall_steps(
         session_summaries_search_queries=[asked.text] if asked.text else [],
         date_range_filters=found.filters,
     )
-
-
-def _meaning(engine: Engine, text: str) -> Vector | None:
-    """A question's place in meaning, or None where the embeddings fail: then its words have to do."""
-    try:
-        return Vector(engine.embeddings_name, engine.embed_query(text))
-    except ModelError as error:
-        logger.warning("recall by words alone: %s", error)
-        return None
 
 
 def _agentic_steps(
@@ -172,9 +153,19 @@ def _summaries(
     told_in = {
         version.session_id for entry in listed for one in (entry, *entry.children) for version in one.versions
     }
-    found = (_summary(db, user_pk, session_id) for session_id in best)
-    adding = (one for one in found if one.session_id not in told_in or not one.repeats)
-    return list(islice(adding, _MOST_SUMMARIES))
+    adding = (s for s in best if s not in told_in or not _repeats(db, user_pk, s))
+    return [_summary(db, user_pk, session_id) for session_id in islice(adding, _MOST_SUMMARIES)]
+
+
+def _repeats(db: sqlite3.Connection, user_pk: int, session_id: str) -> bool:
+    """Whether a session's summary was written by rules, from its memories."""
+    row = db.execute(
+        "SELECT instr(s.content, substr(m.content, 1, 40)) FROM summaries s"
+        " JOIN memories m USING (user_pk, session_id)"
+        " WHERE s.user_pk = ? AND s.session_id = ? ORDER BY m.pk LIMIT 1",
+        (user_pk, session_id),
+    ).fetchone()
+    return row is not None and row[0] == 1
 
 
 def _summary(db: sqlite3.Connection, user_pk: int, session_id: str) -> SummaryEntry:

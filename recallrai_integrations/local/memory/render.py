@@ -29,7 +29,10 @@ RECENT_SUMMARIES: Final = "# Here are the summaries of some recent conversations
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A memory in the list: its versions, current first, and what is connected with it."""
+    """A memory in the list: its versions, current first, and what is connected with it.
+
+    Contents of memories are one line since they were stored.
+    """
 
     versions: Sequence[Memory]
     similarity: float | None
@@ -44,11 +47,6 @@ class SummaryEntry:
     content: str
     created_at: str
     memories: Sequence[Memory] = ()
-
-    @property
-    def repeats(self) -> bool:
-        """Whether it was written by rules, from its memories."""
-        return bool(self.memories) and self.content.startswith(self.memories[0].content[:40])
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +147,7 @@ def _entry(entry: Entry, number: str, clock: Clock) -> Iterator[str]:
         _version(entry.versions, i, clock) for i in range(min(SHOWN_VERSIONS, len(entry.versions)))
     )
     yield (
-        f"{number}. {one_line(current.content)}{similarity} [Event Date: {clock.days(current)}]"
+        f"{number}. {current.content}{similarity} [Event Date: {clock.days(current)}]"
         f" [Version {len(entry.versions)}]\n<version_history>\n{history}\n</version_history>\n"
     )
     for n, child in enumerate(entry.children, 1):
@@ -161,7 +159,7 @@ def _version(versions: Sequence[Memory], i: int, clock: Clock) -> str:
     reason = "INITIAL_MEMORY" if len(versions) == 1 else memory.expiration_reason or "CURRENT_VERSION"
     expired = clock.stored(memory.expired_at) if memory.expired_at else "none"
     return (
-        f"<version_{number}>\nContent: {one_line(memory.content)}\nReason: {reason}\n"
+        f"<version_{number}>\nContent: {memory.content}\nReason: {reason}\n"
         f"Event Date: {clock.days(memory)}\nCreated at: {clock.stored(memory.created_at)}\n"
         f"Expired at: {expired}\n</version_{number}>"
     )
@@ -185,7 +183,7 @@ def _summary(number: int, entry: SummaryEntry, clock: Clock) -> str:
     for n, memory in enumerate(entry.memories, 1):
         expired = clock.stored(memory.expired_at) if memory.expired_at else "none"
         lines.append(
-            f"{n}. {one_line(memory.content)} (Event Date: {clock.days(memory)},"
+            f"{n}. {memory.content} (Event Date: {clock.days(memory)},"
             f" Created at: {clock.stored(memory.created_at)}, Expired at: {expired})"
         )
     if not entry.memories:

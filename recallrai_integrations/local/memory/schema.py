@@ -20,6 +20,7 @@ CREATE TABLE IF NOT EXISTS chains (
     terms TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS chains_by_session ON chains (user_pk, session_id, position);
+CREATE INDEX IF NOT EXISTS chains_standing ON chains (user_pk, pk) WHERE key = '!';
 CREATE TABLE IF NOT EXISTS memories (
     pk INTEGER PRIMARY KEY,
     memory_id TEXT NOT NULL UNIQUE,

