@@ -15,8 +15,10 @@ RecallrAIIntegrationError
 │   ├── NotFoundError                 404: the user, session, memory or conflict does not exist
 │   └── ServiceUnavailableError       an outage: no connection, timeout, 429, 5xx, unreadable answer;
 │                                     raised with `on_error="raise"`, degraded otherwise
-├── OutboxError                   the outbox file cannot be used; the file stays as it was
-│   └── OutboxFullError               the outbox holds as many messages as it may
+├── OutboxError                   the outbox cannot be used; what is in it stays as it was
+│   ├── OutboxFullError               the outbox holds as many messages as it may
+│   └── OutboxUnavailableError        the outbox's server cannot be reached; an outage too (also a
+│                                     ServiceUnavailableError)
 ├── ForgetIncompleteError         something that was to be deleted is still there
 └── LocalServiceError             the embedded service cannot start: port in use, not a database …
 ```
@@ -40,6 +42,7 @@ __all__ = [
     "NotFoundError",
     "OutboxError",
     "OutboxFullError",
+    "OutboxUnavailableError",
     "RecallrAIIntegrationError",
     "RedactionError",
     "RequestRejectedError",
@@ -132,11 +135,21 @@ class ServiceUnavailableError(ServiceError):
 
 
 class OutboxError(RecallrAIIntegrationError):
-    """The outbox file is corrupt, read-only, on a full disk or of another version; it was left as it was."""
+    """The outbox is corrupt, read-only, on a full disk or of another version; it was left as it was."""
 
 
 class OutboxFullError(OutboxError):
     """The outbox holds `outbox_limit` messages already; the new one was not taken."""
+
+
+class OutboxUnavailableError(OutboxError, ServiceUnavailableError):
+    """The outbox's database server cannot be reached, or cannot write; nothing was sent or taken.
+
+    An outage: with `on_error="degrade"` messages are kept in the process until the server is back.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, may_have_taken_effect=False)
 
 
 class ForgetIncompleteError(RecallrAIIntegrationError):

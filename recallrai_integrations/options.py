@@ -161,7 +161,9 @@ class DeliveryOptions:
             worker thread, so that storing an answer costs the caller nothing. A recall still waits for the
             user's message to be stored, because the service recalls by it.
         outbox: None keeps what waits in memory; a path keeps it in a SQLite file that survives a killed
-            process and may be shared by several processes of one machine.
+            process and may be shared by several processes of one machine; `"postgresql://user@host/database"`
+            keeps it in a database that processes of many machines share (extra `postgres`). Not in the repr:
+            a URL may hold a password.
         outbox_limit: most messages that may wait. Past it `"degrade"` refuses new ones with an error in the
             log, `"raise"` raises `OutboxFullError`.
         retries: how often a request that may be repeated safely is tried again, 0 to 10, with exponential
@@ -200,7 +202,7 @@ class DeliveryOptions:
 
     on_error: Literal["degrade", "raise"] = "degrade"
     mode: Literal["inline", "background"] = "inline"
-    outbox: str | PathLike[str] | None = None
+    outbox: str | PathLike[str] | None = field(default=None, repr=False)
     outbox_limit: int = 100_000
     retries: int = 2
     retry_budget: float = 10.0
@@ -234,6 +236,11 @@ class DeliveryOptions:
         _check_positive("breaker_reset", self.breaker_reset)
         _check_function("redact", self.redact)
         _check_function("on_event", self.on_event)
+
+
+def is_url(outbox: str | PathLike[str] | None) -> bool:
+    """Whether an outbox is named by a URL of PostgreSQL, and not by a path."""
+    return isinstance(outbox, str) and outbox.startswith(("postgresql://", "postgres://"))
 
 
 def is_number(value: object) -> bool:

@@ -43,7 +43,7 @@ class Observer:
     def engine(self, kind: str, detail: dict[str, Any]) -> None:
         """Something that concerns the connection as a whole: `"retried"`, `"recovered"`."""
         if kind == "recovered":
-            if not self._warned:
+            if not self._warned and not detail.get("of_outbox"):
                 return
             self._warned = False
             logger.info("RecallrAI is available again.")

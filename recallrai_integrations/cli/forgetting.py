@@ -76,7 +76,7 @@ def forget_command(
         counts = f"{sessions}, {counted(len(forgotten.memories), 'memory', 'memories')}"
         out.print(f"Deleted {what}, and read back that it is gone: {counts}.", markup=False, soft_wrap=True)
     for file in forgotten.remains_in:
-        problem(f"Text of it remains in {file} as long as another program reads that file.")
+        problem(f"Text of it remains in {remaining_until(file)}.")
 
 
 def _confirm(what: str) -> None:

@@ -21,7 +21,7 @@ from recallrai_integrations.errors import OutboxError, OutboxFullError
 from recallrai_integrations.messages import Message
 
 from . import database, rows
-from .base import ConversationKey, Outbox, OutboxEntry, Request, SessionCursor
+from .base import ConversationKey, Figures, Outbox, OutboxEntry, Request, SessionCursor
 from .codec import cursor_from_json, cursor_to_json
 from .owners import LEASE_SECONDS, Owner, is_alive, new_owner
 
@@ -215,6 +215,13 @@ class FileOutbox(Outbox):
                 return rows.count(db, self._project)
             row = rows.find(db, self._project, key)
             return 0 if row is None else rows.count_entries(db, row["pk"])
+
+    @override
+    def figures(self) -> Figures:
+        with self._read() as db:
+            oldest = rows.oldest(db, self._project)
+            age = 0.0 if oldest is None else (datetime.now(timezone.utc) - oldest).total_seconds()
+            return Figures(rows.count(db, self._project), max(0.0, age))
 
     @override
     def purge(self, key: ConversationKey) -> int:

@@ -1,0 +1,488 @@
+"""An outbox in PostgreSQL: what waits outlives process and host, and is shared by all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import random
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any, Final
+from weakref import ref
+
+from typing_extensions import override
+
+from recallrai_integrations.credentials import Secret
+from recallrai_integrations.errors import OutboxError, OutboxFullError, OutboxUnavailableError
+from recallrai_integrations.messages import Message
+
+from .base import ClaimLostError, ConversationKey, Figures, Outbox, OutboxEntry, Request, SessionCursor
+from .codec import (
+    cursor_from_json,
+    cursor_to_json,
+    escaped,
+    message_from_json,
+    message_to_json,
+    shifted,
+    unescaped,
+)
+from .postgres_schema import SCHEMA
+from .postgres_server import Server
+
+__all__ = ["LEASE_SECONDS", "PostgresOutbox"]
+
+logger = logging.getLogger("recallrai_integrations")
+
+LEASE_SECONDS: Final = 30.0
+"""How long a claim holds, by the server's clock, without being renewed; a thread renews it (ours)."""
+_DUE_AT_ONCE: Final = 100
+_HELD: Final = 2**62
+"""Above it are the numbers of what is held in the process."""
+_IDLE: Final = "30 days"
+_MATCH: Final = (
+    "project = %s AND user_id = %s AND key = %s AND (thread_id IS NULL) = (%s::text IS NULL)"
+)
+_ENTRY: Final = "seq, kind, said, recorded_at"
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    pk: int
+    token: uuid.UUID
+
+
+class PostgresOutbox(Outbox):
+    """Keeps what waits in a schema of its own of a PostgreSQL database; see `init`.
+
+    The database holds message texts, session metadata and ids, and no credentials. A conversation in which
+    nothing waits is forgotten by it, with the ids of its messages, 30 days after its last use.
+
+    Args:
+        url: `postgresql://user:password@host/database`, as libpq takes it.
+        project: which service and project the messages are for; others in the same database are not touched.
+        limit: most messages that may wait for this project.
+        hold: keep messages in this process while the server cannot be reached, and put them into the
+            database, in order, once it can. False raises.
+
+    Raises:
+        OutboxUnavailableError: the server cannot be reached, without `hold`.
+        OutboxError: the database cannot be used; the message says why and what to do.
+    """
+
+    blocking = True
+    poll_seconds = LEASE_SECONDS / 3
+
+    def __init__(self, url: Secret, *, project: str, limit: int, hold: bool) -> None:
+        self._server = Server(url)
+        self._project, self._limit, self._hold = project, limit, hold
+        self._claims: dict[ConversationKey, _Claim] = {}
+        self._owner = f"{platform.node()}:{os.getpid()}"
+        self._held: deque[tuple[ConversationKey, list[Message | Request], list[bytes]]] = deque()
+        self._holding = threading.RLock()
+        self._renewal: threading.Thread | None = None
+        self._ended = threading.Event()
+        try:
+            self._server.check()
+            self._forget_idle()
+        except OutboxUnavailableError as error:
+            if not hold:
+                raise
+            logger.warning("%s Messages are kept in this process until it can.", error)
+
+    @override
+    def put(self, key: ConversationKey, items: Sequence[Message | Request]) -> list[OutboxEntry]:
+        ids = [_id_of(one) for one in items]
+        with self._holding:
+            with suppress(OutboxUnavailableError):
+                self._hand_over()
+            if self._held:
+                return self._held_back(key, items, ids)
+        try:
+            return self._put(key, items, ids)
+        except OutboxUnavailableError as error:
+            if not self._hold:
+                raise
+            if not self._held:
+                logger.warning(
+                    "%s Messages are kept in this process until it can, and are lost with the process.", error
+                )
+            return self._held_back(key, items, ids)
+
+    @override
+    def claim(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor | None:
+        mine, token = self._claims.get(key), uuid.uuid4()
+        rows = self._run(
+            "SELECT * FROM {}.claim(%s, %s, %s, %s, %s, %s, %s::uuid, %s::uuid, %s, %s)",
+            *self._address(key), None if mine is None else mine.token, token, LEASE_SECONDS, self._owner,
+        )  # fmt: skip
+        if not rows:
+            return None
+        self._claims[key] = _Claim(rows[0]["pk"], token)
+        self._renew_from_now_on()
+        return self._cursor_of(rows[0], cursor)
+
+    @override
+    def cursor(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor:
+        rows = self._run(
+            "SELECT cursor, extract(epoch FROM clock_timestamp() - kept_at)::double precision AS age"
+            " FROM {}.conversations WHERE " + _MATCH,
+            *self._where(key),
+        )
+        return self._cursor_of(rows[0], replace(cursor)) if rows else cursor
+
+    @override
+    def keep(self, key: ConversationKey, cursor: SessionCursor, *, synced: bool = True) -> None:
+        mine = self._claims.get(key)
+        if mine is None:
+            return  # an import, which fills sessions of its own
+        kept = _cursor_text(cursor)
+        if not self._run(
+            "SELECT 1 AS kept FROM {}.keep(%s, %s::uuid, %s, %s) AS kept WHERE kept",
+            mine.pk, mine.token, LEASE_SECONDS, kept,
+        ):  # fmt: skip
+            raise ClaimLostError(f"Another process has taken the conversation over in {self._server.name}.")
+
+    @override
+    def holds(self, key: ConversationKey, waiting: OutboxEntry) -> bool:
+        return bool(
+            self._run(
+                "SELECT 1 FROM {0}.entries WHERE seq = %s AND conversation = "
+                "(SELECT pk FROM {0}.conversations WHERE " + _MATCH + ")",
+                waiting.seq, *self._where(key),
+            )  # fmt: skip
+        )
+
+    @override
+    def next(self, key: ConversationKey) -> OutboxEntry | None:
+        mine = self._claims.get(key)
+        if mine is None:
+            return None
+        rows = self._run(
+            f"SELECT {_ENTRY} FROM {{0}}.entries WHERE conversation = %s AND EXISTS (SELECT 1 FROM"  # noqa: S608 - constants
+            " {0}.conversations WHERE pk = %s AND claim = %s::uuid) ORDER BY seq LIMIT 1",
+            mine.pk, mine.pk, mine.token,
+        )  # fmt: skip
+        return _entry_of(rows[0]) if rows else None
+
+    @override
+    def done(self, key: ConversationKey, waiting: OutboxEntry, cursor: SessionCursor) -> None:
+        self._done(key, waiting, _cursor_text(cursor), None)
+
+    @override
+    def reject(self, key: ConversationKey, waiting: OutboxEntry, reason: str) -> None:
+        self._done(key, waiting, None, escaped(reason))
+
+    @override
+    def withdraw(self, key: ConversationKey, taken: Iterable[OutboxEntry]) -> None:
+        self._run(
+            "SELECT {0}.withdraw(pk, %s::bigint[]) FROM {0}.conversations WHERE " + _MATCH,
+            [one.seq for one in taken], *self._where(key),
+        )  # fmt: skip
+
+    @override
+    def release(self, key: ConversationKey, cursor: SessionCursor) -> None:
+        mine = self._claims.pop(key, None)
+        if mine is not None:
+            with suppress(OutboxUnavailableError):  # its lease ends by itself
+                self._run(
+                    "SELECT {}.release(%s, %s::uuid, %s)", mine.pk, mine.token, _cursor_text(cursor)
+                )
+
+    @override
+    def waiting(self, key: ConversationKey) -> list[OutboxEntry]:
+        rows = self._run(
+            f"SELECT {_ENTRY} FROM {{0}}.entries WHERE conversation ="  # noqa: S608 - constants
+            " (SELECT pk FROM {0}.conversations WHERE " + _MATCH + ") ORDER BY seq",
+            *self._where(key),
+        )
+        return [_entry_of(row) for row in rows]
+
+    @override
+    def keys(self, *, user_id: str | None = None) -> list[ConversationKey]:
+        self._hand_over()
+        which, values = ("waiting_since IS NOT NULL", ()) if user_id is None else ("user_id = %s", (user_id,))
+        return self._keys(which + " ORDER BY waiting_since", *map(escaped, values))
+
+    @override
+    def due(self) -> list[ConversationKey]:
+        """Those that nobody delivers, in random order, so that several processes share them."""
+        self._hand_over()
+        due = self._keys(
+            "waiting_since IS NOT NULL AND (claim IS NULL OR lease_until < clock_timestamp())"
+            " ORDER BY waiting_since LIMIT %s FOR UPDATE SKIP LOCKED",
+            _DUE_AT_ONCE,
+        )
+        random.shuffle(due)
+        return due
+
+    @override
+    def is_empty(self, key: ConversationKey) -> bool:
+        self._hand_over()
+        return not self._run(
+            "SELECT 1 FROM {}.conversations WHERE waiting_since IS NOT NULL AND " + _MATCH, *self._where(key)
+        )
+
+    @override
+    def last(self, key: ConversationKey) -> OutboxEntry | None:
+        with self._holding:
+            for other, items, _ in reversed(self._held):
+                if other == key:
+                    return _held_entry(_HELD, items[-1])
+        try:
+            rows = self._run(
+                f"SELECT {_ENTRY} FROM {{0}}.entries WHERE conversation ="  # noqa: S608 - constants
+                " (SELECT pk FROM {0}.conversations WHERE " + _MATCH + ") ORDER BY seq DESC LIMIT 1",
+                *self._where(key),
+            )
+        except OutboxUnavailableError:
+            if not self._hold:
+                raise
+            return None
+        return _entry_of(rows[0]) if rows else None
+
+    @override
+    def count(self, key: ConversationKey | None = None) -> int:
+        if key is not None:
+            query = "SELECT count(*) AS n FROM {0}.entries WHERE conversation = (SELECT pk FROM"
+            rows = self._run(query + " {0}.conversations WHERE " + _MATCH + ")", *self._where(key))
+            return int(rows[0]["n"]) + self._count_held(key)
+        rows = self._run(
+            "SELECT coalesce(sum(waiting), 0) AS n FROM {}.counts WHERE project = %s", self._project
+        )
+        return int(rows[0]["n"]) + self._count_held(None)
+
+    @override
+    def figures(self) -> Figures:
+        (row,) = self._run(
+            "SELECT (SELECT coalesce(sum(waiting), 0) FROM {0}.counts WHERE project = %s) AS waiting,"
+            " (SELECT count(*) FROM {0}.conversations WHERE project = %s AND claim IS NOT NULL"
+            " AND lease_until >= clock_timestamp()) AS claims,"
+            " (SELECT extract(epoch FROM clock_timestamp() - min(waiting_since))::double precision"
+            " FROM {0}.conversations WHERE project = %s AND waiting_since IS NOT NULL) AS oldest",
+            self._project, self._project, self._project,
+        )  # fmt: skip
+        waiting = int(row["waiting"]) + self._count_held(None)
+        return Figures(waiting, max(0.0, row["oldest"] or 0.0), row["claims"])
+
+    @override
+    def purge(self, key: ConversationKey) -> int:
+        with self._holding:
+            held = self._count_held(key)
+            self._held = deque(one for one in self._held if one[0] != key)
+        rows = self._run(
+            "SELECT {0}.purge(pk) AS n FROM {0}.conversations WHERE " + _MATCH, *self._where(key)
+        )
+        return held + sum(row["n"] for row in rows)
+
+    @override
+    def erase(self) -> tuple[str, ...]:
+        """The database itself: what is deleted stays in its pages, log and backups as long as its rules say."""
+        return (self._server.name,)
+
+    @override
+    def after_fork(self) -> None:
+        self._server.after_fork()
+        self._claims, self._renewal, self._holding = {}, None, threading.RLock()
+        self._held.clear()
+        self._ended = threading.Event()
+        self._owner = f"{platform.node()}:{os.getpid()}"
+
+    @override
+    def close(self) -> None:
+        if self._ended.is_set():
+            return
+        self._ended.set()
+        with suppress(OutboxError):
+            self._hand_over()
+        for key, mine in list(self._claims.items()):  # deliveries still on their way find their claim gone
+            del self._claims[key]
+            with suppress(OutboxError):
+                self._run("SELECT {}.release(%s, %s::uuid, NULL)", mine.pk, mine.token)
+        if self._held:
+            lost = self._count_held(None)
+            logger.error("%s cannot be reached: %d messages are lost with this process.", self, lost)
+        self._server.close()
+
+    @override
+    def __repr__(self) -> str:
+        return f"PostgresOutbox({self._server.name!r})"
+
+    # --- statements
+
+    def _run(self, query: str, *values: object) -> list[dict[str, Any]]:
+        return self._server.run(query.format(SCHEMA), values)
+
+    def _address(self, key: ConversationKey) -> tuple[object, ...]:
+        thread = None if key.thread_id is None else escaped(key.thread_id)
+        metadata = json.dumps(dict(key.metadata))
+        ids = (self._project, escaped(key.user_id), thread, escaped(key.key))
+        return (*ids, metadata, key.auto_process_after_seconds)
+
+    def _where(self, key: ConversationKey) -> tuple[object, ...]:
+        thread = None if key.thread_id is None else escaped(key.thread_id)
+        return (self._project, escaped(key.user_id), escaped(key.key), thread)
+
+    def _keys(self, which: str, *values: object) -> list[ConversationKey]:
+        rows = self._run(
+            "SELECT key, user_id, thread_id, metadata, auto_process_after_seconds"
+            " FROM {}.conversations WHERE project = %s AND " + which,
+            self._project, *values,
+        )  # fmt: skip
+        return [
+            ConversationKey(
+                unescaped(row["key"]),
+                unescaped(row["user_id"]),
+                None if row["thread_id"] is None else unescaped(row["thread_id"]),
+                json.loads(row["metadata"]),
+                row["auto_process_after_seconds"],
+            )
+            for row in rows
+        ]
+
+    def _cursor_of(self, row: dict[str, Any], cursor: SessionCursor) -> SessionCursor:
+        if row["cursor"] is None:
+            return cursor
+        try:
+            kept = cursor_from_json(row["cursor"])
+        except (ValueError, LookupError, TypeError) as error:
+            raise OutboxError(f"The outbox in {self._server.name} holds what we do not write.") from error
+        return shifted(kept, time.monotonic() - max(0.0, row["age"]))
+
+    def _done(self, key: ConversationKey, waiting: OutboxEntry, cursor: str | None, reason: str | None) -> None:
+        mine = self._claims.get(key)
+        if mine is not None:  # else another process has it, finds the message in the session, and says so
+            self._run(
+                "SELECT {}.done(%s, %s::uuid, %s, %s, %s, %s)",
+                mine.pk, mine.token, LEASE_SECONDS, waiting.seq, cursor, reason,
+            )  # fmt: skip
+
+    def _forget_idle(self) -> None:
+        self._run(
+            "DELETE FROM {0}.conversations WHERE pk IN (SELECT pk FROM {0}.conversations c"
+            " WHERE project = %s AND used_at < clock_timestamp() - %s::interval AND claim IS NULL"
+            " AND waiting_since IS NULL AND NOT EXISTS (SELECT 1 FROM {0}.rejected WHERE conversation = c.pk)"
+            " LIMIT 1000 FOR UPDATE SKIP LOCKED) RETURNING pk",
+            self._project, _IDLE,
+        )  # fmt: skip
+
+    # --- claims go on while this process runs
+
+    def _renew_from_now_on(self) -> None:
+        with self._holding:
+            if self._renewal is None:
+                self._renewal = threading.Thread(
+                    target=_renew, args=(ref(self), self._ended), name="recallrai-claims", daemon=True
+                )
+                with suppress(RuntimeError):  # the interpreter is on its way out
+                    self._renewal.start()
+
+    def renew(self) -> None:
+        """Renews the claims of this process that are still its own."""
+        claims = list(self._claims.values())
+        if claims:
+            tokens, pks = [one.token for one in claims], [one.pk for one in claims]
+            self._run("SELECT {}.renew(%s::uuid[], %s::bigint[], %s)", tokens, pks, LEASE_SECONDS)
+
+    # --- what is held in the process while the server cannot be reached
+
+    def _put(
+        self, key: ConversationKey, items: Sequence[Message | Request], ids: list[bytes]
+    ) -> list[OutboxEntry]:
+        kinds = ["message" if isinstance(one, Message) else one for one in items]
+        said = [message_to_json(one) if isinstance(one, Message) else None for one in items]
+        try:
+            rows = self._run(
+                "SELECT * FROM {}.put(%s, %s, %s, %s, %s, %s, %s, %s::uuid, %s::bytea[], %s::text[], %s::text[])",
+                *self._address(key), self._limit, uuid.uuid4(), ids, kinds, said,
+            )  # fmt: skip
+        except OutboxError as error:
+            if getattr(error.__cause__, "sqlstate", None) != "RIFUL":
+                raise
+            raise OutboxFullError(
+                f"{error.__cause__.diag.message_primary} messages wait for RecallrAI already in "
+                f"{self._server.name} (outbox_limit={self._limit}); the new ones were not taken."
+            ) from None
+        return [_entry(row["seq"], items[row["place"] - 1], row["recorded_at"]) for row in rows]
+
+    def _held_back(
+        self, key: ConversationKey, items: Sequence[Message | Request], ids: list[bytes]
+    ) -> list[OutboxEntry]:
+        with self._holding:
+            known = {one for other, _, some in self._held if other == key for one in some}
+            now = datetime.now(timezone.utc)
+            fresh = {one: item for one, item in zip(ids, items, strict=True) if one not in known}
+            if self._count_held(None) + len(fresh) > self._limit:
+                raise OutboxFullError(
+                    f"{self._count_held(None)} messages wait in this process already, since {self._server.name} "
+                    f"cannot be reached (outbox_limit={self._limit}); the new ones were not taken."
+                )
+            if fresh:
+                stamped = [
+                    replace(one, created_at=one.created_at or now) if isinstance(one, Message) else one
+                    for one in fresh.values()
+                ]
+                self._held.append((key, stamped, list(fresh)))
+            return [_held_entry(_HELD + number, one) for number, one in enumerate(fresh.values())]
+
+    def _hand_over(self) -> None:
+        """Puts what was held into the database, in order.
+
+        Raises:
+            OutboxUnavailableError: it still cannot be reached.
+        """
+        with self._holding:
+            if not self._held:
+                return
+            while self._held:
+                key, items, ids = self._held[0]
+                self._put(key, items, ids)
+                self._held.popleft()
+            logger.info("The outbox in %s is available again.", self._server.name)
+
+    def _count_held(self, key: ConversationKey | None) -> int:
+        return sum(len(items) for other, items, _ in list(self._held) if key in {None, other})
+
+
+def _renew(outbox: ref[PostgresOutbox], ended: threading.Event) -> None:
+    while not ended.wait(LEASE_SECONDS / 3):
+        held = outbox()
+        if held is None:
+            return
+        with suppress(OutboxError):  # tried again; whoever delivers finds out whether the claim still holds
+            held.renew()
+        del held
+
+
+def _id_of(item: Message | Request) -> bytes:
+    """The same for the same message id; of what has none, random: it is taken once, however often it is tried."""
+    if isinstance(item, Message) and item.id is not None:
+        return hashlib.blake2b(item.id.encode("utf-8", "surrogatepass"), digest_size=20).digest()
+    return uuid.uuid4().bytes
+
+
+def _cursor_text(cursor: SessionCursor) -> str:
+    return cursor_to_json(shifted(cursor, -time.monotonic()))
+
+
+def _entry(seq: int, item: Message | Request, recorded_at: datetime) -> OutboxEntry:
+    if isinstance(item, Message):
+        return OutboxEntry(seq, item, recorded_at)
+    return OutboxEntry(seq, None, recorded_at, item)
+
+
+def _held_entry(seq: int, item: Message | Request) -> OutboxEntry:
+    return _entry(seq, item, datetime.now(timezone.utc))
+
+
+def _entry_of(row: dict[str, Any]) -> OutboxEntry:
+    message = None if row["said"] is None else message_from_json(row["said"])
+    return OutboxEntry(row["seq"], message, row["recorded_at"].astimezone(timezone.utc), row["kind"])
