@@ -21,7 +21,7 @@ from recallrai_integrations.errors import OutboxError, OutboxFullError
 from recallrai_integrations.messages import Message
 
 from . import database, rows
-from .base import ConversationKey, Figures, Outbox, OutboxEntry, Request, SessionCursor
+from .base import ClaimLostError, ConversationKey, Figures, Outbox, OutboxEntry, Request, SessionCursor
 from .codec import cursor_from_json, cursor_to_json
 from .owners import LEASE_SECONDS, Owner, is_alive, new_owner
 
@@ -55,6 +55,7 @@ class FileOutbox(Outbox):
         self._reading, self._writing, self._opening = threading.Lock(), threading.Lock(), threading.Lock()
         self._closed = False
         self._owner = new_owner()
+        self._claimed: set[ConversationKey] = set()
         self._open()
         try:
             with self._write() as db:
@@ -104,6 +105,7 @@ class FileOutbox(Outbox):
                 " lease_until = ? WHERE pk = ?",
                 (me.token, me.machine, me.boot, me.pid, me.started, lease_until, row["pk"]),
             )
+            self._claimed.add(key)
             return left
 
     @override
@@ -121,6 +123,8 @@ class FileOutbox(Outbox):
                     "UPDATE conversations SET cursor = ?, lease_until = ? WHERE pk = ?",
                     (cursor_to_json(cursor), time.monotonic() + LEASE_SECONDS, row["pk"]),
                 )
+            elif row is not None and key in self._claimed:
+                raise ClaimLostError(f"Another process has taken the conversation over in {self._file}.")
 
     @override
     def holds(self, key: ConversationKey, waiting: OutboxEntry) -> bool:
@@ -136,8 +140,8 @@ class FileOutbox(Outbox):
     @override
     def done(self, key: ConversationKey, waiting: OutboxEntry, cursor: SessionCursor) -> None:
         with self._write() as db:
-            db.execute("DELETE FROM entries WHERE seq = ?", (waiting.seq,))
             if (row := self._mine(db, key)) is not None:
+                db.execute("DELETE FROM entries WHERE seq = ?", (waiting.seq,))
                 db.execute(
                     "UPDATE conversations SET cursor = ?, lease_until = ? WHERE pk = ?",
                     (cursor_to_json(cursor), time.monotonic() + LEASE_SECONDS, row["pk"]),
@@ -146,6 +150,8 @@ class FileOutbox(Outbox):
     @override
     def reject(self, key: ConversationKey, waiting: OutboxEntry, reason: str) -> None:
         with self._write() as db:
+            if self._mine(db, key) is None:
+                return
             db.execute(
                 "INSERT INTO rejected (seq, conversation, kind, role, content, id, said_at, recorded_at,"
                 " reason, rejected_at)"
@@ -169,6 +175,7 @@ class FileOutbox(Outbox):
     @override
     def release(self, key: ConversationKey, cursor: SessionCursor) -> None:
         with self._write(synced=False) as db:
+            self._claimed.discard(key)
             if (row := self._mine(db, key)) is not None:
                 db.execute(
                     "UPDATE conversations SET cursor = ?, owner = NULL, machine = NULL, pid = NULL,"
