@@ -80,7 +80,13 @@ class PostgresServer:
         command: Sequence[str] = [str(self._programs / program), *map(str, arguments)]
         with (self.folder / f"{program}.{time.time_ns()}.out").open("wb") as out:
             ended = subprocess.run(
-                command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=self.folder, check=False, **self._user
+                command,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                cwd=self.folder,
+                check=False,
+                **self._user,
             )  # type: ignore[call-overload]
         if ended.returncode:
             raise RuntimeError(f"{program}: {Path(out.name).read_text(errors='replace')[-500:]}")

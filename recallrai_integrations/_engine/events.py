@@ -43,7 +43,7 @@ class Observer:
     def engine(self, kind: str, detail: dict[str, Any]) -> None:
         """Something that concerns the connection as a whole: `"retried"`, `"recovered"`."""
         if kind == "recovered":
-            if not self._warned and not detail.get("of_outbox"):
+            if not self._warned:
                 return
             self._warned = False
             logger.info("RecallrAI is available again.")
@@ -54,7 +54,7 @@ class Observer:
         """Something that concerns one conversation."""
         if kind == "degraded":
             self._when_degraded()
-            if not self._warned:
+            if not self._warned and not detail.get("of_outbox"):
                 self._warned = True
                 logger.warning(
                     "RecallrAI is not available (%s) Going on without fresh memories; messages wait.",

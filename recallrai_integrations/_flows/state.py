@@ -9,7 +9,11 @@ from datetime import datetime, timezone
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
-from recallrai_integrations.errors import OutboxUnavailableError, RequestRejectedError, ServiceUnavailableError
+from recallrai_integrations.errors import (
+    OutboxUnavailableError,
+    RequestRejectedError,
+    ServiceUnavailableError,
+)
 from recallrai_integrations.messages import Message, fingerprint
 from recallrai_integrations.models import ContextAnswer
 from recallrai_integrations.options import DeliveryOptions

@@ -84,9 +84,7 @@ class Finding:
 
 def doctor_command(
     local: LocalOption = None,
-    outbox: Annotated[
-        str | None, typer.Option(metavar="FILE|URL", help="Also look at this outbox.")
-    ] = None,
+    outbox: Annotated[str | None, typer.Option(metavar="FILE|URL", help="Also look at this outbox.")] = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -280,7 +278,9 @@ def _outbox(file: str) -> Iterator[Finding]:
     if not conversations:
         yield Finding("outbox", "fine", "nothing waits")
     for project in dict.fromkeys(one.project for one in conversations):
-        yield from _outbox_of(project, [one for one in conversations if one.project == project], "URL" if is_url(file) else file)
+        yield from _outbox_of(
+            project, [one for one in conversations if one.project == project], "URL" if is_url(file) else file
+        )
 
 
 def _outbox_of(project: str, conversations: Sequence[ConversationStatus], file: str) -> Iterator[Finding]:

@@ -53,7 +53,9 @@ def init_command(
     Needs the right to create schemas in the database, and no superuser.
     """
     if not is_url(url):
-        raise WrongUseError("Only an outbox in PostgreSQL is made beforehand: pass postgresql://user@host/db.")
+        raise WrongUseError(
+            "Only an outbox in PostgreSQL is made beforehand: pass postgresql://user@host/db."
+        )
     init(url, grant=grant or ())
     out.print("The outbox is ready.")
 

@@ -52,7 +52,9 @@ def shifted(cursor: SessionCursor, seconds: float) -> SessionCursor:
 def message_to_json(message: Message) -> str:
     """A message as JSON, as the application gave it."""
     said = {"role": message.role, "content": message.content, "id": message.id}
-    return json.dumps({**said, "said_at": time_to_text(message.created_at)}, ensure_ascii=not _is_utf8(message))
+    return json.dumps(
+        {**said, "said_at": time_to_text(message.created_at)}, ensure_ascii=not _is_utf8(message)
+    )
 
 
 def message_from_json(text: str) -> Message:

@@ -48,9 +48,7 @@ _DUE_AT_ONCE: Final = 100
 _HELD: Final = 2**62
 """Above it are the numbers of what is held in the process."""
 _IDLE: Final = "30 days"
-_MATCH: Final = (
-    "project = %s AND user_id = %s AND key = %s AND (thread_id IS NULL) = (%s::text IS NULL)"
-)
+_MATCH: Final = "project = %s AND user_id = %s AND key = %s AND (thread_id IS NULL) = (%s::text IS NULL)"
 _ENTRY: Final = "seq, kind, said, recorded_at"
 
 
@@ -85,7 +83,7 @@ class PostgresOutbox(Outbox):
         self._server = Server(url)
         self._project, self._limit, self._hold = project, limit, hold
         self._claims: dict[ConversationKey, _Claim] = {}
-        self._owner = f"{platform.node()}:{os.getpid()}"
+        self._owner = _new_owner()
         self._held: deque[tuple[ConversationKey, list[Message | Request], list[bytes]]] = deque()
         self._holding = threading.RLock()
         self._renewal: threading.Thread | None = None
@@ -119,10 +117,10 @@ class PostgresOutbox(Outbox):
 
     @override
     def claim(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor | None:
-        mine, token = self._claims.get(key), uuid.uuid4()
+        token = uuid.uuid4()
         rows = self._run(
-            "SELECT * FROM {}.claim(%s, %s, %s, %s, %s, %s, %s::uuid, %s::uuid, %s, %s)",
-            *self._address(key), None if mine is None else mine.token, token, LEASE_SECONDS, self._owner,
+            "SELECT * FROM {}.claim(%s, %s, %s, %s, %s, %s, %s::uuid, %s, %s)",
+            *self._address(key), token, LEASE_SECONDS, self._owner,
         )  # fmt: skip
         if not rows:
             return None
@@ -157,7 +155,8 @@ class PostgresOutbox(Outbox):
             self._run(
                 "SELECT 1 FROM {0}.entries WHERE seq = %s AND conversation = "
                 "(SELECT pk FROM {0}.conversations WHERE " + _MATCH + ")",
-                waiting.seq, *self._where(key),
+                waiting.seq,
+                *self._where(key),
             )  # fmt: skip
         )
 
@@ -193,9 +192,7 @@ class PostgresOutbox(Outbox):
         mine = self._claims.pop(key, None)
         if mine is not None:
             with suppress(OutboxUnavailableError):  # its lease ends by itself
-                self._run(
-                    "SELECT {}.release(%s, %s::uuid, %s)", mine.pk, mine.token, _cursor_text(cursor)
-                )
+                self._run("SELECT {}.release(%s, %s::uuid, %s)", mine.pk, mine.token, _cursor_text(cursor))
 
     @override
     def waiting(self, key: ConversationKey) -> list[OutboxEntry]:
@@ -294,7 +291,7 @@ class PostgresOutbox(Outbox):
         self._claims, self._renewal, self._holding = {}, None, threading.RLock()
         self._held.clear()
         self._ended = threading.Event()
-        self._owner = f"{platform.node()}:{os.getpid()}"
+        self._owner = _new_owner()
 
     @override
     def close(self) -> None:
@@ -357,7 +354,9 @@ class PostgresOutbox(Outbox):
             raise OutboxError(f"The outbox in {self._server.name} holds what we do not write.") from error
         return shifted(kept, time.monotonic() - max(0.0, row["age"]))
 
-    def _done(self, key: ConversationKey, waiting: OutboxEntry, cursor: str | None, reason: str | None) -> None:
+    def _done(
+        self, key: ConversationKey, waiting: OutboxEntry, cursor: str | None, reason: str | None
+    ) -> None:
         mine = self._claims.get(key)
         if mine is not None:  # else another process has it, finds the message in the session, and says so
             self._run(
@@ -450,6 +449,10 @@ class PostgresOutbox(Outbox):
 
     def _count_held(self, key: ConversationKey | None) -> int:
         return sum(len(items) for other, items, _ in list(self._held) if key in {None, other})
+
+
+def _new_owner() -> str:
+    return f"{platform.node()} {os.getpid()} {uuid.uuid4().hex}"
 
 
 def _renew(outbox: ref[PostgresOutbox], ended: threading.Event) -> None:

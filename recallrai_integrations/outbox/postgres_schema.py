@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS conversations (
     waiting_since timestamptz,          -- when its next entry was recorded; NULL: nothing waits
     cursor text,                        -- JSON, times in seconds from kept_at; NULL before the first delivery
     kept_at timestamptz,
-    claim uuid, lease_until timestamptz, claimed_by text  -- NULL: free
+    claim uuid, lease_until timestamptz,  -- NULL: free
+    claimed_by text                     -- host, process and a random part
 );
 CREATE UNIQUE INDEX IF NOT EXISTS conversations_by_key
     ON conversations (project, user_id, key, (thread_id IS NULL));
@@ -128,7 +129,7 @@ END $$;
 
 CREATE OR REPLACE FUNCTION claim(
     p_project text, p_user text, p_thread text, p_key text, p_metadata text, p_auto integer,
-    p_mine uuid, p_claim uuid, p_lease double precision, p_by text
+    p_claim uuid, p_lease double precision, p_by text
 ) RETURNS TABLE (pk bigint, cursor text, age double precision)
 LANGUAGE plpgsql SET search_path = recallrai_integrations, pg_temp AS $$
 #variable_conflict use_column
@@ -144,7 +145,7 @@ BEGIN
     SET claim = p_claim, lease_until = clock_timestamp() + make_interval(secs => p_lease), claimed_by = p_by
     WHERE project = p_project AND user_id = p_user AND key = p_key
         AND (thread_id IS NULL) = (p_thread IS NULL)
-        AND (claim IS NULL OR claim IN (p_mine, p_claim) OR lease_until < clock_timestamp())
+        AND (claim IS NULL OR claimed_by = p_by OR lease_until < clock_timestamp())
     RETURNING c.pk, c.cursor, extract(epoch FROM clock_timestamp() - c.kept_at)::double precision;
 END $$;
 

@@ -28,6 +28,10 @@ __all__ = ["Server", "make_schema"]
 _CONNECTIONS: Final = 4
 """Most connections of one process; one is held between uses (ours)."""
 _CONNECT_SECONDS: Final = 5
+_LOOK_SECONDS: Final = 0.5
+"""How long a caller waits for a server that could not be reached the last time."""
+_RECONNECT_SECONDS: Final = 5.0
+"""How long the pool tries by itself, with growing pauses, until it is asked for a connection again."""
 _TRIES: Final = 3
 _PAUSE: Final = 1.0
 """Seconds for which a server that could not be reached is not asked again."""
@@ -97,8 +101,10 @@ class Server:
         for left in reversed(range(_TRIES)):
             pool = self._opened()
             try:
-                with pool.connection() as connection:
-                    return connection.execute(query.encode(), values).fetchall()
+                with pool.connection(timeout=_LOOK_SECONDS if self._down_until else None) as connection:
+                    rows = connection.execute(query.encode(), values).fetchall()
+                    self._down_until = 0.0
+                    return rows
             except psycopg_pool.PoolTimeout as error:
                 self._down_until = time.monotonic() + _PAUSE
                 raise self._explained(error) from error.with_traceback(None)
@@ -136,6 +142,7 @@ class Server:
                     max_size=_CONNECTIONS,
                     timeout=_CONNECT_SECONDS,
                     max_idle=60.0,
+                    reconnect_timeout=_RECONNECT_SECONDS,
                     open=True,
                     name="recallrai-outbox",
                 )

@@ -102,7 +102,10 @@ class OutboxContract:
         said = [Message("assistant", STRANGE, id=STRANGE, created_at=NOON), Message("user", "x" * 100_000)]
         taken = outbox.put(key, said)
         assert [one.message for one in taken][0] == said[0]
-        assert [one.message and one.message.content for one in outbox.waiting(key)] == [STRANGE, "x" * 100_000]
+        assert [one.message and one.message.content for one in outbox.waiting(key)] == [
+            STRANGE,
+            "x" * 100_000,
+        ]
         assert outbox.waiting(key) == taken
         (found,) = outbox.keys()
         assert (found, found.metadata, found.auto_process_after_seconds) == (key, {"x": [1, "é"]}, 700)
