@@ -197,8 +197,7 @@ class Connection:
             memory_id: only this memory, with its older versions.
 
         Returns:
-            What was deleted, and where text of it remains on this machine, or in a database, for as long as another program
-            reads the file.
+            What was deleted, and where text of it remains for a while; see `Forgotten.remains_in`.
 
         Raises:
             NotFoundError: there was nothing to delete.

@@ -257,8 +257,8 @@ class Forgotten:
         user_deleted: whether the user as a whole is gone.
         remains_in: where deleted text remains. A file of this machine (the outbox, the embedded service's
             database), as long as another program reads it; none as a rule. The database of an outbox in
-            PostgreSQL, always, since every message passes through it: in its pages until they are vacuumed, in
-            its write-ahead log, replicas and backups as long as its server keeps those.
+            PostgreSQL, always, since every message passes through it: in its pages until they are vacuumed,
+            in its write-ahead log, replicas and backups as long as its server keeps those.
 
     Example:
         ```python

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from recallrai_integrations import NotFoundError
+from recallrai_integrations.models import remaining_until
 
 from ._common import (
     ExitCode,

@@ -156,7 +156,7 @@ class SessionCursor:
 
 
 class ClaimLostError(OutboxError):
-    """The conversation was taken over, since this process gave no sign of life: nothing may be sent for it."""
+    """The conversation was taken over, since its claim had run out: nothing may be sent for it."""
 
 
 @dataclass(frozen=True, slots=True)

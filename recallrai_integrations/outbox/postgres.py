@@ -1,3 +1,4 @@
+# ruff: noqa: S608 - statements are put together from constants, values are passed beside them
 """An outbox in PostgreSQL: what waits outlives process and host, and is shared by all of them."""
 
 from __future__ import annotations
@@ -11,11 +12,10 @@ import random
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any, Final
 from weakref import ref
 
@@ -35,8 +35,9 @@ from .codec import (
     shifted,
     unescaped,
 )
+from .postgres_held import Held, entry
 from .postgres_schema import SCHEMA
-from .postgres_server import Server
+from .postgres_server import Server, psycopg
 
 __all__ = ["LEASE_SECONDS", "PostgresOutbox"]
 
@@ -45,8 +46,6 @@ logger = logging.getLogger("recallrai_integrations")
 LEASE_SECONDS: Final = 30.0
 """How long a claim holds, by the server's clock, without being renewed; a thread renews it (ours)."""
 _DUE_AT_ONCE: Final = 100
-_HELD: Final = 2**62
-"""Above it are the numbers of what is held in the process."""
 _IDLE: Final = "30 days"
 _MATCH: Final = "project = %s AND user_id = %s AND key = %s AND (thread_id IS NULL) = (%s::text IS NULL)"
 _ENTRY: Final = "seq, kind, said, recorded_at"
@@ -84,8 +83,8 @@ class PostgresOutbox(Outbox):
         self._project, self._limit, self._hold = project, limit, hold
         self._claims: dict[ConversationKey, _Claim] = {}
         self._owner = _new_owner()
-        self._held: deque[tuple[ConversationKey, list[Message | Request], list[bytes]]] = deque()
-        self._holding = threading.RLock()
+        self._held = Held(limit)
+        self._starting = threading.Lock()
         self._renewal: threading.Thread | None = None
         self._ended = threading.Event()
         try:
@@ -99,11 +98,11 @@ class PostgresOutbox(Outbox):
     @override
     def put(self, key: ConversationKey, items: Sequence[Message | Request]) -> list[OutboxEntry]:
         ids = [_id_of(one) for one in items]
-        with self._holding:
+        with self._held.lock:
             with suppress(OutboxUnavailableError):
                 self._hand_over()
             if self._held:
-                return self._held_back(key, items, ids)
+                return self._held.add(key, items, ids)
         try:
             return self._put(key, items, ids)
         except OutboxUnavailableError as error:
@@ -113,15 +112,18 @@ class PostgresOutbox(Outbox):
                 logger.warning(
                     "%s Messages are kept in this process until it can, and are lost with the process.", error
                 )
-            return self._held_back(key, items, ids)
+            return self._held.add(key, items, ids)
 
     @override
     def claim(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor | None:
         token = uuid.uuid4()
         rows = self._run(
             "SELECT * FROM {}.claim(%s, %s, %s, %s, %s, %s, %s::uuid, %s, %s)",
-            *self._address(key), token, LEASE_SECONDS, self._owner,
-        )  # fmt: skip
+            *self._address(key),
+            token,
+            LEASE_SECONDS,
+            self._owner,
+        )
         if not rows:
             return None
         self._claims[key] = _Claim(rows[0]["pk"], token)
@@ -145,8 +147,11 @@ class PostgresOutbox(Outbox):
         kept = _cursor_text(cursor)
         if not self._run(
             "SELECT 1 AS kept FROM {}.keep(%s, %s::uuid, %s, %s) AS kept WHERE kept",
-            mine.pk, mine.token, LEASE_SECONDS, kept,
-        ):  # fmt: skip
+            mine.pk,
+            mine.token,
+            LEASE_SECONDS,
+            kept,
+        ):
             raise ClaimLostError(f"Another process has taken the conversation over in {self._server.name}.")
 
     @override
@@ -157,7 +162,7 @@ class PostgresOutbox(Outbox):
                 "(SELECT pk FROM {0}.conversations WHERE " + _MATCH + ")",
                 waiting.seq,
                 *self._where(key),
-            )  # fmt: skip
+            )
         )
 
     @override
@@ -166,10 +171,12 @@ class PostgresOutbox(Outbox):
         if mine is None:
             return None
         rows = self._run(
-            f"SELECT {_ENTRY} FROM {{0}}.entries WHERE conversation = %s AND EXISTS (SELECT 1 FROM"  # noqa: S608 - constants
+            f"SELECT {_ENTRY} FROM {{0}}.entries WHERE conversation = %s AND EXISTS (SELECT 1 FROM"
             " {0}.conversations WHERE pk = %s AND claim = %s::uuid) ORDER BY seq LIMIT 1",
-            mine.pk, mine.pk, mine.token,
-        )  # fmt: skip
+            mine.pk,
+            mine.pk,
+            mine.token,
+        )
         return _entry_of(rows[0]) if rows else None
 
     @override
@@ -184,8 +191,9 @@ class PostgresOutbox(Outbox):
     def withdraw(self, key: ConversationKey, taken: Iterable[OutboxEntry]) -> None:
         self._run(
             "SELECT {0}.withdraw(pk, %s::bigint[]) FROM {0}.conversations WHERE " + _MATCH,
-            [one.seq for one in taken], *self._where(key),
-        )  # fmt: skip
+            [one.seq for one in taken],
+            *self._where(key),
+        )
 
     @override
     def release(self, key: ConversationKey, cursor: SessionCursor) -> None:
@@ -197,7 +205,7 @@ class PostgresOutbox(Outbox):
     @override
     def waiting(self, key: ConversationKey) -> list[OutboxEntry]:
         rows = self._run(
-            f"SELECT {_ENTRY} FROM {{0}}.entries WHERE conversation ="  # noqa: S608 - constants
+            f"SELECT {_ENTRY} FROM {{0}}.entries WHERE conversation ="
             " (SELECT pk FROM {0}.conversations WHERE " + _MATCH + ") ORDER BY seq",
             *self._where(key),
         )
@@ -230,13 +238,11 @@ class PostgresOutbox(Outbox):
 
     @override
     def last(self, key: ConversationKey) -> OutboxEntry | None:
-        with self._holding:
-            for other, items, _ in reversed(self._held):
-                if other == key:
-                    return _held_entry(_HELD, items[-1])
+        if (held := self._held.last(key)) is not None:
+            return held
         try:
             rows = self._run(
-                f"SELECT {_ENTRY} FROM {{0}}.entries WHERE conversation ="  # noqa: S608 - constants
+                f"SELECT {_ENTRY} FROM {{0}}.entries WHERE conversation ="
                 " (SELECT pk FROM {0}.conversations WHERE " + _MATCH + ") ORDER BY seq DESC LIMIT 1",
                 *self._where(key),
             )
@@ -251,11 +257,11 @@ class PostgresOutbox(Outbox):
         if key is not None:
             query = "SELECT count(*) AS n FROM {0}.entries WHERE conversation = (SELECT pk FROM"
             rows = self._run(query + " {0}.conversations WHERE " + _MATCH + ")", *self._where(key))
-            return int(rows[0]["n"]) + self._count_held(key)
+            return int(rows[0]["n"]) + self._held.count(key)
         rows = self._run(
             "SELECT coalesce(sum(waiting), 0) AS n FROM {}.counts WHERE project = %s", self._project
         )
-        return int(rows[0]["n"]) + self._count_held(None)
+        return int(rows[0]["n"]) + self._held.count()
 
     @override
     def figures(self) -> Figures:
@@ -265,31 +271,31 @@ class PostgresOutbox(Outbox):
             " AND lease_until >= clock_timestamp()) AS claims,"
             " (SELECT extract(epoch FROM clock_timestamp() - min(waiting_since))::double precision"
             " FROM {0}.conversations WHERE project = %s AND waiting_since IS NOT NULL) AS oldest",
-            self._project, self._project, self._project,
-        )  # fmt: skip
-        waiting = int(row["waiting"]) + self._count_held(None)
+            self._project,
+            self._project,
+            self._project,
+        )
+        waiting = int(row["waiting"]) + self._held.count()
         return Figures(waiting, max(0.0, row["oldest"] or 0.0), row["claims"])
 
     @override
     def purge(self, key: ConversationKey) -> int:
-        with self._holding:
-            held = self._count_held(key)
-            self._held = deque(one for one in self._held if one[0] != key)
+        held = self._held.drop(key)
         rows = self._run(
             "SELECT {0}.purge(pk) AS n FROM {0}.conversations WHERE " + _MATCH, *self._where(key)
         )
-        return held + sum(row["n"] for row in rows)
+        return held + int(sum(row["n"] for row in rows))
 
     @override
     def erase(self) -> tuple[str, ...]:
-        """The database itself: what is deleted stays in its pages, log and backups as long as its rules say."""
+        """The database itself: its pages, log and backups keep what is deleted for a while."""
         return (self._server.name,)
 
     @override
     def after_fork(self) -> None:
         self._server.after_fork()
-        self._claims, self._renewal, self._holding = {}, None, threading.RLock()
-        self._held.clear()
+        self._claims, self._renewal, self._starting = {}, None, threading.Lock()
+        self._held = Held(self._limit)
         self._ended = threading.Event()
         self._owner = _new_owner()
 
@@ -305,7 +311,7 @@ class PostgresOutbox(Outbox):
             with suppress(OutboxError):
                 self._run("SELECT {}.release(%s, %s::uuid, NULL)", mine.pk, mine.token)
         if self._held:
-            lost = self._count_held(None)
+            lost = self._held.count()
             logger.error("%s cannot be reached: %d messages are lost with this process.", self, lost)
         self._server.close()
 
@@ -332,8 +338,9 @@ class PostgresOutbox(Outbox):
         rows = self._run(
             "SELECT key, user_id, thread_id, metadata, auto_process_after_seconds"
             " FROM {}.conversations WHERE project = %s AND " + which,
-            self._project, *values,
-        )  # fmt: skip
+            self._project,
+            *values,
+        )
         return [
             ConversationKey(
                 unescaped(row["key"]),
@@ -351,7 +358,7 @@ class PostgresOutbox(Outbox):
         try:
             kept = cursor_from_json(row["cursor"])
         except (ValueError, LookupError, TypeError) as error:
-            raise OutboxError(f"The outbox in {self._server.name} holds what we do not write.") from error
+            raise OutboxError(f"{self._server.name} holds an outbox of something else.") from error
         return shifted(kept, time.monotonic() - max(0.0, row["age"]))
 
     def _done(
@@ -361,8 +368,13 @@ class PostgresOutbox(Outbox):
         if mine is not None:  # else another process has it, finds the message in the session, and says so
             self._run(
                 "SELECT {}.done(%s, %s::uuid, %s, %s, %s, %s)",
-                mine.pk, mine.token, LEASE_SECONDS, waiting.seq, cursor, reason,
-            )  # fmt: skip
+                mine.pk,
+                mine.token,
+                LEASE_SECONDS,
+                waiting.seq,
+                cursor,
+                reason,
+            )
 
     def _forget_idle(self) -> None:
         self._run(
@@ -370,13 +382,14 @@ class PostgresOutbox(Outbox):
             " WHERE project = %s AND used_at < clock_timestamp() - %s::interval AND claim IS NULL"
             " AND waiting_since IS NULL AND NOT EXISTS (SELECT 1 FROM {0}.rejected WHERE conversation = c.pk)"
             " LIMIT 1000 FOR UPDATE SKIP LOCKED) RETURNING pk",
-            self._project, _IDLE,
-        )  # fmt: skip
+            self._project,
+            _IDLE,
+        )
 
     # --- claims go on while this process runs
 
     def _renew_from_now_on(self) -> None:
-        with self._holding:
+        with self._starting:
             if self._renewal is None:
                 self._renewal = threading.Thread(
                     target=_renew, args=(ref(self), self._ended), name="recallrai-claims", daemon=True
@@ -401,36 +414,22 @@ class PostgresOutbox(Outbox):
         try:
             rows = self._run(
                 "SELECT * FROM {}.put(%s, %s, %s, %s, %s, %s, %s, %s::uuid, %s::bytea[], %s::text[], %s::text[])",
-                *self._address(key), self._limit, uuid.uuid4(), ids, kinds, said,
-            )  # fmt: skip
+                *self._address(key),
+                self._limit,
+                uuid.uuid4(),
+                ids,
+                kinds,
+                said,
+            )
         except OutboxError as error:
-            if getattr(error.__cause__, "sqlstate", None) != "RIFUL":
+            cause = error.__cause__
+            if not isinstance(cause, psycopg.Error) or cause.sqlstate != "RIFUL":
                 raise
             raise OutboxFullError(
-                f"{error.__cause__.diag.message_primary} messages wait for RecallrAI already in "
-                f"{self._server.name} (outbox_limit={self._limit}); the new ones were not taken."
+                f"{cause.diag.message_primary} messages wait for RecallrAI already in {self._server.name} "
+                f"(outbox_limit={self._limit}); the new ones were not taken."
             ) from None
-        return [_entry(row["seq"], items[row["place"] - 1], row["recorded_at"]) for row in rows]
-
-    def _held_back(
-        self, key: ConversationKey, items: Sequence[Message | Request], ids: list[bytes]
-    ) -> list[OutboxEntry]:
-        with self._holding:
-            known = {one for other, _, some in self._held if other == key for one in some}
-            now = datetime.now(timezone.utc)
-            fresh = {one: item for one, item in zip(ids, items, strict=True) if one not in known}
-            if self._count_held(None) + len(fresh) > self._limit:
-                raise OutboxFullError(
-                    f"{self._count_held(None)} messages wait in this process already, since {self._server.name} "
-                    f"cannot be reached (outbox_limit={self._limit}); the new ones were not taken."
-                )
-            if fresh:
-                stamped = [
-                    replace(one, created_at=one.created_at or now) if isinstance(one, Message) else one
-                    for one in fresh.values()
-                ]
-                self._held.append((key, stamped, list(fresh)))
-            return [_held_entry(_HELD + number, one) for number, one in enumerate(fresh.values())]
+        return [entry(row["seq"], items[row["place"] - 1], row["recorded_at"]) for row in rows]
 
     def _hand_over(self) -> None:
         """Puts what was held into the database, in order.
@@ -438,17 +437,9 @@ class PostgresOutbox(Outbox):
         Raises:
             OutboxUnavailableError: it still cannot be reached.
         """
-        with self._holding:
-            if not self._held:
-                return
-            while self._held:
-                key, items, ids = self._held[0]
-                self._put(key, items, ids)
-                self._held.popleft()
+        if self._held:
+            self._held.hand_over(self._put)
             logger.info("The outbox in %s is available again.", self._server.name)
-
-    def _count_held(self, key: ConversationKey | None) -> int:
-        return sum(len(items) for other, items, _ in list(self._held) if key in {None, other})
 
 
 def _new_owner() -> str:
@@ -466,7 +457,7 @@ def _renew(outbox: ref[PostgresOutbox], ended: threading.Event) -> None:
 
 
 def _id_of(item: Message | Request) -> bytes:
-    """The same for the same message id; of what has none, random: it is taken once, however often it is tried."""
+    """The same for the same message id; of what has none random, so that it is taken once."""
     if isinstance(item, Message) and item.id is not None:
         return hashlib.blake2b(item.id.encode("utf-8", "surrogatepass"), digest_size=20).digest()
     return uuid.uuid4().bytes
@@ -474,16 +465,6 @@ def _id_of(item: Message | Request) -> bytes:
 
 def _cursor_text(cursor: SessionCursor) -> str:
     return cursor_to_json(shifted(cursor, -time.monotonic()))
-
-
-def _entry(seq: int, item: Message | Request, recorded_at: datetime) -> OutboxEntry:
-    if isinstance(item, Message):
-        return OutboxEntry(seq, item, recorded_at)
-    return OutboxEntry(seq, None, recorded_at, item)
-
-
-def _held_entry(seq: int, item: Message | Request) -> OutboxEntry:
-    return _entry(seq, item, datetime.now(timezone.utc))
 
 
 def _entry_of(row: dict[str, Any]) -> OutboxEntry:

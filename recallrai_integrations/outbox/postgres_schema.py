@@ -1,7 +1,7 @@
-"""The schema of an outbox in PostgreSQL: made and migrated by its owner, used by roles that may not change it.
+"""The schema of an outbox in PostgreSQL: made by its owner, used by roles that may not change it.
 
-What takes several steps is a function of the schema: one round trip each, by one statement in a transaction of
-its own. Nothing is kept in a session, so that a transaction pooler may stand in between.
+What takes several steps is a function of the schema: one round trip, one statement, one transaction.
+Nothing is kept in a session, so that a transaction pooler may stand in between.
 
 Every function that changes a conversation locks its row first, then at most one row of `counts`; only
 `renew` locks several conversations, those of one owner. So no two of them wait for each other.

@@ -1,4 +1,4 @@
-"""The way to the PostgreSQL server of an outbox: a pool, what is tried again, and what is said when it fails."""
+"""The way to the PostgreSQL server of an outbox: a pool, another try, and what is said when it fails."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def make_schema(url: Secret, *, grant: Sequence[str]) -> None:
 
 def _conninfo(url: Secret) -> str:
     given = conninfo_to_dict(url.reveal())
-    defaults = {
+    defaults: dict[str, str | int] = {
         "connect_timeout": _CONNECT_SECONDS,
         "tcp_user_timeout": 10_000,
         "client_encoding": "UTF8",
@@ -201,7 +201,7 @@ def _conninfo(url: Secret) -> str:
 
 def _connect(url: Secret, name: str) -> psycopg.Connection[DictRow]:
     try:
-        return psycopg.connect(_conninfo(url), **_KWARGS)
+        return psycopg.Connection[DictRow].connect(_conninfo(url), **_KWARGS)
     except psycopg.Error as error:
         explained = _explained(name, error)
     raise explained  # outside: the frames of psycopg hold the password, and error trackers record them
@@ -221,26 +221,40 @@ def _name(url: Secret) -> str:
 def _explained(name: str, error: psycopg.Error) -> OutboxError:
     """What a failure means, with its remedy; the server's own words hold no password."""
     said = " ".join(str(error).split())
-    if isinstance(error, errors.ReadOnlySqlTransaction):
-        return OutboxUnavailableError(_READ_ONLY.format(name))
-    if isinstance(error, (errors.DiskFull, errors.OutOfMemory)):
-        return OutboxUnavailableError(
-            f"The outbox in {name} cannot grow: make room on its server's disk. What was in it is still there."
-        )
-    if isinstance(error, _NO_SCHEMA):
-        return OutboxError(f"There is no outbox of this release in {name}. {_INIT}")
-    if isinstance(error, errors.InsufficientPrivilege):
-        return OutboxError(
-            f"The role may not do this in {name} ({said}). Its owner grants it: recallrai-integrations outbox "
-            "init postgresql://… --grant ROLE"
-        )
-    if isinstance(error, _WRONG_LOGIN) or "authentication failed" in said or "no password supplied" in said:
-        return OutboxError(
-            f"The server refuses the login to the outbox in {name}; check user and password, in the URL or "
-            "where libpq looks for them (PGPASSWORD, ~/.pgpass)."
-        )
-    if isinstance(error, errors.InvalidCatalogName) or ("database" in said and "does not exist" in said):
-        return OutboxError(f"There is no database for the outbox {name}; create it first.")
+    for kinds, words, kind, remedy in _REMEDIES:
+        if isinstance(error, kinds) or (words and words in said):
+            return kind(remedy.format(name, said))
     if isinstance(error, psycopg.OperationalError):
         return OutboxUnavailableError(f"The outbox in {name} cannot be reached: {said}")
     return OutboxError(f"The outbox in {name} cannot be used: {said}")
+
+
+_LOGIN: Final = (
+    "The server refuses the login to the outbox in {}; check user and password, in the URL or where libpq "
+    "looks for them (PGPASSWORD, ~/.pgpass)."
+)
+_REMEDIES: Final[tuple[tuple[tuple[type[psycopg.Error], ...], str, type[OutboxError], str], ...]] = (
+    ((errors.ReadOnlySqlTransaction,), "", OutboxUnavailableError, _READ_ONLY),
+    (
+        (errors.DiskFull,),
+        "",
+        OutboxUnavailableError,
+        "The outbox in {} cannot grow: make room on its server's disk. What was in it is still there.",
+    ),
+    (_NO_SCHEMA, "", OutboxError, "There is no outbox of this release in {}. " + _INIT),
+    (
+        (errors.InsufficientPrivilege,),
+        "",
+        OutboxError,
+        "The role may not do this in {} ({}). Its owner grants it: recallrai-integrations outbox init "
+        "postgresql://… --grant ROLE",
+    ),
+    (_WRONG_LOGIN, "authentication failed", OutboxError, _LOGIN),
+    ((), "no password supplied", OutboxError, _LOGIN),
+    (
+        (errors.InvalidCatalogName,),
+        'database "',
+        OutboxError,
+        "There is no database for the outbox {}; create it first.",
+    ),
+)

@@ -83,6 +83,7 @@ class OutboxContract:
         return self.opened(), self.opened()
 
     def test_what_was_put_comes_out_in_order_and_once(self) -> None:
+        """What was put comes out in order and once."""
         outbox = self.opened()
         outbox.put(ADA, users("a", "b"))
         outbox.put(BOB, users("x"))
@@ -97,11 +98,12 @@ class OutboxContract:
         assert (outbox.keys(), outbox.count(), outbox.is_empty(ADA)) == ([BOB], 1, True)
 
     def test_texts_times_ids_and_metadata_come_back_as_they_were(self) -> None:
+        """Texts times ids and metadata come back as they were."""
         outbox = self.opened()
         key = ConversationKey(STRANGE, STRANGE, STRANGE, {"x": [1, "é"]}, 700)
         said = [Message("assistant", STRANGE, id=STRANGE, created_at=NOON), Message("user", "x" * 100_000)]
         taken = outbox.put(key, said)
-        assert [one.message for one in taken][0] == said[0]
+        assert taken[0].message == said[0]
         assert [one.message and one.message.content for one in outbox.waiting(key)] == [
             STRANGE,
             "x" * 100_000,
@@ -113,6 +115,7 @@ class OutboxContract:
         assert found == key
 
     def test_the_same_id_is_taken_once_and_the_same_text_always(self) -> None:
+        """The same id is taken once and the same text always."""
         outbox, hi = self.opened(), Message("user", "hi", id="m1")
         assert len(outbox.put(ADA, [hi, hi, *users("ok", "ok")])) == 3
         assert outbox.put(ADA, [hi]) == [], "it still waits"
@@ -122,6 +125,7 @@ class OutboxContract:
         assert len(outbox.put(ALONE, [hi])) == 1, "a thread and a conversation by itself are two"
 
     def test_what_is_withdrawn_may_be_put_again(self) -> None:
+        """What is withdrawn may be put again."""
         outbox, hi = self.opened(), Message("user", "hi", id="m1")
         outbox.put(ADA, users("before"))
         outbox.withdraw(ADA, outbox.put(ADA, [hi]))
@@ -130,6 +134,7 @@ class OutboxContract:
         assert outbox.count() == 2
 
     def test_past_the_limit_nothing_of_a_batch_is_taken(self) -> None:
+        """Past the limit nothing of a batch is taken."""
         outbox = self.opened(limit=5)
         outbox.put(ADA, users("a", "b", "c"))
         with pytest.raises(OutboxFullError, match="outbox_limit=5"):
@@ -138,6 +143,7 @@ class OutboxContract:
         assert len(outbox.put(BOB, [Message("user", "x", id="x")])) == 1
 
     def test_what_was_rejected_is_out_of_the_way(self) -> None:
+        """What was rejected is out of the way."""
         outbox = self.opened()
         outbox.put(ADA, users("a", "b"))
         outbox.claim(ADA, SessionCursor())
@@ -148,6 +154,7 @@ class OutboxContract:
         assert outbox.count() == 1
 
     def test_a_purge_drops_what_waits_and_no_id_is_taken_again(self) -> None:
+        """A purge drops what waits and no id is taken again."""
         outbox = self.opened()
         outbox.put(ADA, [Message("user", "a", id="a"), *users("b")])
         outbox.put(BOB, users("x"))
@@ -159,6 +166,7 @@ class OutboxContract:
         assert contents(outbox, BOB) == ["x"]
 
     def test_projects_never_mix(self) -> None:
+        """Projects never mix."""
         if not self.is_shared:
             pytest.skip("it holds one project")
         one, two = self.opened(project="one"), self.opened(project="two", limit=1)
@@ -170,6 +178,7 @@ class OutboxContract:
         assert contents(two, ADA) == ["for two"]
 
     def test_what_to_watch_tells_how_much_waits_and_for_how_long(self) -> None:
+        """What to watch tells how much waits and for how long."""
         outbox = self.opened()
         assert (outbox.figures().waiting, outbox.figures().oldest_seconds) == (0, 0.0)
         outbox.put(ADA, users("a", "b"))
@@ -179,6 +188,7 @@ class OutboxContract:
         assert outbox.figures().oldest_seconds > before
 
     def test_one_at_a_time_delivers_a_conversation_and_other_conversations_are_free(self) -> None:
+        """One at a time delivers a conversation and other conversations are free."""
         first, second = self.two()
         first.put(ADA, users("a"))
         first.put(BOB, users("x"))
@@ -193,6 +203,7 @@ class OutboxContract:
     def test_where_a_conversation_stands_is_kept_for_the_next_and_only_by_the_one_who_has_the_claim(
         self,
     ) -> None:
+        """Where a conversation stands is kept for the next and only by the one who has the claim."""
         first, second = self.two()
         first.put(ADA, users("a", "b"))
         assert first.claim(ADA, SessionCursor()) is not None
@@ -212,6 +223,7 @@ class OutboxContract:
         assert second.claim(ADA, SessionCursor()) is None
 
     def test_a_claim_that_was_taken_over_is_worth_nothing_any_more(self) -> None:
+        """A claim that was taken over is worth nothing any more."""
         if not self.claims_end:
             pytest.skip("only the death of its process ends a claim")
         late, other = self.two()
@@ -236,6 +248,7 @@ class OutboxContract:
         assert other.next(ADA) == sent
 
     def test_what_a_dead_owner_left_is_due_for_the_others(self) -> None:
+        """What a dead owner left is due for the others."""
         if not self.claims_end:
             pytest.skip("only the death of its process ends a claim")
         dead, other = self.two()
@@ -246,6 +259,7 @@ class OutboxContract:
         assert other.due() == [ADA]
 
     def test_many_workers_put_and_deliver_at_once_in_order_and_without_a_deadlock(self) -> None:
+        """Many workers put and deliver at once in order and without a deadlock."""
         workers = [self.opened(limit=100_000) for _ in range(4 if self.is_shared else 1)]
         delivered: dict[ConversationKey, list[str | None]] = {ADA: [], BOB: []}
         locks = {(id(one), key): threading.Lock() for one in workers for key in delivered}
@@ -259,7 +273,7 @@ class OutboxContract:
                             continue
                         while (waiting := outbox.next(key)) is not None:
                             outbox.keep(key, cursor)
-                            delivered[key].append(waiting.message and waiting.message.content)
+                            delivered[key].append(_text(waiting))
                             outbox.done(key, waiting, cursor)
                         outbox.release(key, cursor)
 
@@ -274,7 +288,7 @@ class OutboxContract:
             thread.join(60)
         assert not any(thread.is_alive() for thread in threads)
         for key, texts in delivered.items():
-            texts += contents(workers[0], key)
+            texts.extend(contents(workers[0], key))
             assert len(texts) == len(set(texts)) == len(threads) * 10
             for name in {str(text).split()[0] for text in texts}:
                 own = [text for text in texts if str(text).split()[0] == name]
@@ -307,4 +321,4 @@ def deliver_all(outbox: Outbox, key: ConversationKey) -> list[str | None]:
 
 
 def _text(entry: OutboxEntry) -> str | None:
-    return entry.message and entry.message.content
+    return None if entry.message is None else entry.message.content

@@ -190,18 +190,18 @@ def test_errors_name_host_and_database_and_no_password(postgres: PostgresServer,
     import psycopg
 
     url = new_database(postgres)
-    with pytest.raises(OutboxError, match="no outbox of this release.*outbox init"):
+    with pytest.raises(OutboxError, match=r"no outbox of this release.*outbox init"):
         open_one(url)
     init(url)
     with psycopg.connect(url) as db:
         db.execute("UPDATE recallrai_integrations.format SET version = 99")
-    with pytest.raises(OutboxError, match="format 99.*format 1"):
+    with pytest.raises(OutboxError, match=r"format 99.*format 1"):
         open_one(url)
     with psycopg.connect(url) as db:
         db.execute("UPDATE recallrai_integrations.format SET version = 1")
         db.execute("DO $$ BEGIN CREATE ROLE app LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
         db.execute(f"ALTER DATABASE {url.rpartition('/')[2]} SET default_transaction_read_only = on".encode())
-    with pytest.raises(OutboxError, match="read-only.*target_session_attrs"):
+    with pytest.raises(OutboxError, match=r"read-only.*target_session_attrs"):
         open_one(url)
     assert status(url) == list(export(url)) == []
     with psycopg.connect(url, options="-c default_transaction_read_only=off") as db:
