@@ -1,12 +1,13 @@
 """Eight workers of four hosts over one PostgreSQL: `python -m bench.chaos.hosts '{"url": …}'` is one worker.
 
-Workers are killed and started again, stopped for longer than their claims hold, and the database's server is
-restarted and crashed, while a fifth of all requests fails or takes effect late. A worker tries a message again,
-with its id, until `record` has returned.
+Workers are killed and started again, stopped for longer than their claims hold, and the database's server
+is restarted and crashed, while a fifth of all requests fails or takes effect late. A worker tries a message
+again, with its id, until `record` has returned.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import platform
 import random
@@ -15,9 +16,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bench.postgres import PostgresServer
 from recallrai_integrations import DeliveryOptions, Message, connect
@@ -26,7 +29,7 @@ from recallrai_integrations.local import LocalRecallrAI
 from recallrai_integrations.outbox import init, status
 
 from . import checking
-from .service import Chaos
+from .service import Chaos, Counts
 
 ROOT = Path(__file__).parents[2]
 HOSTS, WORKERS, THREADS = 4, 8, 12
@@ -62,8 +65,9 @@ class Report:
     def row(self) -> str:
         figures = ", ".join(f"{self.wrong[wrong]} {wrong}" for wrong in WRONGS)
         return (
-            f"{self.messages} messages, {self.kills} kills, {self.pauses} pauses, {self.restarts} restarts of "
-            f"PostgreSQL, {self.failed} of {self.requests} requests failed: {figures}"
+            f"{self.messages} messages, {self.kills} kills, {self.pauses} pauses, "
+            f"{self.restarts} restarts of PostgreSQL, {self.failed} of {self.requests} requests failed: "
+            f"{figures}"
         )
 
 
@@ -73,11 +77,9 @@ def run(folder: Path, *, count: int, seconds: float = 300.0, seed: int = 0) -> R
     Raises:
         TimeoutError: it did not end in time.
     """
-    dice, report, ends = random.Random(seed), Report(messages=WORKERS * count), time.monotonic() + seconds
-    with (
-        PostgresServer() as postgres,
-        LocalRecallrAI(folder / "service.db", faults=Chaos(folder, seed)) as service,
-    ):
+    report, ends = Report(messages=WORKERS * count), time.monotonic() + seconds
+    faults = Chaos(folder, seed)
+    with PostgresServer() as postgres, LocalRecallrAI(folder / "service.db", faults=faults) as service:
         init(postgres.url())
         orders = [
             Worker(service.base_url, postgres.url(), str(folder / f"journal-{number}"), number, count)
@@ -85,50 +87,73 @@ def run(folder: Path, *, count: int, seconds: float = 300.0, seed: int = 0) -> R
         ]
         workers = [_start(order, folder) for order in orders]
         try:
-            steps = 0
-            while any(one.poll() is None for one in workers):
-                if time.monotonic() > ends:
-                    raise TimeoutError(f"the workers were not through after {seconds} s")
-                time.sleep(0.5)
-                steps += 1
-                victim = dice.randrange(WORKERS)
-                if workers[victim].poll() is not None:
-                    continue
-                if steps % 3 == 0:
-                    workers[victim].kill()
-                    workers[victim].wait()
-                    workers[victim] = _start(orders[victim], folder)
-                    report.kills += 1
-                elif steps % 7 == 1:
-                    workers[victim].send_signal(signal.SIGSTOP)
-                    time.sleep(LEASE * 1.7)
-                    workers[victim].send_signal(signal.SIGCONT)
-                    report.pauses += 1
-                elif steps % 10 == 5:
-                    postgres.restart(dice.choice(("fast", "immediate")))
-                    report.restarts += 1
-            if any(one.returncode for one in workers):
-                raise RuntimeError((folder / "worker.log").read_text()[-2000:])
-            (folder / "calm").touch()
-            while sum(one.waiting for one in status(postgres.url())):
-                if time.monotonic() > ends:
-                    raise TimeoutError("messages still wait although all is well")
-                _work(Worker(service.base_url, postgres.url(), str(folder / "last"), WORKERS, 0))
+            _disturb(
+                report,
+                postgres=postgres,
+                workers=workers,
+                start=lambda number: _start(orders[number], folder),
+                seed=seed,
+                ends=ends,
+            )
         finally:
             for one in workers:
                 one.kill()
                 one.wait()
-        report.requests, report.failed = service.faults._counts.read()  # type: ignore[attr-defined]
-        found = checking.stored(service.port)
-    texts = [text for said in found.values() for _, text in said]
+        if any(one.returncode for one in workers):
+            raise RuntimeError((folder / "worker.log").read_text()[-2000:])
+        report.requests, report.failed = Counts(folder).read()
+        (folder / "calm").touch()
+        while sum(one.waiting for one in status(postgres.url())):
+            if time.monotonic() > ends:
+                raise TimeoutError("messages still wait although all is well")
+            _work(Worker(service.base_url, postgres.url(), str(folder / "last"), WORKERS, 0))
+        _judge(report, checking.stored(urlsplit(service.base_url).port or 80), count)
+    return report
+
+
+def _disturb(
+    report: Report,
+    *,
+    postgres: PostgresServer,
+    workers: list[subprocess.Popen[bytes]],
+    start: Callable[[int], subprocess.Popen[bytes]],
+    seed: int,
+    ends: float,
+) -> None:
+    """Disturbs one worker after the other, and the database, until all are through."""
+    dice = random.Random(seed)
+    for step in itertools.count(1):
+        working = [number for number, one in enumerate(workers) if one.poll() is None]
+        if not working:
+            return
+        if time.monotonic() > ends:
+            raise TimeoutError("the workers were not through in time")
+        time.sleep(0.5)
+        victim = dice.choice(working)
+        if step % 3 == 0:
+            workers[victim].kill()
+            workers[victim].wait()
+            workers[victim] = start(victim)
+            report.kills += 1
+        elif step % 7 == 1:
+            workers[victim].send_signal(signal.SIGSTOP)
+            time.sleep(LEASE * 1.7)
+            workers[victim].send_signal(signal.SIGCONT)
+            report.pauses += 1
+        elif step % 10 == 5:
+            postgres.restart(dice.choice(("fast", "immediate")))
+            report.restarts += 1
+
+
+def _judge(report: Report, found: dict[tuple[str, str], checking.Said], count: int) -> None:
+    texts = Counter(text for said in found.values() for _, text in said)
     due = Counter(text(number, turn) for number in range(WORKERS) for turn in range(count))
-    report.wrong["lost"] = (due - Counter(texts)).total()
-    report.wrong["twice"] = (Counter(texts) - due).total()
+    report.wrong["lost"] = (due - texts).total()
+    report.wrong["twice"] = (texts - due).total()
     for said in found.values():
         for number in range(WORKERS):
-            own = [text for _, text in said if text.startswith(f"worker {number} ")]
+            own = [one for _, one in said if one.startswith(f"worker {number} ")]
             report.wrong["out of order"] += own != sorted(own)
-    return report
 
 
 def text(number: int, turn: int) -> str:

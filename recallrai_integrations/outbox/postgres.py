@@ -37,7 +37,7 @@ from .codec import (
 )
 from .postgres_held import Held, entry
 from .postgres_schema import SCHEMA
-from .postgres_server import Server, psycopg
+from .postgres_server import Server, waiting_when_full
 
 __all__ = ["LEASE_SECONDS", "PostgresOutbox"]
 
@@ -413,7 +413,8 @@ class PostgresOutbox(Outbox):
         said = [message_to_json(one) if isinstance(one, Message) else None for one in items]
         try:
             rows = self._run(
-                "SELECT * FROM {}.put(%s, %s, %s, %s, %s, %s, %s, %s::uuid, %s::bytea[], %s::text[], %s::text[])",
+                "SELECT * FROM {}.put(%s, %s, %s, %s, %s, %s, %s, %s::uuid, %s::bytea[], %s::text[],"
+                " %s::text[])",
                 *self._address(key),
                 self._limit,
                 uuid.uuid4(),
@@ -422,14 +423,14 @@ class PostgresOutbox(Outbox):
                 said,
             )
         except OutboxError as error:
-            cause = error.__cause__
-            if not isinstance(cause, psycopg.Error) or cause.sqlstate != "RIFUL":
+            waiting = waiting_when_full(error)
+            if waiting is None:
                 raise
             raise OutboxFullError(
-                f"{cause.diag.message_primary} messages wait for RecallrAI already in {self._server.name} "
+                f"{waiting} messages wait for RecallrAI already in {self._server.name} "
                 f"(outbox_limit={self._limit}); the new ones were not taken."
             ) from None
-        return [entry(row["seq"], items[row["place"] - 1], row["recorded_at"]) for row in rows]
+        return [entry(row["seq"], items[int(row["place"]) - 1], row["recorded_at"]) for row in rows]
 
     def _hand_over(self) -> None:
         """Puts what was held into the database, in order.

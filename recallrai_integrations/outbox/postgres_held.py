@@ -48,13 +48,14 @@ class Held:
         with self.lock:
             now = datetime.now(timezone.utc)
             known = {one for other, _, some in self._batches if other == key for one in some}
-            fresh = {one: item for one, item in zip(ids, items, strict=True) if one not in known}
+            fresh: dict[bytes, Message | Request] = {}
+            fresh.update((one, item) for one, item in zip(ids, items, strict=True) if one not in known)
             if self.count() + len(fresh) > self._limit:
                 raise OutboxFullError(
                     f"{self.count()} messages wait in this process already, since the outbox cannot be "
                     f"reached (outbox_limit={self._limit}); the new ones were not taken."
                 )
-            stamped = [_stamped(one, now) for one in fresh.values()]
+            stamped: list[Message | Request] = [_stamped(one, now) for one in fresh.values()]
             if stamped:
                 self._batches.append((key, stamped, list(fresh)))
             return [entry(_FIRST + number, one, now) for number, one in enumerate(stamped)]
@@ -76,7 +77,7 @@ class Held:
     def last(self, key: ConversationKey) -> OutboxEntry | None:
         """The newest that is held for a conversation."""
         with self.lock:
-            found = [items[-1] for other, items, _ in self._batches if other == key]
+            found: list[Message | Request] = [items[-1] for other, items, _ in self._batches if other == key]
             return entry(_FIRST, found[-1], datetime.now(timezone.utc)) if found else None
 
     def count(self, key: ConversationKey | None = None) -> int:

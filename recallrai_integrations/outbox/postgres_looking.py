@@ -52,7 +52,8 @@ def export(url: Secret) -> Iterator[dict[str, Any]]:
             "SELECT conversation, seq, kind, said, recorded_at, reason, project, user_id, thread_id, metadata"
             " FROM (SELECT conversation, seq, kind, said, recorded_at, NULL AS reason"
             f" FROM {SCHEMA}.entries"
-            f" UNION ALL SELECT conversation, seq, kind, said, recorded_at, reason FROM {SCHEMA}.rejected) AS e"
+            " UNION ALL SELECT conversation, seq, kind, said, recorded_at, reason"
+            f" FROM {SCHEMA}.rejected) AS e"
             f" JOIN {SCHEMA}.conversations ON pk = conversation"
             " WHERE (conversation, seq) > (%s, %s) ORDER BY conversation, seq LIMIT %s",
             (*after, _AT_ONCE),

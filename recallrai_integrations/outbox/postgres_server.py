@@ -23,7 +23,7 @@ except ModuleNotFoundError as error:
         raise
     raise MissingDependencyError.for_extra("postgres", str(error.name)) from error
 
-__all__ = ["Server", "make_schema"]
+__all__ = ["Server", "make_schema", "waiting_when_full"]
 
 _CONNECTIONS: Final = 4
 """Most connections of one process; one is held between uses (ours)."""
@@ -188,6 +188,13 @@ def make_schema(url: Secret, *, grant: Sequence[str]) -> None:
             raise _explained(name, error) from error.with_traceback(None)
 
 
+def waiting_when_full(error: OutboxError) -> str | None:
+    """How many wait, when that is why the outbox took no more."""
+    cause = error.__cause__
+    is_full = isinstance(cause, psycopg.Error) and cause.sqlstate == "RIFUL"
+    return cause.diag.message_primary if isinstance(cause, psycopg.Error) and is_full else None
+
+
 def _conninfo(url: Secret) -> str:
     given = conninfo_to_dict(url.reveal())
     defaults: dict[str, str | int] = {
@@ -246,8 +253,7 @@ _REMEDIES: Final[tuple[tuple[tuple[type[psycopg.Error], ...], str, type[OutboxEr
         (errors.InsufficientPrivilege,),
         "",
         OutboxError,
-        "The role may not do this in {} ({}). Its owner grants it: recallrai-integrations outbox init "
-        "postgresql://… --grant ROLE",
+        "The role may not do this in {} ({}); grant it: recallrai-integrations outbox init … --grant ROLE",
     ),
     (_WRONG_LOGIN, "authentication failed", OutboxError, _LOGIN),
     ((), "no password supplied", OutboxError, _LOGIN),
