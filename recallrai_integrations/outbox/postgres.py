@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import platform
@@ -15,7 +13,6 @@ import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timezone
 from typing import Any, Final
 from weakref import ref
 
@@ -26,16 +23,9 @@ from recallrai_integrations.errors import OutboxError, OutboxFullError, OutboxUn
 from recallrai_integrations.messages import Message
 
 from .base import ClaimLostError, ConversationKey, Figures, Outbox, OutboxEntry, Request, SessionCursor
-from .codec import (
-    cursor_from_json,
-    cursor_to_json,
-    escaped,
-    message_from_json,
-    message_to_json,
-    shifted,
-    unescaped,
-)
+from .codec import cursor_from_json, escaped, message_to_json, shifted
 from .postgres_held import Held, entry
+from .postgres_rows import ENTRY, MATCH, address, cursor_text, entry_of, id_of, key_of, where
 from .postgres_schema import SCHEMA
 from .postgres_server import Server, waiting_when_full
 
@@ -47,8 +37,6 @@ LEASE_SECONDS: Final = 30.0
 """How long a claim holds, by the server's clock, without being renewed; a thread renews it (ours)."""
 _DUE_AT_ONCE: Final = 100
 _IDLE: Final = "30 days"
-_MATCH: Final = "project = %s AND user_id = %s AND key = %s AND (thread_id IS NULL) = (%s::text IS NULL)"
-_ENTRY: Final = "seq, kind, said, recorded_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +85,7 @@ class PostgresOutbox(Outbox):
 
     @override
     def put(self, key: ConversationKey, items: Sequence[Message | Request]) -> list[OutboxEntry]:
-        ids = [_id_of(one) for one in items]
+        ids = [id_of(one) for one in items]
         with self._held.lock:
             with suppress(OutboxUnavailableError):
                 self._hand_over()
@@ -119,7 +107,7 @@ class PostgresOutbox(Outbox):
         token = uuid.uuid4()
         rows = self._run(
             "SELECT * FROM {}.claim(%s, %s, %s, %s, %s, %s, %s::uuid, %s, %s)",
-            *self._address(key),
+            *address(self._project, key),
             token,
             LEASE_SECONDS,
             self._owner,
@@ -134,8 +122,8 @@ class PostgresOutbox(Outbox):
     def cursor(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor:
         rows = self._run(
             "SELECT cursor, extract(epoch FROM clock_timestamp() - kept_at)::double precision AS age"
-            " FROM {}.conversations WHERE " + _MATCH,
-            *self._where(key),
+            " FROM {}.conversations WHERE " + MATCH,
+            *where(self._project, key),
         )
         return self._cursor_of(rows[0], replace(cursor)) if rows else cursor
 
@@ -143,8 +131,9 @@ class PostgresOutbox(Outbox):
     def keep(self, key: ConversationKey, cursor: SessionCursor, *, synced: bool = True) -> None:
         mine = self._claims.get(key)
         if mine is None:
-            return  # an import, which fills sessions of its own
-        kept = _cursor_text(cursor)
+            self._keep_unclaimed(key, cursor)
+            return
+        kept = cursor_text(cursor)
         if not self._run(
             "SELECT 1 AS kept FROM {}.keep(%s, %s::uuid, %s, %s) AS kept WHERE kept",
             mine.pk,
@@ -159,9 +148,9 @@ class PostgresOutbox(Outbox):
         return bool(
             self._run(
                 "SELECT 1 FROM {0}.entries WHERE seq = %s AND conversation = "
-                "(SELECT pk FROM {0}.conversations WHERE " + _MATCH + ")",
+                "(SELECT pk FROM {0}.conversations WHERE " + MATCH + ")",
                 waiting.seq,
-                *self._where(key),
+                *where(self._project, key),
             )
         )
 
@@ -171,17 +160,17 @@ class PostgresOutbox(Outbox):
         if mine is None:
             return None
         rows = self._run(
-            f"SELECT {_ENTRY} FROM {{0}}.entries WHERE conversation = %s AND EXISTS (SELECT 1 FROM"
+            f"SELECT {ENTRY} FROM {{0}}.entries WHERE conversation = %s AND EXISTS (SELECT 1 FROM"
             " {0}.conversations WHERE pk = %s AND claim = %s::uuid) ORDER BY seq LIMIT 1",
             mine.pk,
             mine.pk,
             mine.token,
         )
-        return _entry_of(rows[0]) if rows else None
+        return entry_of(rows[0]) if rows else None
 
     @override
     def done(self, key: ConversationKey, waiting: OutboxEntry, cursor: SessionCursor) -> None:
-        self._done(key, waiting, _cursor_text(cursor), None)
+        self._done(key, waiting, cursor_text(cursor), None)
 
     @override
     def reject(self, key: ConversationKey, waiting: OutboxEntry, reason: str) -> None:
@@ -190,9 +179,9 @@ class PostgresOutbox(Outbox):
     @override
     def withdraw(self, key: ConversationKey, taken: Iterable[OutboxEntry]) -> None:
         self._run(
-            "SELECT {0}.withdraw(pk, %s::bigint[]) FROM {0}.conversations WHERE " + _MATCH,
+            "SELECT {0}.withdraw(pk, %s::bigint[]) FROM {0}.conversations WHERE " + MATCH,
             [one.seq for one in taken],
-            *self._where(key),
+            *where(self._project, key),
         )
 
     @override
@@ -200,16 +189,16 @@ class PostgresOutbox(Outbox):
         mine = self._claims.pop(key, None)
         if mine is not None:
             with suppress(OutboxUnavailableError):  # its lease ends by itself
-                self._run("SELECT {}.release(%s, %s::uuid, %s)", mine.pk, mine.token, _cursor_text(cursor))
+                self._run("SELECT {}.release(%s, %s::uuid, %s)", mine.pk, mine.token, cursor_text(cursor))
 
     @override
     def waiting(self, key: ConversationKey) -> list[OutboxEntry]:
         rows = self._run(
-            f"SELECT {_ENTRY} FROM {{0}}.entries WHERE conversation ="
-            " (SELECT pk FROM {0}.conversations WHERE " + _MATCH + ") ORDER BY seq",
-            *self._where(key),
+            f"SELECT {ENTRY} FROM {{0}}.entries WHERE conversation ="
+            " (SELECT pk FROM {0}.conversations WHERE " + MATCH + ") ORDER BY seq",
+            *where(self._project, key),
         )
-        return [_entry_of(row) for row in rows]
+        return [entry_of(row) for row in rows]
 
     @override
     def keys(self, *, user_id: str | None = None) -> list[ConversationKey]:
@@ -233,7 +222,8 @@ class PostgresOutbox(Outbox):
     def is_empty(self, key: ConversationKey) -> bool:
         self._hand_over()
         return not self._run(
-            "SELECT 1 FROM {}.conversations WHERE waiting_since IS NOT NULL AND " + _MATCH, *self._where(key)
+            "SELECT 1 FROM {}.conversations WHERE waiting_since IS NOT NULL AND " + MATCH,
+            *where(self._project, key),
         )
 
     @override
@@ -242,21 +232,21 @@ class PostgresOutbox(Outbox):
             return held
         try:
             rows = self._run(
-                f"SELECT {_ENTRY} FROM {{0}}.entries WHERE conversation ="
-                " (SELECT pk FROM {0}.conversations WHERE " + _MATCH + ") ORDER BY seq DESC LIMIT 1",
-                *self._where(key),
+                f"SELECT {ENTRY} FROM {{0}}.entries WHERE conversation ="
+                " (SELECT pk FROM {0}.conversations WHERE " + MATCH + ") ORDER BY seq DESC LIMIT 1",
+                *where(self._project, key),
             )
         except OutboxUnavailableError:
             if not self._hold:
                 raise
             return None
-        return _entry_of(rows[0]) if rows else None
+        return entry_of(rows[0]) if rows else None
 
     @override
     def count(self, key: ConversationKey | None = None) -> int:
         if key is not None:
             query = "SELECT count(*) AS n FROM {0}.entries WHERE conversation = (SELECT pk FROM"
-            rows = self._run(query + " {0}.conversations WHERE " + _MATCH + ")", *self._where(key))
+            rows = self._run(query + " {0}.conversations WHERE " + MATCH + ")", *where(self._project, key))
             return int(rows[0]["n"]) + self._held.count(key)
         rows = self._run(
             "SELECT coalesce(sum(waiting), 0) AS n FROM {}.counts WHERE project = %s", self._project
@@ -282,7 +272,7 @@ class PostgresOutbox(Outbox):
     def purge(self, key: ConversationKey) -> int:
         held = self._held.drop(key)
         rows = self._run(
-            "SELECT {0}.purge(pk) AS n FROM {0}.conversations WHERE " + _MATCH, *self._where(key)
+            "SELECT {0}.purge(pk) AS n FROM {0}.conversations WHERE " + MATCH, *where(self._project, key)
         )
         return held + int(sum(row["n"] for row in rows))
 
@@ -324,16 +314,6 @@ class PostgresOutbox(Outbox):
     def _run(self, query: str, *values: object) -> list[dict[str, Any]]:
         return self._server.run(query.format(SCHEMA), values)
 
-    def _address(self, key: ConversationKey) -> tuple[object, ...]:
-        thread = None if key.thread_id is None else escaped(key.thread_id)
-        metadata = json.dumps(dict(key.metadata))
-        ids = (self._project, escaped(key.user_id), thread, escaped(key.key))
-        return (*ids, metadata, key.auto_process_after_seconds)
-
-    def _where(self, key: ConversationKey) -> tuple[object, ...]:
-        thread = None if key.thread_id is None else escaped(key.thread_id)
-        return (self._project, escaped(key.user_id), escaped(key.key), thread)
-
     def _keys(self, which: str, *values: object) -> list[ConversationKey]:
         rows = self._run(
             "SELECT key, user_id, thread_id, metadata, auto_process_after_seconds"
@@ -341,16 +321,7 @@ class PostgresOutbox(Outbox):
             self._project,
             *values,
         )
-        return [
-            ConversationKey(
-                unescaped(row["key"]),
-                unescaped(row["user_id"]),
-                None if row["thread_id"] is None else unescaped(row["thread_id"]),
-                json.loads(row["metadata"]),
-                row["auto_process_after_seconds"],
-            )
-            for row in rows
-        ]
+        return [key_of(row) for row in rows]
 
     def _cursor_of(self, row: dict[str, Any], cursor: SessionCursor) -> SessionCursor:
         if row["cursor"] is None:
@@ -375,6 +346,17 @@ class PostgresOutbox(Outbox):
                 cursor,
                 reason,
             )
+
+    def _keep_unclaimed(self, key: ConversationKey, cursor: SessionCursor) -> None:
+        """For whoever changes a conversation for which nothing waits; whoever delivers it knows better."""
+        if self._ended.is_set():  # a delivery that is still on its way has no claim any more
+            raise OutboxError(f"The outbox in {self._server.name} is closed.")
+        self._run(
+            "UPDATE {}.conversations SET cursor = %s, kept_at = clock_timestamp()"
+            " WHERE claim IS NULL AND " + MATCH + " RETURNING pk",
+            cursor_text(cursor),
+            *where(self._project, key),
+        )
 
     def _forget_idle(self) -> None:
         self._run(
@@ -415,7 +397,7 @@ class PostgresOutbox(Outbox):
             rows = self._run(
                 "SELECT * FROM {}.put(%s, %s, %s, %s, %s, %s, %s, %s::uuid, %s::bytea[], %s::text[],"
                 " %s::text[])",
-                *self._address(key),
+                *address(self._project, key),
                 self._limit,
                 uuid.uuid4(),
                 ids,
@@ -455,19 +437,3 @@ def _renew(outbox: ref[PostgresOutbox], ended: threading.Event) -> None:
         with suppress(OutboxError):  # tried again; whoever delivers finds out whether the claim still holds
             held.renew()
         del held
-
-
-def _id_of(item: Message | Request) -> bytes:
-    """The same for the same message id; of what has none random, so that it is taken once."""
-    if isinstance(item, Message) and item.id is not None:
-        return hashlib.blake2b(item.id.encode("utf-8", "surrogatepass"), digest_size=20).digest()
-    return uuid.uuid4().bytes
-
-
-def _cursor_text(cursor: SessionCursor) -> str:
-    return cursor_to_json(shifted(cursor, -time.monotonic()))
-
-
-def _entry_of(row: dict[str, Any]) -> OutboxEntry:
-    message = None if row["said"] is None else message_from_json(row["said"])
-    return OutboxEntry(row["seq"], message, row["recorded_at"].astimezone(timezone.utc), row["kind"])
