@@ -130,17 +130,17 @@ def _disturb(
             raise TimeoutError("the workers were not through in time")
         time.sleep(0.5)
         victim = dice.choice(working)
-        if step % 3 == 0:
+        if step % 3 == 0 and report.kills < 2 * WORKERS:
             workers[victim].kill()
             workers[victim].wait()
             workers[victim] = start(victim)
             report.kills += 1
-        elif step % 7 == 1:
+        elif step % 7 == 1 and report.pauses < WORKERS:
             workers[victim].send_signal(signal.SIGSTOP)
             time.sleep(LEASE * 1.7)
             workers[victim].send_signal(signal.SIGCONT)
             report.pauses += 1
-        elif step % 10 == 5:
+        elif step % 10 == 5 and report.restarts < WORKERS:
             postgres.restart(dice.choice(("fast", "immediate")))
             report.restarts += 1
 
