@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import core, local_service, turns
+from bench import core, local_service, outboxes, turns
 from bench.report import Table, circumstances, rewrite
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
@@ -28,7 +28,16 @@ def _local(_: bool) -> Measured:
     return [Table("The local service", ("", "measured"), local_service.run())], []
 
 
-PARTS: dict[str, Callable[[bool], Measured]] = {"turns": _turns, "core": _core, "local": _local}
+def _outboxes(quick: bool) -> Measured:
+    return [Table("The outbox of many hosts", ("", "measured"), outboxes.run(quick=quick))], []
+
+
+PARTS: dict[str, Callable[[bool], Measured]] = {
+    "turns": _turns,
+    "core": _core,
+    "local": _local,
+    "outboxes": _outboxes,
+}
 
 
 def main() -> int:

@@ -52,11 +52,11 @@ def connect(
         delivery: how messages are delivered, and what happens in an outage.
 
     Returns:
-                A connection, also a context manager. All threads and event loops of a process can share it.
+        A connection, also a context manager. All threads and event loops of a process can share it.
 
     Raises:
         CredentialsError: missing or malformed credentials.
-                ConfigurationError: an invalid base URL or timeout, or arguments that exclude each other.
+        ConfigurationError: an invalid base URL or timeout, or arguments that exclude each other.
         MissingDependencyError: `local` without the extra `local`.
         LocalServiceError: the local service cannot start: not a database, read-only …
         OutboxError: the outbox file cannot be used.

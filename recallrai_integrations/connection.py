@@ -56,7 +56,7 @@ if hasattr(os, "register_at_fork"):
 class Connection:
     """A connection to one project of RecallrAI, made by `connect`.
 
-        Threads, event loops and all users of an application share it. `close()` (or leaving it as a context
+    Threads, event loops and all users of an application share it. `close()` (or leaving it as a context
     manager) delivers pending messages; it does not process open threads. A connection that is still open is
     closed when the interpreter exits.
 
@@ -144,7 +144,7 @@ class Connection:
 
         Raises:
             MissingIdentityError: no user id.
-                        InvalidInputError: an invalid id, or an option out of its range.
+            InvalidInputError: an invalid id, or an option out of its range.
         """
         self.runtime.check_open()
         user, thread = user_id_text(user_id), thread_id_text(thread_id)
@@ -201,9 +201,7 @@ class Connection:
             memory_id: only this memory, with its older versions.
 
         Returns:
-                        What was deleted, and the files of this machine in which deleted text remains until
-                        other programs
-            close them.
+            What was deleted, and where text of it remains for a while; see `Forgotten.remains_in`.
 
         Raises:
             NotFoundError: there was nothing to delete.
@@ -270,8 +268,8 @@ class Connection:
             The result for each conversation, in order.
 
         Raises:
-                        InvalidInputError: a line does not belong to an export; the lines before it have been
-                            imported.
+            InvalidInputError: a line does not belong to an export; the lines before it have been
+                imported.
             ServiceUnavailableError: an outage, whatever `on_error` says.
         """
         return [
@@ -307,8 +305,8 @@ class Connection:
 
         Raises:
             InvalidInputError: `timeout` is not a number of at least 0.
-                        RequestRejectedError: the service rejected a message permanently; all others have been
-                            tried.
+            RequestRejectedError: the service rejected a message permanently; all others have been
+                tried.
             ServiceUnavailableError: an outage with `on_error="raise"`.
         """
         self.runtime.run(self.runtime.flush(_checked(timeout)), insist=True)

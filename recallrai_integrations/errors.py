@@ -15,8 +15,10 @@ RecallrAIIntegrationError
 │   ├── NotFoundError                 404: the user, session, memory or conflict does not exist
 │   └── ServiceUnavailableError       an outage: no connection, timeout, 429, 5xx, unreadable answer;
 │                                     raised with `on_error="raise"`, degraded otherwise
-├── OutboxError                   the outbox file cannot be used; the file stays as it was
-│   └── OutboxFullError               the outbox holds as many messages as it may
+├── OutboxError                   the outbox cannot be used; what is in it stays as it was
+│   ├── OutboxFullError               the outbox holds as many messages as it may
+│   └── OutboxUnavailableError        the outbox's server cannot be reached; an outage too (also a
+│                                     ServiceUnavailableError)
 ├── ForgetIncompleteError         something that was to be deleted is still there
 └── LocalServiceError             the embedded service cannot start: port in use, not a database …
 ```
@@ -40,6 +42,7 @@ __all__ = [
     "NotFoundError",
     "OutboxError",
     "OutboxFullError",
+    "OutboxUnavailableError",
     "RecallrAIIntegrationError",
     "RedactionError",
     "RequestRejectedError",
@@ -93,7 +96,7 @@ class ServiceError(RecallrAIIntegrationError):
     """The service refused a request or could not be reached.
 
     Attributes:
-                status: the HTTP status, 400 to 599, or None if there was no answer.
+        status: the HTTP status, 400 to 599, or None if there was no answer.
     """
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
@@ -113,7 +116,7 @@ class ServiceUnavailableError(ServiceError):
     """An outage: connection, timeout, 429, 5xx, a dropped connection, an unreadable answer.
 
     Attributes:
-                may_have_taken_effect: True if the request may have been carried out although no valid answer
+        may_have_taken_effect: True if the request may have been carried out although no valid answer
             came back; a message must then be looked up before it is sent again.
         retry_after: seconds the service asked to wait (`Retry-After`), or None.
     """
@@ -132,11 +135,21 @@ class ServiceUnavailableError(ServiceError):
 
 
 class OutboxError(RecallrAIIntegrationError):
-    """The outbox file is corrupt, read-only, on a full disk or of another version; it was left as it was."""
+    """The outbox is corrupt, read-only, on a full disk or of another version; it was left as it was."""
 
 
 class OutboxFullError(OutboxError):
     """The outbox already holds `outbox_limit` messages; the new one was not accepted."""
+
+
+class OutboxUnavailableError(OutboxError, ServiceUnavailableError):
+    """The outbox's database server cannot be reached, or cannot write; nothing was sent or taken.
+
+    An outage: with `on_error="degrade"` messages are kept in the process until the server is back.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, may_have_taken_effect=False)
 
 
 class ForgetIncompleteError(RecallrAIIntegrationError):

@@ -67,7 +67,7 @@ class UserInfo:
     Args:
         user_id: the application's id of the user.
         metadata: as stored.
-                merge_conflict_enabled: whether contradictions become merge conflicts; None uses the project's
+        merge_conflict_enabled: whether contradictions become merge conflicts; None uses the project's
             setting.
         created_at: timezone-aware.
         last_active_at: timezone-aware.
@@ -235,6 +235,16 @@ class MergeConflict:
     created_at: datetime
 
 
+def remaining_until(place: str) -> str:
+    """Until when deleted text remains in one of the places of `Forgotten.remains_in`."""
+    if place.startswith("postgresql://"):
+        return (
+            f"{place} until its server has vacuumed its pages and dropped their write-ahead log; its "
+            "replicas and backups keep it as long as you keep those"
+        )
+    return f"{place} as long as another program reads that file"
+
+
 @dataclass(frozen=True, slots=True)
 class Forgotten:
     """What was deleted, and is gone.
@@ -245,8 +255,10 @@ class Forgotten:
         memories: ids of the deleted memories, those made from the sessions or the one you named.
         waiting: number of pending messages that were dropped.
         user_deleted: whether the whole user was deleted.
-        remains_in: files of this machine in which deleted text remains until other programs close them: the
-            outbox, the embedded service's database. Usually empty.
+        remains_in: where deleted text remains. A file of this machine (the outbox, the embedded service's
+            database), as long as another program reads it; none as a rule. The database of an outbox in
+            PostgreSQL, always, since every message passes through it: in its pages until they are vacuumed,
+            in its write-ahead log, replicas and backups as long as its server keeps those.
 
     Example:
         ```python

@@ -172,7 +172,9 @@ class DeliveryOptions:
             another thread, so the caller does not wait for an answer to be stored. A recall still waits until
             the user's message is stored, because the service recalls by it.
         outbox: None keeps pending messages in memory; a path keeps them in a SQLite file that survives a
-            killed process and that several processes of one machine may share.
+            killed process and that several processes of one machine may share;
+            `"postgresql://user@host/database"` keeps them in a database that processes of many machines
+            share (extra `postgres`). Not in the repr: a URL may contain a password.
         outbox_limit: most pending messages. When it is reached, `"degrade"` logs an error and drops new
             messages, `"raise"` raises `OutboxFullError`.
         retries: how often a request that may be repeated safely is retried, 0 to 10, with exponential
@@ -211,7 +213,7 @@ class DeliveryOptions:
 
     on_error: Literal["degrade", "raise"] = "degrade"
     mode: Literal["inline", "background"] = "inline"
-    outbox: str | PathLike[str] | None = None
+    outbox: str | PathLike[str] | None = field(default=None, repr=False)
     outbox_limit: int = 100_000
     retries: int = 2
     retry_budget: float = 10.0
@@ -276,6 +278,11 @@ class MemoryOptions(TypedDict, total=False):
     process: ProcessPolicy | None
     process_every: int
     auto_process_after_seconds: int
+
+
+def is_url(outbox: str | PathLike[str] | None) -> bool:
+    """Whether an outbox is named by a URL of PostgreSQL, and not by a path."""
+    return isinstance(outbox, str) and outbox.startswith(("postgresql://", "postgres://"))
 
 
 def is_number(value: object) -> bool:

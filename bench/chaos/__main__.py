@@ -7,8 +7,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from bench.postgres import programs
+
 from .drills import WRONGS, combinations, run_drill
 from .growth import MOST_MIB, measure
+from .hosts import run as hosts_drill
 from .run import Plan, run
 
 MESSAGES = 150
@@ -30,6 +33,13 @@ def main() -> int:
         _tell((drill.name, drill.row))
         total.update(drill.wrong)
     problems += [f"{total[wrong]} {wrong}" for wrong in WRONGS if total[wrong]]
+    if programs() is None:
+        _tell(("hosts over PostgreSQL", "left out: it is not installed"))
+    else:
+        with tempfile.TemporaryDirectory(prefix="recallrai-hosts-") as folder:
+            hosts = hosts_drill(Path(folder), count=MESSAGES)
+        _tell(("hosts over PostgreSQL", hosts.row))
+        problems += [f"{wrong} {name} over PostgreSQL" for name, wrong in hosts.wrong.items() if wrong]
     threads, descriptors, memory = measure(TURNS)
     grown = f"{threads:.0f} threads, {descriptors:.0f} descriptors, {memory:.0f} MiB"
     _tell((f"growth from turn {TURNS // 10:,} to {TURNS:,}", grown))

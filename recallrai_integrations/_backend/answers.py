@@ -94,6 +94,15 @@ def _session_created(op: ops.CreateSession, raw: Any) -> SessionInfo:
     return _session_info(op, raw)
 
 
+def _session_updated(op: ops.UpdateSession, _: Any) -> None:
+    """The SDK reads the session of the answer and drops it."""
+    said = json_seen()
+    if said is not None or status_seen() is not None:  # else a client whose transport cannot be watched
+        known = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+        is_this = str(known.get("session_id")).lower() == op.session_id.lower()
+        _require(op, is_this and _holds(known.get("metadata"), op.metadata), "another session")
+
+
 def _user_info(op: ServiceOp[Any], raw: Any) -> UserInfo:
     return UserInfo(op.user_id, raw.metadata, raw.merge_conflict_enabled, raw.created_at, raw.last_active_at)
 
@@ -182,6 +191,11 @@ def _conflict(_: ServiceOp[Any], raw: Any) -> MergeConflict:
     )
 
 
+def _conflict_read(op: ops.GetConflict, raw: Any) -> MergeConflict:
+    _require(op, raw.conflict_id.lower() == op.conflict_id.lower(), "another merge conflict")
+    return _conflict(op, raw)
+
+
 def _conflicts(op: ops.ListConflicts, raw: Any) -> Page:
     return Page(tuple(_conflict(op, item) for item in raw.conflicts), raw.total, raw.has_more)
 
@@ -196,9 +210,10 @@ _READERS: dict[type[ServiceOp[Any]], Callable[[Any, Any], Any]] = {
     ops.ReadMessages: _messages,
     ops.GetContext: _context,
     ops.ListMemories: _memories,
+    ops.UpdateSession: _session_updated,
     ops.GetMemory: _memory,
     ops.ListConflicts: _conflicts,
-    ops.GetConflict: _conflict,
+    ops.GetConflict: _conflict_read,
 }
 
 

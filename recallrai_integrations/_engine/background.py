@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from collections.abc import Callable
 
 from recallrai_integrations import _flows as flows
-from recallrai_integrations.errors import CredentialsError, RecallrAIIntegrationError, ServiceUnavailableError
+from recallrai_integrations.errors import (
+    CredentialsError,
+    OutboxUnavailableError,
+    RecallrAIIntegrationError,
+    ServiceUnavailableError,
+)
 from recallrai_integrations.outbox import ConversationKey, Outbox
 
 from .breaker import Pauses
@@ -54,6 +60,8 @@ class BackgroundDelivery:
         if not self._started:
             self._started = True
             self.drain()
+            if self._outbox.poll_seconds is not None:
+                self._engine.submit(lambda: self._watch(self._outbox.poll_seconds or 0.0))
 
     def wake(self, state: flows.State) -> None:
         """Starts delivery of a conversation on a thread, unless it has been started already.
@@ -105,9 +113,17 @@ class BackgroundDelivery:
             self._woken.discard(state.key)
         self._run(state)
 
+    def _watch(self, seconds: float) -> None:
+        """Delivers what processes that are gone have left, until this connection ends."""
+        while not self._ended.wait(random.uniform(0.5, 1.0) * seconds):  # noqa: S311 - not all at once
+            self._drain()
+
     def _drain(self) -> None:
         try:
-            keys = self._outbox.keys()
+            keys = self._outbox.due()
+        except OutboxUnavailableError:  # it has told of that itself
+            self.retry_later()
+            return
         except RecallrAIIntegrationError as error:
             logger.error("Pending messages could not be read: %s", error)  # noqa: TRY400 - its text says all
             return

@@ -22,8 +22,8 @@ class Observer:
     Args:
         hook: the application's `on_event`.
         telemetry: counts events.
-                when_degraded: called whenever an operation continued without the service or left messages
-                    pending.
+        when_degraded: called whenever an operation continued without the service or left messages
+            pending.
         when_recovered: called when the service works again after an outage.
     """
 
@@ -55,7 +55,7 @@ class Observer:
         """Reports an event of one conversation."""
         if kind == "degraded":
             self._when_degraded()
-            if not self._warned:
+            if not self._warned and not detail.get("of_outbox"):
                 self._warned = True
                 logger.warning(
                     "RecallrAI is not available; turns go on without fresh memories, messages are queued: %s",

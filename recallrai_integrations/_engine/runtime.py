@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import ref
 
 from recallrai_integrations import _flows as flows
 from recallrai_integrations._backend import Backend
@@ -26,9 +27,9 @@ from recallrai_integrations.errors import (
 )
 from recallrai_integrations.identity import service_id_text, thread_id_text, user_id_text
 from recallrai_integrations.messages import Message
-from recallrai_integrations.models import Forgotten, Imported
+from recallrai_integrations.models import Forgotten, Imported, remaining_until
 from recallrai_integrations.options import ContextOptions, DeliveryOptions, RecallOptions
-from recallrai_integrations.outbox import ConversationKey, open_outbox
+from recallrai_integrations.outbox import ConversationKey, Figures, open_outbox
 
 from .background import BackgroundDelivery
 from .driver import Engine, adrive
@@ -104,6 +105,7 @@ class Runtime:
         )
         self.conversations = ConversationStates(self._new_state, self.outbox)
         self._closed = False
+        self._telemetry.observe_outbox(project, partial(_figures, ref(self)))
         self._start(client, async_client)
 
     def _start(self, client: RecallrAI | None, async_client: AsyncRecallrAI | None) -> None:
@@ -265,7 +267,7 @@ class Runtime:
         detail = {"sessions": len(forgotten.sessions), "memories": len(forgotten.memories)}
         detail["waiting"] = forgotten.waiting
         for file in forgotten.remains_in:
-            logger.warning("Deleted text remains in %s as long as another program reads it.", file)
+            logger.warning("Deleted text remains in %s.", remaining_until(file))
         self._observer.emit("forgotten", detail, user_id=forgotten.user_id, thread_id=thread_id)
 
     def check_open(self) -> None:
@@ -321,6 +323,15 @@ class Runtime:
     def _when_recovered(self) -> None:
         if self.outbox.blocking or self.outbox.count():  # a file is looked into by a worker, off the loop
             self._background.drain()
+
+
+def _figures(runtime: ref[Runtime]) -> Figures | None:
+    """What to watch of the outbox of a connection that is in use."""
+    held = runtime()
+    try:
+        return None if held is None or held.closed else held.outbox.figures()
+    except OutboxError:  # told by whoever delivers
+        return None
 
 
 def _ends(timeout: float | None) -> float:

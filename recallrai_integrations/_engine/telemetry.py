@@ -12,7 +12,9 @@ By the semantic conventions for generative AI (still in development there), as f
 Attributes: `gen_ai.provider.name` (`recallrai`), `gen_ai.conversation.id` (the thread), `server.address`,
 `server.port`, `error.type`; ours: `recallrai.messages`, `recallrai.memories`, `recallrai.strategy`,
 `recallrai.degraded`. Metrics: `gen_ai.client.operation.duration` (histogram, seconds) and
-`recallrai.client.events` (counter by `recallrai.event`, the kinds of `Event`).
+`recallrai.client.events` (counter by `recallrai.event`, the kinds of `Event`). Of the outbox, by
+`recallrai.project`: `recallrai.outbox.waiting`, `recallrai.outbox.oldest` (seconds) and
+`recallrai.outbox.claims`, gauges; all who share an outbox tell the same of it.
 
 No message text and no memory is recorded, unless the application asks for it in OpenTelemetry's own way:
 `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true` puts `gen_ai.input.messages` on `upsert_memory` and
@@ -24,13 +26,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from recallrai_integrations._version import __version__
 from recallrai_integrations.messages import Message
+from recallrai_integrations.outbox import Figures
 
 __all__ = ["Operation", "Telemetry"]
 
@@ -42,6 +45,11 @@ _OPERATIONS: Final = {
     "finish": "create_memory",
     "forget": "delete_memory",
 }
+_GAUGES: Final[tuple[tuple[str, str, str, Callable[[Figures], float | None]], ...]] = (
+    ("recallrai.outbox.waiting", "{message}", "What waits for the project.", lambda one: one.waiting),
+    ("recallrai.outbox.oldest", "s", "Age of the oldest that waits.", lambda one: one.oldest_seconds),
+    ("recallrai.outbox.claims", "{conversation}", "Conversations being delivered.", lambda one: one.claims),
+)
 _SECONDS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 
 OperationName = Literal["record", "recall", "finish", "forget"]
@@ -93,7 +101,8 @@ class Telemetry:
         }
         self._trace, metrics = _api()
         if self._trace is not None:
-            meter = metrics.get_meter(_SCOPE, __version__)
+            self._observation = metrics.Observation
+            self._meter = meter = metrics.get_meter(_SCOPE, __version__)
             self._tracer = self._trace.get_tracer(_SCOPE, __version__)
             self._durations = meter.create_histogram(
                 "gen_ai.client.operation.duration",
@@ -139,6 +148,25 @@ class Telemetry:
             set_status_on_exception=False,
         )
         return span
+
+    def observe_outbox(self, project: str, figures: Callable[[], Figures | None]) -> None:
+        """Has the figures of an outbox read whenever metrics are collected.
+
+        Args:
+            project: whose messages wait there.
+            figures: the figures; None when there are none at the moment.
+        """
+        if self._trace is None:
+            return
+        attributes = {**self._attributes, "recallrai.project": project}
+        for name, unit, description, of in _GAUGES:
+
+            def observe(_: Any, of: Callable[[Figures], float | None] = of) -> list[Any]:
+                found = figures()
+                value = None if found is None else of(found)
+                return [] if value is None else [self._observation(value, attributes)]
+
+            self._meter.create_observable_gauge(name, [observe], unit=unit, description=description)
 
     def count(self, kind: str) -> None:
         """Counts an event."""

@@ -30,7 +30,7 @@ def finish(state: State, *, wait: float = 0.0) -> Flow[SessionInfo | None]:
         wait: seconds to wait for the outcome.
 
     Returns:
-                The session after waiting; None without waiting, if there was nothing to process, and if the
+        The session after waiting; None without waiting, if there was nothing to process, and if the
         outcome could not be read.
     """
     processed = yield from Locked(state.lock, _finish(state))

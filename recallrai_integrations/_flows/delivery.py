@@ -17,7 +17,7 @@ from recallrai_integrations.errors import (
     ServiceUnavailableError,
 )
 from recallrai_integrations.messages import Message
-from recallrai_integrations.outbox import ConversationKey, Outbox, OutboxEntry, Request
+from recallrai_integrations.outbox import ClaimLostError, ConversationKey, Outbox, OutboxEntry, Request
 
 from .locks import caller_has_left
 from .ops import Call, Flow, Locked, Process, Sleep, Spawn, Spawned, WaitAny
@@ -186,6 +186,10 @@ def deliver(state: State, *, patience: float | None = None) -> Flow[int | None]:
         while waiting := (yield from outbox_call(state, lambda: outbox.next(key))):
             yield from _deliver_one(state, waiting)
             count += 1
+    except ClaimLostError:  # what the other process wrote down is what counts
+        state.emit("left_to_another")
+        yield from load_cursor(state)
+        return None
     except Exception:
         yield from outbox_call(state, lambda: outbox.release(key, state.cursor))
         raise

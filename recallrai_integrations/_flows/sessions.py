@@ -33,7 +33,7 @@ from .ops import (
 from .pages import read_sessions
 from .patience import Patience, after_failure, bounded
 from .state import State, now, outbox_call
-from .transmission import save_cursor, send
+from .transmission import mark_sending, save_cursor, send
 
 NOT_YET_THERE: Final = "The request to open a session got no answer, and may still take effect."
 
@@ -138,8 +138,7 @@ def _create_session(state: State, *, user_exists: bool) -> Flow[SessionInfo]:
 
 def _open_once(state: State, create: CreateSession) -> Flow[SessionInfo]:
     cursor = state.cursor
-    settled_at = cursor.opening = time.monotonic() + state.settling_time
-    yield from save_cursor(state, synced=False)
+    settled_at = yield from mark_sending(state, lambda at: setattr(cursor, "opening", at))
     try:
         return (yield from create)
     except ServiceUnavailableError as error:

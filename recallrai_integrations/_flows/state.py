@@ -9,7 +9,11 @@ from datetime import datetime, timezone
 from itertools import count
 from typing import Any, Protocol, TypeVar
 
-from recallrai_integrations.errors import RequestRejectedError, ServiceUnavailableError
+from recallrai_integrations.errors import (
+    OutboxUnavailableError,
+    RequestRejectedError,
+    ServiceUnavailableError,
+)
 from recallrai_integrations.messages import Message, fingerprint
 from recallrai_integrations.models import ContextAnswer
 from recallrai_integrations.options import DeliveryOptions
@@ -156,7 +160,8 @@ class State:
 
     def emit_outage(self, error: ServiceUnavailableError) -> None:
         """Reports that an operation continues without the service."""
-        self.emit("degraded", status=error.status, error=str(error))
+        of_outbox = isinstance(error, OutboxUnavailableError)  # which has reported it itself
+        self.emit("degraded", status=error.status, error=str(error), of_outbox=of_outbox)
 
 
 def outbox_call(state: State, call: Callable[[], T]) -> Flow[T]:

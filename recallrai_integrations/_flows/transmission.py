@@ -8,6 +8,7 @@ for, and sent again when it can no longer take effect and is not there.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -26,9 +27,12 @@ from .ops import AddMessage, Flow, ReadMessages
 from .patience import Patience, after_failure, bounded
 from .state import State, outbox_call, what_waits
 
-__all__ = ["confirm", "is_same", "save_cursor", "send", "still_wanted", "unstored"]
+__all__ = ["confirm", "is_same", "mark_sending", "save_cursor", "send", "still_wanted", "unstored"]
 
 _COUNT_ANEW_AFTER: Final = 200
+_AT_ONCE: Final = 2.0
+"""Seconds at most between writing down that a request leaves, and its leaving (ours)."""
+_MARKINGS: Final = 5
 
 
 def save_cursor(state: State, *, synced: bool = True) -> Flow[None]:
@@ -94,9 +98,7 @@ def _count(state: State, cursor: SessionCursor) -> Flow[None]:
 def _send_once(state: State, cursor: SessionCursor, waiting: OutboxEntry, message: Message) -> Flow[None]:
     """Tries once; afterwards the cursor says whether the message is stored, unconfirmed, or not sent."""
     assert cursor.session_id is not None
-    settled_at = time.monotonic() + state.settling_time
-    cursor.unconfirmed = Unconfirmed(waiting, settled_at)
-    yield from save_cursor(state, synced=False)
+    settled_at = yield from mark_sending(state, lambda at: _mark(cursor, waiting, at))
     try:
         yield from AddMessage(state.user_id, cursor.session_id, message)
     except ServiceUnavailableError as error:
@@ -110,6 +112,31 @@ def _send_once(state: State, cursor: SessionCursor, waiting: OutboxEntry, messag
         cursor.unconfirmed = None
         raise
     cursor.acknowledge(waiting)
+
+
+def _mark(cursor: SessionCursor, waiting: OutboxEntry, settled_at: float) -> None:
+    cursor.unconfirmed = Unconfirmed(waiting, settled_at)
+
+
+def mark_sending(state: State, mark: Callable[[float], None]) -> Flow[float]:
+    """Has it written down that a request leaves now; when it can no longer take effect, monotonic clock.
+
+    A process that was stopped in between, for longer than the others wait for it, finds here that they have
+    taken over, and sends nothing.
+
+    Args:
+        state: the conversation.
+        mark: notes that moment in the cursor.
+    """
+    for _ in range(_MARKINGS):
+        began = time.monotonic()
+        mark(settled_at := began + state.settling_time)
+        yield from save_cursor(state, synced=False)
+        if time.monotonic() < began + _AT_ONCE:
+            return settled_at
+    raise ServiceUnavailableError(
+        f"The outbox takes longer than {_AT_ONCE} s to write a line.", may_have_taken_effect=False
+    )
 
 
 def still_wanted(state: State, waiting: OutboxEntry) -> Flow[bool]:

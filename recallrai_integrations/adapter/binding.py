@@ -104,7 +104,7 @@ class Binding:
             **options: the other fields; see `MemoryOptions`.
 
         Raises:
-                        InvalidInputError: not a connection, or an invalid id.
+            InvalidInputError: not a connection, or an invalid id.
             MissingIdentityError: an empty user id.
         """
         source = connection if isinstance(connection, ConnectionSource) else ConnectionSource(connection)

@@ -32,7 +32,7 @@ class ConnectionSource:
         connection: the application's; None to `connect()` from the environment on first use.
 
     Raises:
-                InvalidInputError: the argument is not a connection.
+        InvalidInputError: the argument is not a connection.
 
     Example:
         ```python

@@ -17,7 +17,7 @@ __all__ = ["SharingConnection"]
 class SharingConnection(BaseModel):
     """Gives a model the field `connection`, which is in no dump and no repr.
 
-        A deep copy shares the connection. A pickle contains a mark instead, see `ConnectionSource`.
+    A deep copy shares the connection. A pickle contains a mark instead, see `ConnectionSource`.
 
     Attributes:
         connection: from `connect()`; None uses the connection from the environment.

@@ -38,7 +38,7 @@ def calling_tool(turn: Turn | None) -> Generator[None]:
     """Marks what runs inside as a tool of a turn; for a hook that wraps the call of a tool.
 
     Args:
-                turn: the turn that calls the tool; None changes nothing.
+        turn: the turn that calls the tool; None changes nothing.
 
     Example:
         ```python

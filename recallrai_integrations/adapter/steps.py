@@ -65,7 +65,7 @@ def run(steps: Steps[T]) -> T:
     """Carries steps out on this thread.
 
     Raises:
-                Exception: any error of a step that the generator does not catch.
+        Exception: any error of a step that the generator does not catch.
 
     Example:
         ```python

@@ -132,7 +132,7 @@ class MemoryTool:
         """The same as `call`, for frameworks that mark a tool's errors.
 
         Raises:
-                        ToolRefusal: contains the line for the model.
+            ToolRefusal: contains the line for the model.
         """
         return self.result(binding, arguments, *places).text
 

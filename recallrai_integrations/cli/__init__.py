@@ -15,7 +15,7 @@ def main(args: Sequence[str] | None = None) -> None:
     """Runs the command line and exits: 0 fine, 1 not complete, 2 wrong use or set-up, 130 stopped.
 
     Args:
-                args: used instead of the process's arguments.
+        args: used instead of the process's arguments.
     """
     try:
         from .app import app  # noqa: PLC0415 - typer and rich are an extra

@@ -35,6 +35,7 @@ from recallrai_integrations import (
 )
 from recallrai_integrations._flows.ops import GetUser
 from recallrai_integrations.credentials import Credentials
+from recallrai_integrations.options import is_url
 from recallrai_integrations.outbox import ConversationStatus, status
 
 from ._common import ExitCode, JsonOption, LocalOption, credentials, database_path
@@ -84,9 +85,7 @@ class Finding:
 
 def doctor_command(
     local: LocalOption = None,
-    outbox: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also look at this outbox file.")
-    ] = None,
+    outbox: Annotated[str | None, typer.Option(metavar="FILE|URL", help="Also look at this outbox.")] = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -108,7 +107,7 @@ def doctor_command(
         raise typer.Exit(ExitCode.NOT_COMPLETE)
 
 
-def _findings(local: str | None, outbox: Path | None) -> Iterator[Finding]:
+def _findings(local: str | None, outbox: str | None) -> Iterator[Finding]:
     yield from _versions()
     local = database_path(local)
     if local is None:
@@ -271,7 +270,7 @@ def _proxies(credentials: Credentials) -> Iterator[Finding]:
         yield Finding("proxy", "note", f"requests go through {name}", "Set NO_PROXY if that is not wanted.")
 
 
-def _outbox(file: Path) -> Iterator[Finding]:
+def _outbox(file: str) -> Iterator[Finding]:
     try:
         conversations = status(file)
     except RecallrAIIntegrationError as error:
@@ -280,10 +279,12 @@ def _outbox(file: Path) -> Iterator[Finding]:
     if not conversations:
         yield Finding("outbox", "fine", "no messages are pending")
     for project in dict.fromkeys(one.project for one in conversations):
-        yield from _outbox_of(project, [one for one in conversations if one.project == project], file)
+        yield from _outbox_of(
+            project, [one for one in conversations if one.project == project], "URL" if is_url(file) else file
+        )
 
 
-def _outbox_of(project: str, conversations: Sequence[ConversationStatus], file: Path) -> Iterator[Finding]:
+def _outbox_of(project: str, conversations: Sequence[ConversationStatus], file: str) -> Iterator[Finding]:
     waiting = [one for one in conversations if one.oldest is not None]
     rejected = sum(one.rejected for one in conversations)
     if waiting:

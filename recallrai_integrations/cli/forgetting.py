@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from recallrai_integrations import NotFoundError
+from recallrai_integrations.models import remaining_until
 
 from ._common import ExitCode, JsonOption, LocalOption, UserOption, WrongUseError, connected, thread_given
 from ._output import counted, json_out, out, print_error, status_line
@@ -62,7 +63,7 @@ def forget_command(
         counts = f"{sessions}, {counted(len(forgotten.memories), 'memory', 'memories')}"
         out.print(f"Deleted {what}, and checked that it is gone: {counts}.", markup=False, soft_wrap=True)
     for file in forgotten.remains_in:
-        print_error(f"Deleted text remains in {file} until other programs close that file.")
+        print_error(f"Deleted text remains in {remaining_until(file)}.")
 
 
 def _confirm(what: str) -> None:

@@ -34,15 +34,30 @@ Windows that the API leaves open, because a write cannot be recognised by the se
 
 from __future__ import annotations
 
-from recallrai_integrations.options import DeliveryOptions
+from collections.abc import Sequence
 
-from .base import ConversationKey, Outbox, OutboxEntry, Request, SessionCursor, Unconfirmed
-from .looking import ConversationStatus, export, status
+from recallrai_integrations.credentials import Secret
+from recallrai_integrations.options import DeliveryOptions, is_url
+
+from .base import (
+    ClaimLostError,
+    ConversationKey,
+    Figures,
+    Outbox,
+    OutboxEntry,
+    Request,
+    SessionCursor,
+    Unconfirmed,
+)
+from .looking import export, status
 from .memory import MemoryOutbox
+from .values import ConversationStatus
 
 __all__ = [
+    "ClaimLostError",
     "ConversationKey",
     "ConversationStatus",
+    "Figures",
     "MemoryOutbox",
     "Outbox",
     "OutboxEntry",
@@ -50,6 +65,7 @@ __all__ = [
     "SessionCursor",
     "Unconfirmed",
     "export",
+    "init",
     "open_outbox",
     "status",
 ]
@@ -63,10 +79,44 @@ def open_outbox(delivery: DeliveryOptions, *, project: str) -> Outbox:
         project: which service and project the messages are for; a file may hold several.
 
     Raises:
-        OutboxError: the file cannot be used.
+        OutboxError: the file or the database cannot be used.
+        MissingDependencyError: a URL without the extra `postgres`.
     """
     if delivery.outbox is None:
         return MemoryOutbox(limit=delivery.outbox_limit)
+    if is_url(delivery.outbox):
+        from .postgres import PostgresOutbox  # noqa: PLC0415 - an extra
+
+        hold = delivery.on_error == "degrade"
+        url = Secret(str(delivery.outbox))
+        return PostgresOutbox(url, project=project, limit=delivery.outbox_limit, hold=hold)
     from .file import FileOutbox  # noqa: PLC0415 - sqlite3 and psutil are not loaded for nothing
 
     return FileOutbox(delivery.outbox, project=project, limit=delivery.outbox_limit)
+
+
+def init(url: str, *, grant: Sequence[str] = ()) -> None:
+    """Makes or migrates the schema `recallrai_integrations` of an outbox in PostgreSQL; may be run again.
+
+    The role needs the right to create schemas in the database, or owns the schema; it is no superuser.
+
+    Args:
+        url: `postgresql://user@host/database`; what is left out, such as the password, is found where libpq
+            looks for it (`PGPASSWORD`, `~/.pgpass`, `PGSERVICE`).
+        grant: roles that are to use the outbox; they can change nothing of its schema.
+
+    Raises:
+        OutboxError: the server cannot be reached, or the role may not do it.
+        MissingDependencyError: the extra `postgres` is not installed.
+
+    Example:
+        ```python
+        from recallrai_integrations.outbox import init
+
+        def deploy() -> None:  # once, before the processes that use the outbox
+            init("postgresql://owner@db.internal/app", grant=["web", "worker"])
+        ```
+    """
+    from .postgres_server import make_schema  # noqa: PLC0415 - an extra
+
+    make_schema(Secret(url), grant=grant)

@@ -10,9 +10,19 @@ from datetime import datetime
 from math import inf
 from typing import Any, Literal, TypeAlias
 
+from recallrai_integrations.errors import OutboxError
 from recallrai_integrations.messages import Message, fingerprint
 
-__all__ = ["ConversationKey", "Outbox", "OutboxEntry", "Request", "SessionCursor", "Unconfirmed"]
+__all__ = [
+    "ClaimLostError",
+    "ConversationKey",
+    "Figures",
+    "Outbox",
+    "OutboxEntry",
+    "Request",
+    "SessionCursor",
+    "Unconfirmed",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,26 @@ class SessionCursor:
             self.opening = inf
 
 
+class ClaimLostError(OutboxError):
+    """The conversation was taken over, since its claim had run out: nothing may be sent for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What to watch of an outbox.
+
+    Args:
+        waiting: messages and requests that wait for the project.
+        oldest_seconds: how long the oldest of them has waited; 0 when none waits.
+        claims: conversations that are being delivered, by all who share the outbox; None where that is not
+            counted.
+    """
+
+    waiting: int = 0
+    oldest_seconds: float = 0.0
+    claims: int | None = None
+
+
 class Outbox(ABC):
     """Keeps messages from the moment they are recorded until the service has acknowledged them.
 
@@ -153,7 +183,9 @@ class Outbox(ABC):
     """
 
     blocking: bool
-    """Whether calls may touch a disk, so that they are kept off an event loop."""
+    """Whether calls may touch a disk or the network, so that they are kept off an event loop."""
+    poll_seconds: float | None = None
+    """How often to look for what other processes left behind, `due`; None where that is not needed."""
 
     @abstractmethod
     def put(self, key: ConversationKey, items: Sequence[Message | Request]) -> list[OutboxEntry]:
@@ -201,7 +233,8 @@ class Outbox(ABC):
             synced: whether it survives a loss of power, and not only the end of the process.
 
         Raises:
-            OutboxError: the file cannot be written; the request must not leave.
+            ClaimLostError: another process has taken the conversation over; the request must not leave.
+            OutboxError: it cannot be written; the same.
         """
 
     @abstractmethod
@@ -240,6 +273,14 @@ class Outbox(ABC):
     def keys(self, *, user_id: str | None = None) -> list[ConversationKey]:
         """The conversations for which something waits; of a user, all that are known."""
 
+    def due(self) -> list[ConversationKey]:
+        """The conversations to deliver when none is asked for; the first of them where they are many."""
+        return self.keys()
+
+    @abstractmethod
+    def figures(self) -> Figures:
+        """What to watch; costs the same however much waits."""
+
     @abstractmethod
     def is_empty(self, key: ConversationKey) -> bool:
         """Whether nothing waits for this conversation; costs the same however much waits."""
@@ -264,7 +305,8 @@ class Outbox(ABC):
         """Takes the texts of what was purged out of the files.
 
         Returns:
-            The files in which some remain, because another program reads them; none where all are gone.
+            Where some remain: files that another program reads, or a database whose pages, log and backups
+            are its server's affair. None where all are gone.
         """
 
     @abstractmethod

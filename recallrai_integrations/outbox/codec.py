@@ -1,19 +1,31 @@
-"""Messages and session cursors as JSON columns of an outbox file."""
+"""Messages and session cursors as JSON columns of an outbox."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from math import inf
 from typing import Any
 
 from recallrai_integrations.identity import service_id_text
-from recallrai_integrations.messages import Message
+from recallrai_integrations.messages import Message, clean_text
 
 from .base import OutboxEntry, SessionCursor, Unconfirmed
 
-__all__ = ["cursor_from_json", "cursor_of_format_1", "cursor_to_json", "time_from_text", "time_to_text"]
+__all__ = [
+    "cursor_from_json",
+    "cursor_of_format_1",
+    "cursor_to_json",
+    "escaped",
+    "message_from_json",
+    "message_to_json",
+    "shifted",
+    "time_from_text",
+    "time_to_text",
+    "unescaped",
+]
 
 
 def cursor_to_json(cursor: SessionCursor) -> str:
@@ -24,6 +36,45 @@ def cursor_to_json(cursor: SessionCursor) -> str:
 def cursor_from_json(text: str) -> SessionCursor:
     """A session cursor from its JSON."""
     return _read_cursor(json.loads(text))
+
+
+def shifted(cursor: SessionCursor, seconds: float) -> SessionCursor:
+    """The same cursor by a clock that shows `seconds` more: from the monotonic one to another and back."""
+    unconfirmed, opening, target = cursor.unconfirmed, cursor.opening, cursor.target
+    return replace(
+        cursor,
+        unconfirmed=unconfirmed and Unconfirmed(unconfirmed.entry, unconfirmed.settled_at + seconds),
+        opening=None if opening is None else opening + seconds,
+        target=target and shifted(target, seconds),
+    )
+
+
+def message_to_json(message: Message) -> str:
+    """A message as JSON, as the application gave it."""
+    said = {"role": message.role, "content": message.content, "id": message.id}
+    return json.dumps(
+        {**said, "said_at": time_to_text(message.created_at)}, ensure_ascii=not _is_utf8(message)
+    )
+
+
+def message_from_json(text: str) -> Message:
+    """A message from its JSON."""
+    said = json.loads(text)
+    return Message(said["role"], said["content"], said["id"], time_from_text(said["said_at"]))
+
+
+def _is_utf8(message: Message) -> bool:
+    return all(text == clean_text(text) for text in (message.content, message.id or ""))
+
+
+def escaped(text: str) -> str:
+    """Text for a column that takes no NUL."""
+    return text.replace("\\", "\\\\").replace("\0", "\\0")
+
+
+def unescaped(text: str) -> str:
+    """The text that was `escaped`."""
+    return "\\".join(part.replace("\\0", "\0") for part in text.split("\\\\"))
 
 
 def time_to_text(moment: datetime | None) -> str | None:

@@ -22,7 +22,7 @@ from recallrai_integrations.errors import OutboxError, OutboxFullError
 from recallrai_integrations.messages import Message
 
 from . import database, rows
-from .base import ConversationKey, Outbox, OutboxEntry, Request, SessionCursor
+from .base import ClaimLostError, ConversationKey, Figures, Outbox, OutboxEntry, Request, SessionCursor
 from .codec import cursor_from_json, cursor_to_json
 from .owners import LEASE_SECONDS, Owner, is_alive, new_owner
 
@@ -59,6 +59,7 @@ class FileOutbox(Outbox):
         self._reading, self._writing, self._opening = threading.Lock(), threading.Lock(), threading.Lock()
         self._closed = self._is_open = False
         self._opened_by: int | None = None
+        self._claimed: set[ConversationKey] = set()
         if not _on_a_loop():
             with self._read():
                 pass
@@ -98,6 +99,7 @@ class FileOutbox(Outbox):
                 " lease_until = ? WHERE pk = ?",
                 (me.token, me.machine, me.boot, me.pid, me.started, lease_until, row["pk"]),
             )
+            self._claimed.add(key)
             return left
 
     @override
@@ -115,6 +117,8 @@ class FileOutbox(Outbox):
                     "UPDATE conversations SET cursor = ?, lease_until = ? WHERE pk = ?",
                     (cursor_to_json(cursor), time.monotonic() + LEASE_SECONDS, row["pk"]),
                 )
+            elif row is not None and key in self._claimed:
+                raise ClaimLostError(f"Another process has taken the conversation over in {self._file}.")
 
     @override
     def holds(self, key: ConversationKey, waiting: OutboxEntry) -> bool:
@@ -130,8 +134,8 @@ class FileOutbox(Outbox):
     @override
     def done(self, key: ConversationKey, waiting: OutboxEntry, cursor: SessionCursor) -> None:
         with self._write() as db:
-            db.execute("DELETE FROM entries WHERE seq = ?", (waiting.seq,))
             if (row := self._mine(db, key)) is not None:
+                db.execute("DELETE FROM entries WHERE seq = ?", (waiting.seq,))
                 db.execute(
                     "UPDATE conversations SET cursor = ?, lease_until = ? WHERE pk = ?",
                     (cursor_to_json(cursor), time.monotonic() + LEASE_SECONDS, row["pk"]),
@@ -140,6 +144,8 @@ class FileOutbox(Outbox):
     @override
     def reject(self, key: ConversationKey, waiting: OutboxEntry, reason: str) -> None:
         with self._write() as db:
+            if self._mine(db, key) is None:
+                return
             db.execute(
                 "INSERT INTO rejected (seq, conversation, kind, role, content, id, said_at, recorded_at,"
                 " reason, rejected_at)"
@@ -163,6 +169,7 @@ class FileOutbox(Outbox):
     @override
     def release(self, key: ConversationKey, cursor: SessionCursor) -> None:
         with self._write(synced=False) as db:
+            self._claimed.discard(key)
             if (row := self._mine(db, key)) is not None:
                 db.execute(
                     "UPDATE conversations SET cursor = ?, owner = NULL, machine = NULL, pid = NULL,"
@@ -209,6 +216,13 @@ class FileOutbox(Outbox):
                 return rows.count(db, self._project)
             row = rows.find(db, self._project, key)
             return 0 if row is None else rows.count_entries(db, row["pk"])
+
+    @override
+    def figures(self) -> Figures:
+        with self._read() as db:
+            oldest = rows.oldest(db, self._project)
+            age = 0.0 if oldest is None else (datetime.now(timezone.utc) - oldest).total_seconds()
+            return Figures(rows.count(db, self._project), max(0.0, age))
 
     @override
     def purge(self, key: ConversationKey) -> int:
@@ -269,6 +283,7 @@ class FileOutbox(Outbox):
     def _open(self) -> None:
         if self._opened_by != os.getpid():  # the first time, or forked
             self._owner, self._opened_by = new_owner(), os.getpid()
+            self._claimed.clear()
         self._writer = database.connect(self._file)
         try:
             self._reader = database.connect(self._file)  # reads wait for no write of this or another process

@@ -1,16 +1,19 @@
-"""Looking into an outbox file without using it, for the command line and for rescuing messages."""
+"""Looking into an outbox without using it, for the command line and for rescuing messages."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Final
 
+from recallrai_integrations.credentials import Secret
+from recallrai_integrations.options import is_url
+
 from . import database
+from .values import ConversationStatus
 
 __all__ = ["ConversationStatus", "export", "status"]
 
@@ -28,43 +31,11 @@ _READ: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ConversationStatus:
-    """The pending messages of one conversation.
-
-    Args:
-                project: base URL and project id of the service.
-        user_id: the application's id of the user.
-        thread_id: the application's id of the thread, or None.
-        waiting: number of pending messages and requests to process or clear.
-        oldest: when the oldest of them was recorded, timezone-aware; None if none is pending.
-        rejected: number of messages that the service rejected permanently.
-
-    Example:
-        ```python
-        from recallrai_integrations import DeliveryOptions, connect
-        from recallrai_integrations.outbox import status
-
-        with connect(local=":memory:", delivery=DeliveryOptions(outbox="outbox.db")) as connection:
-            connection.conversation("ada", "thread-1").record(("user", "I moved to Lisbon."))
-            for one in status("outbox.db"):  # none: the message has arrived
-                print(one.user_id, one.thread_id, one.waiting, one.oldest)
-        ```
-    """
-
-    project: str
-    user_id: str
-    thread_id: str | None
-    waiting: int
-    oldest: datetime | None
-    rejected: int
-
-
 def status(path: str | PathLike[str]) -> list[ConversationStatus]:
     """Returns the conversations with pending or rejected messages, the longest pending first.
 
     Args:
-        path: of the file; it may be in use.
+        path: of the file, or the URL of a database; it may be in use.
 
     Raises:
         OutboxError: there is no such file, or it is not an outbox.
@@ -85,6 +56,10 @@ def status(path: str | PathLike[str]) -> list[ConversationStatus]:
                 assert (one.user_id, one.waiting) == ("ada", 1)
         ```
     """
+    if is_url(path):
+        from .postgres_looking import status as in_database  # noqa: PLC0415 - an extra
+
+        return in_database(Secret(str(path)))
     with database.look(path) as db:
         db.row_factory = sqlite3.Row
         database.check_pages(db, Path(fspath(path)).absolute())
@@ -112,7 +87,7 @@ def export(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
     """Yields all pending and rejected messages as dicts for JSON, by conversation and in order.
 
     Args:
-        path: of the file; it may be in use.
+        path: of the file, or the URL of a database; it may be in use.
 
     Yields:
         `project`, `user_id`, `thread_id`, `metadata` (JSON text), `kind` (`"message"`, `"process"` or
@@ -136,6 +111,11 @@ def export(path: str | PathLike[str]) -> Iterator[dict[str, Any]]:
             print(json.dumps(line))
         ```
     """
+    if is_url(path):
+        from .postgres_looking import export as from_database  # noqa: PLC0415 - an extra
+
+        yield from from_database(Secret(str(path)))
+        return
     with database.look(path) as db:
         db.row_factory = sqlite3.Row
         db.execute("BEGIN")  # all of it as it is now, whatever is delivered meanwhile

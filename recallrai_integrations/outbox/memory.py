@@ -13,7 +13,7 @@ from typing_extensions import override
 from recallrai_integrations.errors import OutboxFullError
 from recallrai_integrations.messages import Message
 
-from .base import ConversationKey, Outbox, OutboxEntry, Request, SessionCursor
+from .base import ConversationKey, Figures, Outbox, OutboxEntry, Request, SessionCursor
 
 __all__ = ["MemoryOutbox"]
 
@@ -143,6 +143,13 @@ class MemoryOutbox(Outbox):
     def count(self, key: ConversationKey | None = None) -> int:
         with self._lock:
             return self._count if key is None else len(self._queues.get(key, ()))
+
+    @override
+    def figures(self) -> Figures:
+        now = datetime.now(timezone.utc)
+        with self._lock:
+            ages = [(now - queue[0].recorded_at).total_seconds() for queue in self._queues.values()]
+            return Figures(self._count, max(0.0, *ages, 0.0))
 
     @override
     def purge(self, key: ConversationKey) -> int:

@@ -24,6 +24,7 @@ __all__ = [
     "has_entries",
     "head",
     "insert",
+    "oldest",
     "tail",
     "waiting_conversations",
     "waiting_of",
@@ -144,6 +145,16 @@ def count(db: sqlite3.Connection, project: str) -> int:
     """How many entries wait for a project, as the file keeps count of them."""
     row = db.execute("SELECT waiting FROM counts WHERE project = ?", (project,)).fetchone()
     return 0 if row is None else int(row["waiting"])
+
+
+def oldest(db: sqlite3.Connection, project: str) -> datetime | None:
+    """When the oldest entry that waits for a project was recorded."""
+    row = db.execute(
+        "SELECT recorded_at FROM entries JOIN conversations ON pk = conversation"
+        " WHERE project = ? ORDER BY seq LIMIT 1",
+        (project,),
+    ).fetchone()
+    return None if row is None else datetime.fromisoformat(row["recorded_at"])
 
 
 def waiting_conversations(db: sqlite3.Connection, project: str) -> sqlite3.Cursor:

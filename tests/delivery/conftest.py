@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from bench.postgres import PostgresServer, programs
 from recallrai_integrations import Connection
 from recallrai_integrations.local import LocalRecallrAI
+from recallrai_integrations.outbox import init
 
 Texts = Callable[..., list[str]]
 Conversations = Callable[..., list[list[str]]]
@@ -52,3 +55,30 @@ def forget_what_is_known(connection: Connection) -> None:
     """As if the process were new: of all conversations, nothing is known but what the outbox holds."""
     connection.runtime.conversations._held.clear()
     connection.runtime.conversations._latest.clear()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real server, from the system's packages."""
+    pytest.importorskip("psycopg", reason='the extra "postgres" is not installed')
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres: PostgresServer) -> str:
+    """The URL of a database of its own, with an outbox."""
+    url = new_database(postgres)
+    init(url)
+    return url
+
+
+def new_database(server: PostgresServer) -> str:
+    import psycopg
+
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return server.url(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from recallrai_integrations import Connection, Message
+from recallrai_integrations import Connection, Message, ServiceUnavailableError
 from recallrai_integrations.local import LocalRecallrAI
 
 from .conftest import Conversations, Texts, eventually
@@ -164,6 +164,21 @@ async def test_a_200_that_does_not_say_that_a_message_is_stored_is_no_acknowledg
     await call(conversation.record, ("user", "book the flight"))
     await call(conversation.record, ("user", "never mind"))
     assert texts() == ["hi", "book the flight", "never mind"]
+
+
+@pytest.mark.parametrize("said", [{}, {"error": "gone"}, {"session_id": "another", "metadata": {}}])
+async def test_a_200_that_does_not_show_the_changed_session_is_an_outage(
+    make_connection: Make, server: LocalRecallrAI, call: Call, said: dict[str, object]
+) -> None:
+    connection = make_connection(deliver={"settling_time": 0.3, "on_error": "raise", "retries": 0})
+    conversation = connection.conversation("ada", "t1")
+    await call(conversation.record, ("user", "hi"))
+    server.faults.add(method="PUT", status=200, body=said, times=1)
+    with pytest.raises(ServiceUnavailableError):
+        await call(conversation.clear)
+    assert [one.content for one in await call(conversation.history)] == ["hi"]
+    await call(conversation.clear)
+    assert await call(conversation.history) == []
 
 
 async def test_an_older_page_is_not_believed(

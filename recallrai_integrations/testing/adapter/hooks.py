@@ -79,8 +79,8 @@ class Hooks(ABC):
     """The hooks of a suite. Each may be a coroutine function; it then has an event loop of its own.
 
     Attributes:
-                lacks: abilities that the framework does not have, by name, each with the reason. An ability
-                    that a suite
+        lacks: abilities that the framework does not have, by name, each with the reason. An ability
+            that a suite
             neither implements nor lists here makes a test fail.
         narration: what the model says in `narrate` while it calls a tool.
         delegated: the question that the model writes in `delegate`.
