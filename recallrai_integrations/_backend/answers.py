@@ -96,11 +96,13 @@ def _session_created(op: ops.CreateSession, raw: Any) -> SessionInfo:
 
 def _session_updated(op: ops.UpdateSession, _: Any) -> None:
     """The SDK reads the session of the answer and drops it."""
-    said = json_seen()
-    if said is not None or status_seen() is not None:  # else a client whose transport cannot be watched
-        known = cast("dict[str, Any]", said) if isinstance(said, dict) else {}
-        is_this = str(known.get("session_id")).lower() == op.session_id.lower()
-        _require(op, is_this and _holds(known.get("metadata"), op.metadata), "another session")
+    said: Any = json_seen()
+    if said is None and status_seen() is None:
+        return  # a client whose transport cannot be watched
+    session = said.get("session", said) if isinstance(said, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - anybody's JSON
+    known = cast("dict[str, Any]", session) if isinstance(session, dict) else {}
+    is_this = str(known.get("session_id")).lower() == op.session_id.lower()
+    _require(op, is_this and _holds(known.get("metadata"), op.metadata), "another session")
 
 
 def _user_info(op: ServiceOp[Any], raw: Any) -> UserInfo:
