@@ -72,7 +72,7 @@ def test_a_message_that_is_refused_for_good_is_told_and_the_others_go(run, waiti
 
 def test_while_the_account_has_no_money_flush_says_so_and_ends(run, waiting):
     waiting.faults.add(status=402, path="*/add-message")
-    run("outbox", "flush", "outbox.db").failed(1, "402", "stays in the outbox")
+    run("outbox", "flush", "outbox.db").failed(1, "402", "stay in the outbox")
     waiting.faults.clear()
     assert run("outbox", "flush", "outbox.db").code == 0
     assert _stored() == SAID
