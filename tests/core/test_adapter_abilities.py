@@ -282,7 +282,16 @@ class BeginsEachRunAnew(AgentMemory):
         return await super().begin({**run, "resumed": False})
 
 
-class BeginsForEachAgent(AgentMemory):
+class RecordsByItself(AgentMemory):
+    """Past the turn, which would find out what is asked again."""
+
+    async def begin(self, run):
+        questions = new_questions(from_openai_all(run["messages"]))
+        self.binding.conversation(self.binding.identity(run)).record(questions)
+        return Turn.begin(self.binding, [], run)
+
+
+class BeginsForEachAgent(RecordsByItself):
     async def before_model(self, run):
         question, *others = run["messages"]
         if others and others[-1].get("tool_calls"):  # handed over
@@ -312,9 +321,7 @@ FAULTS = {
     type("EndsFailedRuns", (AnswersForTheModel,), {}): (
         "test_a_run_whose_model_fails_stores_no_answer_and_is_not_ended"
     ),
-    type("ForgetsRetries", (BeginsEachRunAnew,), {}): (
-        "test_a_run_that_is_tried_again_stores_its_question_and_answer_once"
-    ),
+    RecordsByItself: "test_a_run_that_is_tried_again_stores_its_question_and_answer_once",
     StoresNarration: "test_what_a_model_says_while_it_calls_tools_is_no_answer",
     KnowsNoTools: "test_an_agent_that_a_tool_calls_stores_nothing_and_has_the_memories_of_the_run",
     BeginsForEachAgent: "test_a_hand_off_is_one_turn",
