@@ -321,7 +321,9 @@ FAULTS = {
     type("EndsFailedRuns", (AnswersForTheModel,), {}): (
         "test_a_run_whose_model_fails_stores_no_answer_and_is_not_ended"
     ),
-    RecordsByItself: "test_a_run_that_is_tried_again_stores_its_question_and_answer_once",
+    type("ForgetsRetries", (BeginsEachRunAnew, RecordsByItself), {}): (
+        "test_a_run_that_is_tried_again_stores_its_question_and_answer_once"
+    ),
     StoresNarration: "test_what_a_model_says_while_it_calls_tools_is_no_answer",
     KnowsNoTools: "test_an_agent_that_a_tool_calls_stores_nothing_and_has_the_memories_of_the_run",
     BeginsForEachAgent: "test_a_hand_off_is_one_turn",
