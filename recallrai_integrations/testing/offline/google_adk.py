@@ -44,7 +44,10 @@ def _response(text: str, *, partial: bool | None = None) -> LlmResponse:
     return LlmResponse(
         content=types.Content(role="model", parts=[types.Part(text=text)]),
         partial=partial,
-        usage_metadata=types.GenerateContentResponseUsageMetadata(),  # ADK logs a warning where there is none
+        # ADK logs a warning about a model that counts no tokens.
+        usage_metadata=types.GenerateContentResponseUsageMetadata(
+            prompt_token_count=0, candidates_token_count=0
+        ),
     )
 
 
