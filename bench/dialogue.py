@@ -212,8 +212,8 @@ def remembered(turn: int) -> list[str]:
     facts: list[str] = []
     for fact in _recalled(turn):
         newest, *older = _FACTS[fact]
-        facts += [f". {newest} (", _event(fact, 0), _created(fact, 0)]
-        for age, text in enumerate(older, 1):
+        facts += [f". {newest} (", f"{_day(fact, 0):%Y/%m/%d}"]  # of a single version only the day is kept
+        for age, text in enumerate((newest, *older) if older else ()):
             facts += [f"Content: {text}\n", _event(fact, age), _created(fact, age)]
     for session in _summarised(turn):
         text, members = _PAST[session]
