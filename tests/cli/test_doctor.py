@@ -134,7 +134,7 @@ def test_an_address_of_something_else_is_found(findings, hosted):
     hosted.faults.add(status=404, body={"detail": "Not Found"}, path="*/users/*")
     code, bad, _ = findings()
     assert (code, set(bad)) == (1, {"service"})
-    assert "not RecallrAI" in bad["service"]["text"]
+    assert "another service than RecallrAI" in bad["service"]["text"]
 
 
 def test_a_clock_that_is_wrong_is_found(findings, monkeypatch):
@@ -189,7 +189,7 @@ def test_what_waits_in_an_outbox_is_found(findings, hosted):
     hosted.faults.clear()
     code, bad, _ = findings("--outbox", "outbox.db")
     assert (code, set(bad)) == (0, {"outbox"})
-    assert "1 entries" in bad["outbox"]["text"]
+    assert "1 entry" in bad["outbox"]["text"]
     assert f"{hosted.base_url} {hosted.project_id}" in bad["outbox"]["text"]
     assert bad["outbox"]["remedy"].endswith("outbox flush outbox.db")
     with connect(delivery=DeliveryOptions(outbox="outbox.db")) as connection:
