@@ -21,6 +21,7 @@ _PACKAGES = (
     "langgraph",
     "llama-index-core",
     "pydantic-ai-slim",
+    "google-adk",
 )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from recallrai.models import RecallStrategy
 
 from bench import dialogue
-from bench.chats import core, langchain, llama_index, mcp, mem0, openai_agents, plain, pydantic_ai
+from bench.chats import core, google_adk, langchain, llama_index, mcp, mem0, openai_agents, plain, pydantic_ai
 from bench.chats.base import Open, Record, Recorder, drive
 from bench.chats.ours import Setting
 from bench.measuring import cost_of, no_collection
@@ -103,6 +103,19 @@ WAYS = (
         "OpenAI agent, a tool call a turn",
         partial(openai_agents.agent, tool=True),
         partial(plain.async_sdk_calls, around=partial(openai_agents.agent_alone, tool=True)),
+        framework=0.03,
+        tool=True,
+    ),
+    Way(
+        "Google ADK app",
+        google_adk.app,
+        partial(plain.async_sdk_calls, around=google_adk.app_alone),
+        framework=0.03,
+    ),
+    Way(
+        "Google ADK app, a tool call a turn",
+        partial(google_adk.app, tool=True),
+        partial(plain.async_sdk_calls, around=partial(google_adk.app_alone, tool=True)),
         framework=0.03,
         tool=True,
     ),

@@ -130,7 +130,7 @@ def test_a_conflict_is_listed_and_answered(run, asking):
         assert word in listed
     number = 1 + next(n for n, one in enumerate(conflict["questions"][0]["options"]) if "red" in one)
     answer = ("conflicts", "answer", conflict["conflict_id"], "--user", "ada")
-    run(*answer).failed(2, "--answer", "1 questions")
+    run(*answer).failed(2, "--answer", "1 question,")
     run(*answer, "--answer", "green").failed(2, "green", "1 ", "2 ")
     assert run(*answer, "--answer", number).code == 0
     run(*answer, "--answer", number).failed(2, "can no longer be answered")

@@ -34,7 +34,7 @@ def test_help_lists_all_commands_and_the_exit_codes(run, spawn):
     for command in COMMANDS:
         assert f" {command} " in ended.out
     text = " ".join(ended.out.split())
-    for code in ("0 fine", "1 the work was not complete", "2 wrong use", "130 stopped"):
+    for code in ("0 success", "1 the work is incomplete", "2 wrong use", "130 stopped"):
         assert code in text
     assert "--user" not in ended.out
     bare = spawn()
@@ -51,7 +51,7 @@ def test_every_command_has_help(run, command):
 
 def test_the_documentation_names_the_commands_that_take_json(run):
     page = (Path(__file__).parents[2] / "docs" / "reference" / "command_line.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`([^`]+)`", page.split("For scripts: ")[1].split(" take `--json`")[0]))
+    named = set(re.findall(r"`([^`]+)`", page.split("For scripts, ")[1].split(" take `--json`")[0]))
     groups = {group.name: group.typer_instance for group in app.registered_groups}
     commands = {name: (name,) for name in COMMANDS if name not in groups} | {
         f"{name} {one.name}": (name, one.name)

@@ -847,11 +847,11 @@ async def test_the_deadline_covers_the_question_that_cannot_be_stored(
 ) -> None:
     connection = make_connection(deliver={"recall_deadline": 0.4, "mode": "background"})
     conversation = connection.conversation("ada", "t1")
-    server.faults.add(**ADD, delay=4.0, times=1)
+    server.faults.add(**ADD, delay=8.0, times=1)
     await call(conversation.record, ("user", "What is my dog called?"))
     started = time.monotonic()
     assert (await call(conversation.recall)).degraded
-    assert time.monotonic() - started < 3.5
+    assert time.monotonic() - started < 7
     await call(connection.flush)
     assert texts() == ["What is my dog called?"]
 
@@ -991,10 +991,18 @@ async def test_a_file_that_could_not_be_written_after_a_message_was_stored_has_i
     assert texts() == ["first", "second", "third", "second"]
 
 
-async def test_a_broken_outbox_is_an_error_of_ours_when_connecting(
-    make_connection: Make, tmp_path: Path
-) -> None:
+def test_a_broken_outbox_is_an_error_of_ours_when_connecting(make_connection: Make, tmp_path: Path) -> None:
     (tmp_path / "o.db").write_text("a letter, no database " * 50)
     with pytest.raises(OutboxError, match=r"o\.db"):
         make_connection(deliver={"outbox": tmp_path / "o.db"})
+    assert (tmp_path / "o.db").read_text().startswith("a letter")
+
+
+async def test_on_an_event_loop_a_broken_outbox_is_an_error_of_ours_at_the_first_use(
+    make_connection: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "o.db").write_text("a letter, no database " * 50)
+    connection = make_connection(deliver={"outbox": tmp_path / "o.db"})
+    with pytest.raises(OutboxError, match=r"o\.db"):
+        await connection.conversation("ada", "t1").arecord(("user", "hi"))
     assert (tmp_path / "o.db").read_text().startswith("a letter")
