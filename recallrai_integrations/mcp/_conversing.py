@@ -14,7 +14,16 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult
 from pydantic import Field, StringConstraints
 
-from recallrai_integrations.adapter import Binding, Identity, Turn, answer_of, question_of
+from recallrai_integrations.adapter import (
+    Binding,
+    Identity,
+    Turn,
+    answer_of,
+    arun,
+    ending_run,
+    question_of,
+    recording,
+)
 from recallrai_integrations.errors import InvalidInputError
 from recallrai_integrations.messages import Message
 
@@ -173,9 +182,9 @@ async def _remember(
         binding = replace(binding, process="every_run")
     identity = binding.identity({"thread_id": conversation_id})
     conversation = await binding.aconversation(identity)
-    await conversation.arecord(named(message, identity))
+    await arun(recording(conversation, [named(message, identity)]))
     if is_new or said_by == "assistant":
-        await conversation.aend_run()
+        await arun(ending_run(conversation))
     return Remembered(conversation_id=conversation_id, delivered=not conversation.connection.is_down)
 
 

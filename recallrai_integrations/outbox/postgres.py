@@ -4,17 +4,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import platform
 import random
-import threading
-import time
 import uuid
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
-from weakref import ref
+from weakref import WeakMethod
 
 from typing_extensions import override
 
@@ -23,9 +19,10 @@ from recallrai_integrations.errors import OutboxError, OutboxFullError, OutboxUn
 from recallrai_integrations.messages import Message
 
 from .base import ClaimLostError, ConversationKey, Figures, Outbox, OutboxEntry, Request, SessionCursor
-from .codec import cursor_from_json, escaped, message_to_json, shifted
+from .codec import escaped, message_to_json
+from .postgres_claims import LEASE_SECONDS, Claim, Renewal, new_owner
 from .postgres_held import Held, entry
-from .postgres_rows import ENTRY, MATCH, address, cursor_text, entry_of, id_of, key_of, where
+from .postgres_rows import ENTRY, MATCH, address, cursor_of, cursor_text, entry_of, id_of, key_of, where
 from .postgres_schema import SCHEMA
 from .postgres_server import Server, waiting_when_full
 
@@ -33,16 +30,8 @@ __all__ = ["LEASE_SECONDS", "PostgresOutbox"]
 
 logger = logging.getLogger("recallrai_integrations")
 
-LEASE_SECONDS: Final = 30.0
-"""How long a claim holds, by the server's clock, without being renewed; a thread renews it (ours)."""
 _DUE_AT_ONCE: Final = 100
 _IDLE: Final = "30 days"
-
-
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    pk: int
-    token: uuid.UUID
 
 
 class PostgresOutbox(Outbox):
@@ -69,12 +58,10 @@ class PostgresOutbox(Outbox):
     def __init__(self, url: Secret, *, project: str, limit: int, hold: bool) -> None:
         self._server = Server(url)
         self._project, self._limit, self._hold = project, limit, hold
-        self._claims: dict[ConversationKey, _Claim] = {}
-        self._owner = _new_owner()
+        self._claims: dict[ConversationKey, Claim] = {}
+        self._owner = new_owner()
         self._held = Held(limit)
-        self._starting = threading.Lock()
-        self._renewal: threading.Thread | None = None
-        self._ended = threading.Event()
+        self._renewal = Renewal(WeakMethod(self.renew))
         try:
             self._server.check()
             self._forget_idle()
@@ -114,9 +101,9 @@ class PostgresOutbox(Outbox):
         )
         if not rows:
             return None
-        self._claims[key] = _Claim(rows[0]["pk"], token)
-        self._renew_from_now_on()
-        return self._cursor_of(rows[0], cursor)
+        self._claims[key] = Claim(rows[0]["pk"], token)
+        self._renewal.start()
+        return cursor_of(rows[0], cursor, self._server.name)
 
     @override
     def cursor(self, key: ConversationKey, cursor: SessionCursor) -> SessionCursor:
@@ -125,7 +112,7 @@ class PostgresOutbox(Outbox):
             " FROM {}.conversations WHERE " + MATCH,
             *where(self._project, key),
         )
-        return self._cursor_of(rows[0], replace(cursor)) if rows else cursor
+        return cursor_of(rows[0], replace(cursor), self._server.name) if rows else cursor
 
     @override
     def keep(self, key: ConversationKey, cursor: SessionCursor, *, synced: bool = True) -> None:
@@ -284,16 +271,15 @@ class PostgresOutbox(Outbox):
     @override
     def after_fork(self) -> None:
         self._server.after_fork()
-        self._claims, self._renewal, self._starting = {}, None, threading.Lock()
+        self._claims, self._renewal = {}, Renewal(WeakMethod(self.renew))
         self._held = Held(self._limit)
-        self._ended = threading.Event()
-        self._owner = _new_owner()
+        self._owner = new_owner()
 
     @override
     def close(self) -> None:
-        if self._ended.is_set():
+        if self._renewal.has_ended:
             return
-        self._ended.set()
+        self._renewal.end()
         with suppress(OutboxError):
             self._hand_over()
         for key, mine in list(self._claims.items()):  # deliveries still on their way find their claim gone
@@ -323,15 +309,6 @@ class PostgresOutbox(Outbox):
         )
         return [key_of(row) for row in rows]
 
-    def _cursor_of(self, row: dict[str, Any], cursor: SessionCursor) -> SessionCursor:
-        if row["cursor"] is None:
-            return cursor
-        try:
-            kept = cursor_from_json(row["cursor"])
-        except (ValueError, LookupError, TypeError) as error:
-            raise OutboxError(f"{self._server.name} holds an outbox of something else.") from error
-        return shifted(kept, time.monotonic() - max(0.0, row["age"]))
-
     def _done(
         self, key: ConversationKey, waiting: OutboxEntry, cursor: str | None, reason: str | None
     ) -> None:
@@ -349,7 +326,7 @@ class PostgresOutbox(Outbox):
 
     def _keep_unclaimed(self, key: ConversationKey, cursor: SessionCursor) -> None:
         """For whoever changes a conversation for which nothing waits; whoever delivers it knows better."""
-        if self._ended.is_set():  # a delivery that is still on its way has no claim any more
+        if self._renewal.has_ended:  # a delivery that is still on its way has no claim any more
             raise OutboxError(f"The outbox in {self._server.name} is closed.")
         self._run(
             "UPDATE {}.conversations SET cursor = %s, kept_at = clock_timestamp()"
@@ -367,17 +344,6 @@ class PostgresOutbox(Outbox):
             self._project,
             _IDLE,
         )
-
-    # --- claims go on while this process runs
-
-    def _renew_from_now_on(self) -> None:
-        with self._starting:
-            if self._renewal is None:
-                self._renewal = threading.Thread(
-                    target=_renew, args=(ref(self), self._ended), name="recallrai-claims", daemon=True
-                )
-                with suppress(RuntimeError):  # the interpreter is on its way out
-                    self._renewal.start()
 
     def renew(self) -> None:
         """Renews the claims of this process that are still its own."""
@@ -423,17 +389,3 @@ class PostgresOutbox(Outbox):
         if self._held:
             self._held.hand_over(self._put)
             logger.info("The outbox in %s is available again.", self._server.name)
-
-
-def _new_owner() -> str:
-    return f"{platform.node()} {os.getpid()} {uuid.uuid4().hex}"
-
-
-def _renew(outbox: ref[PostgresOutbox], ended: threading.Event) -> None:
-    while not ended.wait(LEASE_SECONDS / 3):
-        held = outbox()
-        if held is None:
-            return
-        with suppress(OutboxError):  # tried again; whoever delivers finds out whether the claim still holds
-            held.renew()
-        del held

@@ -9,12 +9,13 @@ import uuid
 from datetime import timezone
 from typing import Any, Final
 
+from recallrai_integrations.errors import OutboxError
 from recallrai_integrations.messages import Message
 
 from .base import ConversationKey, OutboxEntry, Request, SessionCursor
-from .codec import cursor_to_json, escaped, message_from_json, shifted, unescaped
+from .codec import cursor_from_json, cursor_to_json, escaped, message_from_json, shifted, unescaped
 
-__all__ = ["ENTRY", "MATCH", "address", "cursor_text", "entry_of", "id_of", "key_of", "where"]
+__all__ = ["ENTRY", "MATCH", "address", "cursor_of", "cursor_text", "entry_of", "id_of", "key_of", "where"]
 
 MATCH: Final = "project = %s AND user_id = %s AND key = %s AND (thread_id IS NULL) = (%s::text IS NULL)"
 ENTRY: Final = "seq, kind, said, recorded_at"
@@ -54,6 +55,21 @@ def id_of(item: Message | Request) -> bytes:
 def cursor_text(cursor: SessionCursor) -> str:
     """A cursor as JSON, its times in seconds from now."""
     return cursor_to_json(shifted(cursor, -time.monotonic()))
+
+
+def cursor_of(row: dict[str, Any], cursor: SessionCursor, server: str) -> SessionCursor:
+    """The cursor of a conversation's row, else the one that is given.
+
+    Raises:
+        OutboxError: something else wrote the row.
+    """
+    if row["cursor"] is None:
+        return cursor
+    try:
+        kept = cursor_from_json(row["cursor"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise OutboxError(f"{server} holds an outbox of something else.") from error
+    return shifted(kept, time.monotonic() - max(0.0, row["age"]))
 
 
 def entry_of(row: dict[str, Any]) -> OutboxEntry:

@@ -13,6 +13,7 @@ import pytest
 from pytest_examples import CodeExample, find_examples
 
 from recallrai_integrations.local import LocalRecallrAI
+from tests.conftest import may_block
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = [
@@ -47,7 +48,8 @@ def test_an_example_runs(
     module = types.ModuleType("example")
     monkeypatch.setitem(sys.modules, "example", module)  # where frameworks look up the types of a function
     # Compiled as a part of its file: an error points at the line of the docstring.
-    exec(compile("\n" * example.start_line + example.source, example.path, "exec"), module.__dict__)
+    with may_block():  # an application that connects on its loop, by the file one of our coroutines
+        exec(compile("\n" * example.start_line + example.source, example.path, "exec"), module.__dict__)
     with warnings.catch_warnings():
         # The SDK's clients and LlamaIndex's own Memory cannot be closed; nothing of ours is left open.
         warnings.simplefilter("ignore", ResourceWarning)

@@ -20,7 +20,7 @@ ANSWERS = {
     "A chain": "peanuts",
     "A LlamaIndex chat engine": "Lisbon",
     "A LlamaIndex agent": "nurse",
-    "An agent of the OpenAI Agents SDK": "sesame",
+    "An OpenAI Agents SDK agent": "sesame",
     "Any MCP client": "Biscuit",
     "A Pydantic AI agent": "cello",
     "An app of Google's ADK": "Miso",

@@ -99,7 +99,7 @@ def test_every_extra_is_part_of_all_or_of_the_agent_frameworks(metadata):
     extras = set(metadata.get_all("Provides-Extra"))
     frameworks = {"openai-agents", "pydantic-ai", "mcp", "google-adk"}
     of_all = {"langchain", "langchain-classic", "llama-index", "local", "cli", "otel"}
-    alone = {"semantic"}  # a model of 100 MB, which nobody gets unasked
+    alone = {"semantic", "postgres"}  # a model of 100 MB, and libpq, which nobody gets unasked
     assert extras == of_all | frameworks | alone | {"all", "frameworks"}
     requirements = [Requirement(one) for one in metadata.get_all("Requires-Dist")]
 

@@ -31,6 +31,6 @@ async def memories(service: RecallrAIMemoryService) -> None:
 def wrong(connection: Connection) -> None:
     RecallrAIPlugin("rai_key")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     RecallrAIPlugin(connection, process="never")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    RecallrAIPlugin(connection, "ada")  # type: ignore[misc]  # pyright: ignore[reportCallIssue]
+    RecallrAIPlugin(connection, "ada")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     RecallrAIMemoryService(connection, k="5")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     RecallrAIMemoryService("rai_key")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
