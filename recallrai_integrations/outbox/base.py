@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +23,7 @@ __all__ = [
     "Request",
     "SessionCursor",
     "Unconfirmed",
+    "on_a_loop",
 ]
 
 
@@ -316,3 +318,12 @@ class Outbox(ABC):
     @abstractmethod
     def close(self) -> None:
         """Ends the use of the outbox; what waits in a file stays there."""
+
+
+def on_a_loop() -> bool:
+    """Whether an event loop runs on this thread, which must not wait for a disk or a network."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
 import threading
@@ -22,7 +21,16 @@ from recallrai_integrations.errors import OutboxError, OutboxFullError
 from recallrai_integrations.messages import Message
 
 from . import database, rows
-from .base import ClaimLostError, ConversationKey, Figures, Outbox, OutboxEntry, Request, SessionCursor
+from .base import (
+    ClaimLostError,
+    ConversationKey,
+    Figures,
+    Outbox,
+    OutboxEntry,
+    Request,
+    SessionCursor,
+    on_a_loop,
+)
 from .codec import cursor_from_json, cursor_to_json
 from .owners import LEASE_SECONDS, Owner, is_alive, new_owner
 
@@ -60,7 +68,7 @@ class FileOutbox(Outbox):
         self._closed = self._is_open = False
         self._opened_by: int | None = None
         self._claimed: set[ConversationKey] = set()
-        if not _on_a_loop():
+        if not on_a_loop():
             with self._read():
                 pass
 
@@ -357,14 +365,6 @@ class FileOutbox(Outbox):
         """The conversation's row while its claim is ours, else None."""
         row = rows.find(db, self._project, key)
         return row if row is not None and row["owner"] == self._owner.token else None
-
-
-def _on_a_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 _in_use: WeakSet[FileOutbox] = WeakSet()

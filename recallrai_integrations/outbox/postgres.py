@@ -18,11 +18,32 @@ from recallrai_integrations.credentials import Secret
 from recallrai_integrations.errors import OutboxError, OutboxFullError, OutboxUnavailableError
 from recallrai_integrations.messages import Message
 
-from .base import ClaimLostError, ConversationKey, Figures, Outbox, OutboxEntry, Request, SessionCursor
+from .base import (
+    ClaimLostError,
+    ConversationKey,
+    Figures,
+    Outbox,
+    OutboxEntry,
+    Request,
+    SessionCursor,
+    on_a_loop,
+)
 from .codec import escaped, message_to_json
 from .postgres_claims import LEASE_SECONDS, Claim, Renewal, new_owner
 from .postgres_held import Held, entry
-from .postgres_rows import ENTRY, MATCH, address, cursor_of, cursor_text, entry_of, id_of, key_of, where
+from .postgres_rows import (
+    ENTRY,
+    FIGURES,
+    FORGET_IDLE,
+    MATCH,
+    address,
+    cursor_of,
+    cursor_text,
+    entry_of,
+    id_of,
+    key_of,
+    where,
+)
 from .postgres_schema import SCHEMA
 from .postgres_server import Server, waiting_when_full
 
@@ -47,6 +68,8 @@ class PostgresOutbox(Outbox):
         hold: keep messages in this process while the server cannot be reached, and put them into the
             database, in order, once it can. False raises.
 
+    On an event loop, which must not wait, the database is checked at the first use, on a thread.
+
     Raises:
         OutboxUnavailableError: the server cannot be reached, without `hold`.
         OutboxError: the database cannot be used; the message says why and what to do.
@@ -62,13 +85,9 @@ class PostgresOutbox(Outbox):
         self._owner = new_owner()
         self._held = Held(limit)
         self._renewal = Renewal(WeakMethod(self.renew))
-        try:
-            self._server.check()
-            self._forget_idle()
-        except OutboxUnavailableError as error:
-            if not hold:
-                raise
-            logger.warning("%s Messages are kept in this process until it can.", error)
+        self._is_ready = False
+        if not on_a_loop():
+            self._get_ready()
 
     @override
     def put(self, key: ConversationKey, items: Sequence[Message | Request]) -> list[OutboxEntry]:
@@ -242,16 +261,7 @@ class PostgresOutbox(Outbox):
 
     @override
     def figures(self) -> Figures:
-        (row,) = self._run(
-            "SELECT (SELECT coalesce(sum(waiting), 0) FROM {0}.counts WHERE project = %s) AS waiting,"
-            " (SELECT count(*) FROM {0}.conversations WHERE project = %s AND claim IS NOT NULL"
-            " AND lease_until >= clock_timestamp()) AS claims,"
-            " (SELECT extract(epoch FROM clock_timestamp() - min(waiting_since))::double precision"
-            " FROM {0}.conversations WHERE project = %s AND waiting_since IS NOT NULL) AS oldest",
-            self._project,
-            self._project,
-            self._project,
-        )
+        (row,) = self._run(FIGURES, self._project, self._project, self._project)
         waiting = int(row["waiting"]) + self._held.count()
         return Figures(waiting, max(0.0, row["oldest"] or 0.0), row["claims"])
 
@@ -297,7 +307,20 @@ class PostgresOutbox(Outbox):
 
     # --- statements
 
+    def _get_ready(self) -> None:
+        self._is_ready = True
+        try:
+            self._server.check()
+            self._run(FORGET_IDLE, self._project, _IDLE)
+        except OutboxError as error:
+            if not (self._hold and isinstance(error, OutboxUnavailableError)):
+                self._is_ready = False
+                raise
+            logger.warning("%s Messages are kept in this process until it can.", error)
+
     def _run(self, query: str, *values: object) -> list[dict[str, Any]]:
+        if not self._is_ready:
+            self._get_ready()
         return self._server.run(query.format(SCHEMA), values)
 
     def _keys(self, which: str, *values: object) -> list[ConversationKey]:
@@ -333,16 +356,6 @@ class PostgresOutbox(Outbox):
             " WHERE claim IS NULL AND " + MATCH + " RETURNING pk",
             cursor_text(cursor),
             *where(self._project, key),
-        )
-
-    def _forget_idle(self) -> None:
-        self._run(
-            "DELETE FROM {0}.conversations WHERE pk IN (SELECT pk FROM {0}.conversations c"
-            " WHERE project = %s AND used_at < clock_timestamp() - %s::interval AND claim IS NULL"
-            " AND waiting_since IS NULL AND NOT EXISTS (SELECT 1 FROM {0}.rejected WHERE conversation = c.pk)"
-            " LIMIT 1000 FOR UPDATE SKIP LOCKED) RETURNING pk",
-            self._project,
-            _IDLE,
         )
 
     def renew(self) -> None:
@@ -381,11 +394,7 @@ class PostgresOutbox(Outbox):
         return [entry(row["seq"], items[int(row["place"]) - 1], row["recorded_at"]) for row in rows]
 
     def _hand_over(self) -> None:
-        """Puts what was held into the database, in order.
-
-        Raises:
-            OutboxUnavailableError: it still cannot be reached.
-        """
+        """Puts what was held into the database, in order; an error while that cannot be reached."""
         if self._held:
             self._held.hand_over(self._put)
             logger.info("The outbox in %s is available again.", self._server.name)

@@ -15,10 +15,35 @@ from recallrai_integrations.messages import Message
 from .base import ConversationKey, OutboxEntry, Request, SessionCursor
 from .codec import cursor_from_json, cursor_to_json, escaped, message_from_json, shifted, unescaped
 
-__all__ = ["ENTRY", "MATCH", "address", "cursor_of", "cursor_text", "entry_of", "id_of", "key_of", "where"]
+__all__ = [
+    "ENTRY",
+    "FIGURES",
+    "FORGET_IDLE",
+    "MATCH",
+    "address",
+    "cursor_of",
+    "cursor_text",
+    "entry_of",
+    "id_of",
+    "key_of",
+    "where",
+]
 
 MATCH: Final = "project = %s AND user_id = %s AND key = %s AND (thread_id IS NULL) = (%s::text IS NULL)"
 ENTRY: Final = "seq, kind, said, recorded_at"
+FIGURES: Final = (
+    "SELECT (SELECT coalesce(sum(waiting), 0) FROM {0}.counts WHERE project = %s) AS waiting,"
+    " (SELECT count(*) FROM {0}.conversations WHERE project = %s AND claim IS NOT NULL"
+    " AND lease_until >= clock_timestamp()) AS claims,"
+    " (SELECT extract(epoch FROM clock_timestamp() - min(waiting_since))::double precision"
+    " FROM {0}.conversations WHERE project = %s AND waiting_since IS NOT NULL) AS oldest"
+)
+FORGET_IDLE: Final = (
+    "DELETE FROM {0}.conversations WHERE pk IN (SELECT pk FROM {0}.conversations c"
+    " WHERE project = %s AND used_at < clock_timestamp() - %s::interval AND claim IS NULL"
+    " AND waiting_since IS NULL AND NOT EXISTS (SELECT 1 FROM {0}.rejected WHERE conversation = c.pk)"
+    " LIMIT 1000 FOR UPDATE SKIP LOCKED) RETURNING pk"
+)
 
 
 def address(project: str, key: ConversationKey) -> tuple[object, ...]:

@@ -153,6 +153,14 @@ def test_a_server_that_is_down_at_the_start_holds_up_nobody(
     eventually(lambda: texts() == ["early"], 40)
 
 
+async def test_on_an_event_loop_a_database_without_an_outbox_is_an_error_at_the_first_use(
+    postgres: PostgresServer, open_one: Open
+) -> None:
+    connection = open_one(new_database(postgres))
+    with pytest.raises(OutboxError, match="outbox init"):
+        await connection.conversation("ada", "t1").arecord(("user", "hi"))
+
+
 def test_with_raise_the_message_is_the_callers_again(own: PostgresServer, open_one: Open) -> None:
     url = new_database(own)
     init(url)
