@@ -4,6 +4,7 @@
 event of the user              its texts, one below the other; "[image]" and the like where only media are
 event with a function call     nothing: its text is narration
 event with an error, partial   nothing
+transcription of speech        its text
 other events of an agent       their text, without thoughts
 ```
 """
@@ -69,8 +70,10 @@ def put_into(request: LlmRequest, prompt: Prompt) -> None:
 def _said(event: Event) -> Message | None:
     if event.partial or event.error_code or event.get_function_calls() or event.long_running_tool_ids:
         return None
-    text = _text(event.content)
-    return question_of(text, id=event.id) if event.author == "user" else answer_of(text, id=event.id)
+    heard, spoken = event.input_transcription, event.output_transcription
+    text = _text(event.content) or next((one.text for one in (heard, spoken) if one and one.text), "")
+    is_users = event.author == "user" or heard is not None
+    return question_of(text, id=event.id) if is_users else answer_of(text, id=event.id)
 
 
 def _text(content: types.Content | None) -> str:

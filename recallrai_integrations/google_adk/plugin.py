@@ -31,6 +31,7 @@ class _Run:
 
     turn: Turn
     tools: dict[str | None, Turn | None] = field(default_factory=dict[str | None, "Turn | None"])
+    stored: int = 0  # of what was said over a live connection
 
 
 class RecallrAIPlugin(BasePlugin):
@@ -42,7 +43,7 @@ class RecallrAIPlugin(BasePlugin):
 
     List it first: a plugin before it that answers for a hook keeps the hook from it. What agents in an
     `AgentTool` ask and answer is not stored, since a model wrote the question; they get the memories of the
-    run around them. In live mode (`run_live`) what was said is stored when the connection ends.
+    run around them. In live mode (`run_live`) what was said, or transcribed, is stored turn by turn.
 
     ADK traces requests with their texts, memories among them, unless the environment has
     `ADK_CAPTURE_MESSAGE_CONTENT_IN_SPANS=false`.
@@ -138,6 +139,13 @@ class RecallrAIPlugin(BasePlugin):
         self._tool_ended(tool_context)
 
     @override
+    async def on_event_callback(self, *, invocation_context: InvocationContext, event: Event) -> None:
+        """Stores what was said over a live connection, turn by turn."""
+        run = self._runs.get(invocation_context.invocation_id)
+        if run is not None and event.turn_complete and invocation_context.live_request_queue is not None:
+            await _store_live(run, invocation_context)
+
+    @override
     async def after_run_callback(self, *, invocation_context: InvocationContext) -> None:
         """Stores the answer, if the run came to one; ADK calls this for runs that were left or wait, too."""
         run = self._runs.pop(invocation_context.invocation_id)
@@ -145,9 +153,7 @@ class RecallrAIPlugin(BasePlugin):
             return
         events = invocation_context.session.events
         if invocation_context.live_request_queue is not None:
-            said = said_in(one for one in events if one.invocation_id == invocation_context.invocation_id)
-            for message in said:
-                await run.turn.aanswer(message)
+            await _store_live(run, invocation_context)
             await run.turn.aend()
             return
         found = answer_in(events, invocation_context.invocation_id)
@@ -170,3 +176,10 @@ class RecallrAIPlugin(BasePlugin):
         run = self._runs.get(context.invocation_id)
         if run is not None and context.function_call_id in run.tools:
             end_tool(run.tools.pop(context.function_call_id))
+
+
+async def _store_live(run: _Run, context: InvocationContext) -> None:
+    said = said_in(one for one in context.session.events if one.invocation_id == context.invocation_id)
+    new, run.stored = said[run.stored :], len(said)
+    for message in new:
+        await run.turn.aanswer(message)

@@ -116,6 +116,16 @@ async def test_some_events_are_stored_behind_those_that_are(service, connection,
     assert texts() == ["one", "two"]
 
 
+async def test_transcriptions_of_speech_are_what_was_said(service, texts):
+    heard, spoken = types.Transcription(text="one"), types.Transcription(text="two")
+    events = [
+        Event(author="user", invocation_id="i", input_transcription=heard),
+        Event(author="friend", invocation_id="i", output_transcription=spoken),
+    ]
+    await service.add_events_to_memory(app_name="app", user_id="ada", session_id="t", events=events)
+    assert texts() == ["one", "two"]
+
+
 async def test_events_without_a_session_are_a_conversation_of_which_memories_are_made(service, connection):
     await service.add_events_to_memory(app_name="app", user_id="ada", events=[event("I live in Porto.")])
     assert "Porto" in (await remembered(connection))[0].content
