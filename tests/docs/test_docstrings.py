@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 import types
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,16 @@ def service() -> Iterator[LocalRecallrAI]:
         yield server
 
 
+@contextmanager
+def own_loop() -> Iterator[None]:
+    """Frameworks' sync calls run on the thread's event loop, and leave one behind where there is none."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.close()
+    asyncio.set_event_loop(None)
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=place)
 def test_an_example_runs(
     example: CodeExample,
@@ -48,7 +60,7 @@ def test_an_example_runs(
     module = types.ModuleType("example")
     monkeypatch.setitem(sys.modules, "example", module)  # where frameworks look up the types of a function
     # Compiled as a part of its file: an error points at the line of the docstring.
-    with may_block():  # an application that connects on its loop, by the file one of our coroutines
+    with own_loop(), may_block():  # its coroutines look like ours, and may connect on their loop
         exec(compile("\n" * example.start_line + example.source, example.path, "exec"), module.__dict__)
     with warnings.catch_warnings():
         # The SDK's clients and LlamaIndex's own Memory cannot be closed; nothing of ours is left open.
